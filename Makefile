@@ -1,0 +1,58 @@
+# Vectorfleet's commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMP := $(VENV)/.stamp
+SOURCES := client gateway operator runtime shardnode
+
+help: ## show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv from the lock file; leaves .venv/bin/vectorfleet
+
+$(BIN)/uv: requirements/uv.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/uv.txt
+	@touch $@
+
+$(STAMP): $(BIN)/uv requirements/dev.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: $(BIN)/uv ## renew the lock files from pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --all-extras --group dev pyproject.toml -o requirements/dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --extra shardnode --extra gateway -c requirements/dev.lock pyproject.toml -o requirements/data-plane.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --extra operator -c requirements/dev.lock pyproject.toml -o requirements/operator.lock
+
+generate: setup ## regenerate gRPC stubs and CRDs
+	cd shardnode && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. vectorfleet_shardnode/api/shard.proto
+	@if [ -e operator/vectorfleet_operator/api/crd.py ]; then $(BIN)/vectorfleet-operator crds --write crds; fi
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports
+
+unit: setup ## unit, model and repository tests
+	$(BIN)/pytest -q tests/unit tests/model tests/repo
+
+integration: setup ## tests with real processes
+	$(BIN)/pytest -q tests/integration
+
+check: lint types layers unit ## lint, types, layers, unit tests: under two minutes
+
+format: setup ## format the code
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format --quiet .
+
+.PHONY: help setup lock generate lint types layers unit integration check format

@@ -1,0 +1,1 @@
+"""Vectorfleet for Python: a client for an index, and the `vectorfleet` command."""

@@ -1,0 +1,1 @@
+"""The operator: reconciles VectorIndex objects into running, sharded vector indexes."""

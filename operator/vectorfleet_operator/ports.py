@@ -1,0 +1,118 @@
+"""The ports of the operator: what its decisions need of the world, as protocols.
+
+Adapters implement them: Kubernetes or processes on this machine behind `Cluster`, gRPC behind `Shards`.
+Nothing here knows which one it talks to.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Manifest = Mapping[str, Any]
+"""A Kubernetes object as plain JSON values: apiVersion, kind, metadata and the rest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of object and the plural name that its URL uses."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+
+VECTOR_INDEX = Kind("vectorfleet.io/v1alpha1", "VectorIndex", "vectorindexes")
+VECTOR_SHARD = Kind("vectorfleet.io/v1alpha1", "VectorShard", "vectorshards")
+STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+SERVICE = Kind("v1", "Service", "services")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+SECRET = Kind("v1", "Secret", "secrets")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+POD = Kind("v1", "Pod", "pods")
+POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+
+KINDS: dict[str, Kind] = {
+    kind.kind: kind
+    for kind in (
+        VECTOR_INDEX, VECTOR_SHARD, STATEFUL_SET, DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT,
+        PERSISTENT_VOLUME_CLAIM, POD, POD_DISRUPTION_BUDGET, NETWORK_POLICY,
+    )
+}  # fmt: skip
+
+
+class Cluster(Protocol):
+    """Where objects live and come to life.
+
+    Every call may raise `errors.Transient` (try again later; nothing is known of the outcome) or
+    `errors.Rejected` (the object will never be accepted as it is; the message says why).
+    """
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Make the object's fields that `manifest` names equal to it, creating the object where missing.
+
+        Fields that an earlier apply named and this one does not are removed (server-side apply, one field
+        manager, forced). Returns the object as stored, with uid and resourceVersion.
+        """
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """Return the object as it is now, or None where there is none."""
+
+    async def list(self, kind: Kind, namespace: str, labels: Mapping[str, str]) -> tuple[Manifest, ...]:
+        """Return the objects that carry all of `labels`, freshly read, ordered by name."""
+
+    async def delete(self, manifest: Manifest) -> None:
+        """Delete exactly this object: one of the same name but another uid stays. Missing is fine."""
+
+    async def apply_status(self, manifest: Manifest) -> None:
+        """Make the object's status equal to `manifest["status"]`; the object must exist."""
+
+    async def emit(self, event: "Event") -> None:
+        """Record an event beside its object. Losing one is no error."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Something that happened to an object, for `kubectl describe`."""
+
+    about: Manifest
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardReport:
+    """What one shard replica says of itself; sizes in bytes."""
+
+    pod: str
+    epoch: int
+    seq: int
+    rows: int
+    unindexed_rows: int
+    segments: int
+    memory_bytes: int
+    disk_bytes: int
+    building: bool
+    version: str
+    problem: str
+
+
+class Shards(Protocol):
+    """The shard nodes, asked one by one."""
+
+    async def report(self, address: str, token: str) -> ShardReport | None:
+        """Return the report of the replica at `address` (host:port), None where it does not answer.
+
+        `token` is the index's internal token.
+        """
+
+
+class Clock(Protocol):
+    """Time, as a value that tests can choose."""
+
+    def now(self) -> datetime.datetime:
+        """Return the present moment, in UTC."""

@@ -1,0 +1,1 @@
+"""The shard node: one replica of one shard. Log, segments, search."""

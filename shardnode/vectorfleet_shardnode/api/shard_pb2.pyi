@@ -1,0 +1,224 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Position(_message.Message):
+    __slots__ = ("shard", "epoch", "seq")
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    shard: int
+    epoch: int
+    seq: int
+    def __init__(self, shard: _Optional[int] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ...) -> None: ...
+
+class Rows(_message.Message):
+    __slots__ = ("ids", "vectors", "metadata")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    vectors: bytes
+    metadata: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., vectors: _Optional[bytes] = ..., metadata: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class WriteRequest(_message.Message):
+    __slots__ = ("namespace", "upsert", "update", "delete", "epoch")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    UPSERT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
+    DELETE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    upsert: Upsert
+    update: Update
+    delete: Delete
+    epoch: int
+    def __init__(self, namespace: _Optional[str] = ..., upsert: _Optional[_Union[Upsert, _Mapping]] = ..., update: _Optional[_Union[Update, _Mapping]] = ..., delete: _Optional[_Union[Delete, _Mapping]] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class Upsert(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: Rows
+    def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ...) -> None: ...
+
+class Update(_message.Message):
+    __slots__ = ("id", "vector", "merge_metadata")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VECTOR_FIELD_NUMBER: _ClassVar[int]
+    MERGE_METADATA_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    vector: bytes
+    merge_metadata: bytes
+    def __init__(self, id: _Optional[str] = ..., vector: _Optional[bytes] = ..., merge_metadata: _Optional[bytes] = ...) -> None: ...
+
+class Delete(_message.Message):
+    __slots__ = ("ids", "filter", "all")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    ids: Ids
+    filter: bytes
+    all: bool
+    def __init__(self, ids: _Optional[_Union[Ids, _Mapping]] = ..., filter: _Optional[bytes] = ..., all: _Optional[bool] = ...) -> None: ...
+
+class Ids(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WriteReply(_message.Message):
+    __slots__ = ("position", "affected")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    AFFECTED_FIELD_NUMBER: _ClassVar[int]
+    position: Position
+    affected: int
+    def __init__(self, position: _Optional[_Union[Position, _Mapping]] = ..., affected: _Optional[int] = ...) -> None: ...
+
+class SearchRequest(_message.Message):
+    __slots__ = ("queries", "at_least")
+    QUERIES_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    queries: _containers.RepeatedCompositeFieldContainer[Query]
+    at_least: Position
+    def __init__(self, queries: _Optional[_Iterable[_Union[Query, _Mapping]]] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+
+class Query(_message.Message):
+    __slots__ = ("namespace", "vector", "top_k", "filter", "include_values", "include_metadata", "ef_search", "exact")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    VECTOR_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_VALUES_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_METADATA_FIELD_NUMBER: _ClassVar[int]
+    EF_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    EXACT_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    vector: bytes
+    top_k: int
+    filter: bytes
+    include_values: bool
+    include_metadata: bool
+    ef_search: int
+    exact: bool
+    def __init__(self, namespace: _Optional[str] = ..., vector: _Optional[bytes] = ..., top_k: _Optional[int] = ..., filter: _Optional[bytes] = ..., include_values: _Optional[bool] = ..., include_metadata: _Optional[bool] = ..., ef_search: _Optional[int] = ..., exact: _Optional[bool] = ...) -> None: ...
+
+class SearchReply(_message.Message):
+    __slots__ = ("results", "position")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[Matches]
+    position: Position
+    def __init__(self, results: _Optional[_Iterable[_Union[Matches, _Mapping]]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+
+class Matches(_message.Message):
+    __slots__ = ("rows", "scores")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    rows: Rows
+    scores: bytes
+    def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., scores: _Optional[bytes] = ...) -> None: ...
+
+class FetchRequest(_message.Message):
+    __slots__ = ("namespace", "ids", "include_values", "include_metadata", "at_least")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_VALUES_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_METADATA_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    include_values: bool
+    include_metadata: bool
+    at_least: Position
+    def __init__(self, namespace: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., include_values: _Optional[bool] = ..., include_metadata: _Optional[bool] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+
+class FetchReply(_message.Message):
+    __slots__ = ("rows", "position")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    rows: Rows
+    position: Position
+    def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+
+class ListRequest(_message.Message):
+    __slots__ = ("namespace", "prefix", "after", "limit")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    prefix: str
+    after: str
+    limit: int
+    def __init__(self, namespace: _Optional[str] = ..., prefix: _Optional[str] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListReply(_message.Message):
+    __slots__ = ("ids", "position")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    position: Position
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+
+class StatsRequest(_message.Message):
+    __slots__ = ("filter",)
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    filter: bytes
+    def __init__(self, filter: _Optional[bytes] = ...) -> None: ...
+
+class StatsReply(_message.Message):
+    __slots__ = ("namespaces", "position")
+    class NamespacesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    namespaces: _containers.ScalarMap[str, int]
+    position: Position
+    def __init__(self, namespaces: _Optional[_Mapping[str, int]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+
+class ReportRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReportReply(_message.Message):
+    __slots__ = ("index", "generation", "shard", "position", "rows", "unindexed_rows", "dead_rows", "segments", "memory_bytes", "disk_bytes", "disk_free_bytes", "building", "version", "problem")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    UNINDEXED_ROWS_FIELD_NUMBER: _ClassVar[int]
+    DEAD_ROWS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BUILDING_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    generation: str
+    shard: int
+    position: Position
+    rows: int
+    unindexed_rows: int
+    dead_rows: int
+    segments: int
+    memory_bytes: int
+    disk_bytes: int
+    disk_free_bytes: int
+    building: bool
+    version: str
+    problem: str
+    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., rows: _Optional[int] = ..., unindexed_rows: _Optional[int] = ..., dead_rows: _Optional[int] = ..., segments: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., building: _Optional[bool] = ..., version: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
