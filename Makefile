@@ -7,7 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.stamp
-SOURCES := client gateway operator runtime shardnode
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,9 +24,9 @@ $(STAMP): $(BIN)/uv requirements/dev.lock pyproject.toml
 	@touch $@
 
 lock: $(BIN)/uv ## renew the lock files from pyproject.toml
-	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --all-extras --group dev pyproject.toml -o requirements/dev.lock
-	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --extra shardnode --extra gateway -c requirements/dev.lock pyproject.toml -o requirements/data-plane.lock
-	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --extra operator -c requirements/dev.lock pyproject.toml -o requirements/operator.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --all-extras --group dev pyproject.toml -o requirements/dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --extra shardnode --extra gateway -c requirements/dev.lock pyproject.toml -o requirements/data-plane.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --extra operator -c requirements/dev.lock pyproject.toml -o requirements/operator.lock
 
 generate: setup ## regenerate gRPC stubs and CRDs
 	cd shardnode && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. vectorfleet_shardnode/api/shard.proto
@@ -51,8 +50,16 @@ integration: setup ## tests with real processes
 
 check: lint types layers unit ## lint, types, layers, unit tests: under two minutes
 
+e2e: setup ## the same on a real Kubernetes, three nodes on this machine (root)
+	$(BIN)/pytest -q e2e
+
+test: check integration e2e ## everything, from nothing; installs what it needs
+
+run: setup ## a sharded index on this machine, loaded with Fashion-MNIST and measured
+	$(BIN)/python examples/fashion_mnist/run.py $(ARGS)
+
 format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock generate lint types layers unit integration check format
+.PHONY: help setup lock generate lint types layers unit integration check e2e test run format
