@@ -1,1 +1,35 @@
-"""Vectorfleet for Python: a client for an index, and the `vectorfleet` command."""
+"""Vectorfleet for Python: a client for an index, and the `vectorfleet` command.
+
+`Client` is for threads, `aio.Client` for asyncio; both offer the same calls over the same wire form.
+"""
+
+from . import aio as aio
+from .backoff import Retries as Retries
+from .client import Client as Client
+from .errors import AuthenticationError as AuthenticationError
+from .errors import BadRequestError as BadRequestError
+from .errors import ConnectionFailedError as ConnectionFailedError
+from .errors import InvalidInputError as InvalidInputError
+from .errors import NotFoundError as NotFoundError
+from .errors import PermissionDeniedError as PermissionDeniedError
+from .errors import RateLimitError as RateLimitError
+from .errors import ReplyError as ReplyError
+from .errors import RequestTimeoutError as RequestTimeoutError
+from .errors import ServerError as ServerError
+from .errors import StatusError as StatusError
+from .errors import TooLargeError as TooLargeError
+from .errors import UnavailableError as UnavailableError
+from .errors import VectorfleetError as VectorfleetError
+from .results import BatchFailure as BatchFailure
+from .results import BatchResult as BatchResult
+from .results import FetchResult as FetchResult
+from .results import ListPage as ListPage
+from .results import Match as Match
+from .results import Namespace as Namespace
+from .results import QueryResult as QueryResult
+from .results import Stats as Stats
+from .results import UpsertResult as UpsertResult
+from .rows import Row as Row
+from .version import VERSION
+
+__version__ = VERSION

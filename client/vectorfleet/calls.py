@@ -1,0 +1,229 @@
+"""The API's calls as values: a method, a path, a body, and how to read the answer. Pure.
+
+Both clients send these; neither knows the wire's form. Each call says by `Repeat` when it may be sent
+again: whole-row upserts, deletes by id, updates that set fields, and all reads end in the same state
+however often they arrive.
+"""
+
+import dataclasses
+import enum
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+
+from . import errors, results, rows
+
+T = TypeVar("T")
+
+MAX_QUERY_BYTES = 4000
+"""Ids of a fetch travel in the URL; a longer list is asked for in several requests."""
+
+
+class Repeat(enum.Enum):
+    """When a call may be sent again after it failed."""
+
+    ALWAYS = "always"
+    """Sent twice is the same as sent once."""
+    IF_NOT_DONE = "if not done"
+    """Only where it is certain that nothing of it happened: a delete by filter or of a whole namespace,
+    sent again, could take rows that somebody wrote in between."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request and the way to read its answer."""
+
+    method: str
+    path: str
+    decode: Callable[[bytes], T]
+    params: tuple[tuple[str, str], ...] = ()
+    content: bytes | None = dataclasses.field(default=None, repr=False)
+    repeat: Repeat = Repeat.ALWAYS
+
+
+def upsert(items: Iterable[rows.RowLike], namespace: str) -> Call[results.UpsertResult]:
+    """Write whole rows, replacing those with the same ids."""
+    encoded = [rows.encode(row) for row in items]
+    if not encoded:
+        raise errors.InvalidInputError("an upsert needs at least one row")
+    return upsert_encoded(encoded, namespace)
+
+
+def upsert_encoded(encoded: Sequence[bytes], namespace: str) -> Call[results.UpsertResult]:
+    """Write rows that `rows.encode` has encoded."""
+    content = b'{"vectors":[' + b",".join(encoded) + b'],"namespace":' + rows.to_json(namespace) + b"}"
+    return Call("POST", "vectors/upsert", _decoder(results.UpsertResult), content=content)
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """What to search for, and what to tell of each hit; exactly one of `vector` and `id` is set."""
+
+    vector: rows.Vector | None
+    id: str | None
+    top_k: int
+    namespace: str
+    filter: rows.Metadata | None
+    include_values: bool
+    include_metadata: bool
+
+
+def query(question: Query) -> Call[results.QueryResult]:
+    """Find the nearest rows."""
+    if (question.vector is None) == (question.id is None):
+        raise errors.InvalidInputError("a query needs a vector, or the id of a row, and not both")
+    body: dict[str, Any] = {
+        "topK": question.top_k,
+        "namespace": question.namespace,
+        "includeValues": question.include_values,
+        "includeMetadata": question.include_metadata,
+    }
+    if question.vector is not None:
+        body["vector"] = rows.numbers_of(question.vector)
+    else:
+        body["id"] = question.id
+    if question.filter is not None:
+        body["filter"] = dict(question.filter)
+    return _post("query", body, results.QueryResult)
+
+
+def fetch(ids: Iterable[str], namespace: str) -> Iterator[Call[results.FetchResult]]:
+    """Read rows by id, in as many requests as the length of a URL asks for."""
+    batch: list[tuple[str, str]] = []
+    size = 0
+    for id_ in _strings(ids):
+        length = len(urllib.parse.quote_plus(id_)) + len("&ids=")
+        if batch and size + length > MAX_QUERY_BYTES:
+            yield _fetch(batch, namespace)
+            batch, size = [], 0
+        batch.append(("ids", id_))
+        size += length
+    if batch:
+        yield _fetch(batch, namespace)
+
+
+def merge_fetched(answers: Sequence[results.FetchResult], namespace: str) -> results.FetchResult:
+    """Put the answers of several fetches together."""
+    merged: dict[str, rows.Row] = {}
+    for answer in answers:
+        merged |= answer.vectors
+    return results.FetchResult(vectors=merged, namespace=namespace)
+
+
+def update(
+    id_: str, values: rows.Vector | None, set_metadata: rows.Metadata | None, namespace: str
+) -> Call[None]:
+    """Replace a row's vector, or set some fields of its metadata, or both."""
+    if values is None and not set_metadata:
+        raise errors.InvalidInputError("an update needs values, or set_metadata, or both")
+    body: dict[str, Any] = {"id": id_, "namespace": namespace}
+    if values is not None:
+        body["values"] = rows.numbers_of(values)
+    if set_metadata:
+        body["setMetadata"] = rows.metadata_of(set_metadata)
+    return _post_for_nothing("vectors/update", body)
+
+
+def delete(
+    ids: Iterable[str] | None, filter_: rows.Metadata | None, delete_all: bool, namespace: str
+) -> Call[None]:
+    """Delete rows by id, by filter, or all of a namespace."""
+    if (ids is not None) + (filter_ is not None) + delete_all != 1:
+        raise errors.InvalidInputError("a delete needs one of ids, filter and delete_all=True")
+    body: dict[str, Any] = {"namespace": namespace}
+    if ids is not None:
+        return _post_for_nothing("vectors/delete", body | {"ids": _strings(ids)})
+    body |= {"deleteAll": True} if delete_all else {"filter": dict(filter_ or {})}
+    return _post_for_nothing("vectors/delete", body, Repeat.IF_NOT_DONE)
+
+
+def list_page(prefix: str, namespace: str, page_size: int, token: str | None) -> Call[results.ListPage]:
+    """Read one page of ids."""
+    params = [("namespace", namespace), ("limit", str(page_size))]
+    params += [("prefix", prefix)] if prefix else []
+    params += [("paginationToken", token)] if token else []
+    decode = _decoder(results.WithVectorIds)
+
+    def page(body: bytes) -> results.ListPage:
+        answer = decode(body)
+        return results.ListPage(tuple(row.id for row in answer.vectors), _next(answer.pagination))
+
+    return Call("GET", "vectors/list", page, params=tuple(params))
+
+
+def stats(filter_: rows.Metadata | None) -> Call[results.Stats]:
+    """Count rows by namespace."""
+    body = {} if filter_ is None else {"filter": dict(filter_)}
+    return _post("describe_index_stats", body, results.Stats)
+
+
+def namespaces_page(token: str | None) -> Call[tuple[tuple[results.Namespace, ...], str | None]]:
+    """Read one page of namespaces."""
+    decode = _decoder(results.WithNamespaces)
+
+    def page(body: bytes) -> tuple[tuple[results.Namespace, ...], str | None]:
+        answer = decode(body)
+        return answer.namespaces, _next(answer.pagination)
+
+    params = (("paginationToken", token),) if token else ()
+    return Call("GET", "namespaces", page, params=params)
+
+
+def namespace(name: str) -> Call[results.Namespace]:
+    """Describe one namespace."""
+    return Call("GET", _namespace_path(name), _decoder(results.Namespace))
+
+
+def delete_namespace(name: str) -> Call[None]:
+    """Delete a namespace and every row in it."""
+    return Call("DELETE", _namespace_path(name), _ignore, repeat=Repeat.IF_NOT_DONE)
+
+
+def _fetch(ids: Sequence[tuple[str, str]], namespace_: str) -> Call[results.FetchResult]:
+    params = (*ids, ("namespace", namespace_))
+    return Call("GET", "vectors/fetch", _decoder(results.FetchResult), params=params)
+
+
+def _post(path: str, body: dict[str, Any], answer: type[T]) -> Call[T]:
+    return Call("POST", path, _decoder(answer), content=rows.to_json(body))
+
+
+def _post_for_nothing(path: str, body: dict[str, Any], repeat: Repeat = Repeat.ALWAYS) -> Call[None]:
+    return Call("POST", path, _ignore, content=rows.to_json(body), repeat=repeat)
+
+
+def _namespace_path(name: str) -> str:
+    return "namespaces/" + urllib.parse.quote(name or "__default__", safe="")
+
+
+def _strings(ids: Iterable[str]) -> list[str]:
+    if isinstance(ids, str):
+        raise errors.InvalidInputError(f"ids is a list of ids, not the string {ids!r}: write [{ids!r}]")
+    listed = list(ids)
+    for id_ in listed:
+        if not isinstance(id_, str) or not id_:
+            raise errors.InvalidInputError(f"an id is a string of 1 to 512 characters, not {id_!r}")
+    if not listed:
+        raise errors.InvalidInputError("ids is empty; it needs at least one id")
+    return listed
+
+
+def _next(pagination: Any) -> str | None:
+    return (pagination or {}).get("next") or None
+
+
+def _ignore(_: bytes) -> None:
+    return None
+
+
+def _decoder(answer: type[T]) -> Callable[[bytes], T]:
+    return msgspec.json.Decoder(answer, dec_hook=_array).decode
+
+
+def _array(_: type, value: object) -> object:
+    array = np.asarray(value, dtype=np.float32)
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,254 @@
+"""The client for threads: one index, each call a request that is sent again where that is safe.
+
+What is asked and how an answer is read is in `calls`; this module only carries it. `aio.Client` is the
+same for asyncio.
+"""
+
+import concurrent.futures
+import contextlib
+import random
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from . import backoff, batches, calls, errors, results, rows, wire
+
+T = TypeVar("T")
+
+
+class Client:
+    """A client for one index; safe to share between threads.
+
+    Close it, or use it as a context manager, to give its connections back.
+
+    Args:
+        host: the index's address, such as `http://localhost:8080`.
+        api_key: one of the index's API keys; it goes with each request and is never shown.
+        timeout: seconds that one attempt may take.
+        retries: how often and how long to try again; a number alone sets the times, 0 is never.
+        transport: carries the requests in place of the network, for tests.
+
+    Raises:
+        InvalidInputError: an argument can't be right.
+
+    Every method may raise `errors.VectorfleetError`; see the tree in `errors`.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        api_key: str,
+        *,
+        timeout: float = 30.0,
+        retries: backoff.Retries | int | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._pace = backoff.Pace(retries, timeout, clock=time.monotonic, chance=random.random)
+        self._http = httpx.Client(**wire.settings(host, api_key), transport=transport)
+        self._host = host
+        self._sleep = time.sleep
+
+    def upsert(self, rows: Iterable[rows.RowLike], *, namespace: str = "") -> results.UpsertResult:
+        """Write whole rows in one request, replacing those with the same ids.
+
+        Args:
+            rows: at most 1,000; each a `Row`, a mapping, or `(id, values[, metadata])`, its values a
+                sequence of numbers or a numpy array of shape (dimensions,). `upsert_batch` takes more.
+            namespace: "" is the default one.
+
+        Raises:
+            InvalidInputError: a row has no form on the wire; nothing was sent.
+            BadRequestError: a row does not fit the index; nothing of the request was written.
+        """
+        return self._send(calls.upsert(rows, namespace))
+
+    def upsert_batch(
+        self,
+        rows: Iterable[rows.RowLike],
+        *,
+        namespace: str = "",
+        batch_size: int = 500,
+        concurrency: int = 4,
+        progress: batches.Progress | None = None,
+    ) -> results.BatchResult:
+        """Write any number of rows, in batches, and go on where a batch fails.
+
+        The rows are read as they are sent, never all at once. Of two rows with the same id the later
+        one wins. A row that has no form on the wire fails alone; a batch fails as a whole.
+
+        Args:
+            rows: as for `upsert`, from any iterable.
+            namespace: "" is the default one.
+            batch_size: rows a request, 1 to 1,000; fewer where they would be above 16 MiB.
+            concurrency: requests in flight.
+            progress: called in this thread after each batch with what was done so far.
+
+        Raises:
+            AuthenticationError, PermissionDeniedError: the key is refused, so no batch could succeed.
+        """
+        packer, load = batches.Packer(namespace, batch_size), batches.Load(concurrency, progress)
+        with concurrent.futures.ThreadPoolExecutor(concurrency, "vectorfleet-upsert") as pool:
+            flying: dict[concurrent.futures.Future[results.UpsertResult], batches.Batch] = {}
+            for item in packer.pack(rows):
+                if isinstance(item, results.BatchFailure):
+                    load.refuse(item)
+                    continue
+                while not load.admits(item):
+                    _land(flying, load)
+                load.start(item)
+                flying[pool.submit(self._send, item.call)] = item
+            while flying:
+                _land(flying, load)
+        return load.result
+
+    def query(  # noqa: PLR0913  # what one may ask, each by its name
+        self,
+        vector: rows.Vector | None = None,
+        *,
+        id: str | None = None,  # noqa: A002  # the API's word
+        top_k: int = 10,
+        namespace: str = "",
+        filter: rows.Metadata | None = None,  # noqa: A002  # the API's word
+        include_values: bool = False,
+        include_metadata: bool = False,
+    ) -> results.QueryResult:
+        """Find the rows nearest to a vector, or to the row with an id.
+
+        Args:
+            vector: what to search for, shape (dimensions,).
+            id: in its place, the id of a row of the namespace.
+            top_k: number of matches, 1 to 10,000.
+            namespace: "" is the default one.
+            filter: on metadata, such as `{"year": {"$gte": 2004}}`.
+            include_values: return the matches' vectors.
+            include_metadata: return the matches' metadata.
+
+        Returns:
+            The matches, best first.
+        """
+        question = calls.Query(vector, id, top_k, namespace, filter, include_values, include_metadata)
+        return self._send(calls.query(question))
+
+    def fetch(self, ids: Iterable[str], *, namespace: str = "") -> results.FetchResult:
+        """Read rows by id; those that don't exist are left out.
+
+        Many or long ids take several requests, between which rows may change.
+        """
+        answers = [self._send(call) for call in calls.fetch(ids, namespace)]
+        return calls.merge_fetched(answers, namespace)
+
+    def update(
+        self,
+        id: str,  # noqa: A002  # the API's word
+        *,
+        values: rows.Vector | None = None,
+        set_metadata: rows.Metadata | None = None,
+        namespace: str = "",
+    ) -> None:
+        """Replace a row's vector, or set fields of its metadata, or both; the other fields stay.
+
+        A row that does not exist is no error.
+        """
+        self._send(calls.update(id, values, set_metadata, namespace))
+
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        filter: rows.Metadata | None = None,  # noqa: A002  # the API's word
+        delete_all: bool = False,
+        namespace: str = "",
+    ) -> None:
+        """Delete rows by id, by filter, or all of a namespace: one of the three.
+
+        Ids that don't exist are no error. By filter or for all, the request is not sent again when it is
+        unknown whether it was done: see `calls.Repeat`.
+        """
+        self._send(calls.delete(ids, filter, delete_all, namespace))
+
+    def list(
+        self, prefix: str = "", *, namespace: str = "", page_size: int = 100
+    ) -> Iterator[results.ListPage]:
+        """Yield the ids that begin with `prefix`, ascending, in pages of at most `page_size` (1 to 100)."""
+        token: str | None = None
+        while True:
+            page = self._send(calls.list_page(prefix, namespace, page_size, token))
+            yield page
+            token = page.next_token
+            if token is None:
+                return
+
+    def stats(self, *, filter: rows.Metadata | None = None) -> results.Stats:  # noqa: A002  # the API's word
+        """Count the rows by namespace, all of them or those that pass a filter."""
+        return self._send(calls.stats(filter))
+
+    def namespaces(self) -> Iterator[results.Namespace]:
+        """Yield the namespaces that have rows."""
+        token: str | None = None
+        while True:
+            page, token = self._send(calls.namespaces_page(token))
+            yield from page
+            if token is None:
+                return
+
+    def namespace(self, name: str) -> results.Namespace:
+        """Describe one namespace.
+
+        Raises:
+            NotFoundError: it has no rows.
+        """
+        return self._send(calls.namespace(name))
+
+    def delete_namespace(self, name: str) -> None:
+        """Delete a namespace and every row in it."""
+        self._send(calls.delete_namespace(name))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"vectorfleet.Client({self._host!r})"
+
+    def _send(self, call: calls.Call[T]) -> T:
+        course = backoff.Course(self._pace, call.repeat)
+        while True:
+            try:
+                return self._attempt(call, course)
+            except errors.VectorfleetError as error:
+                delay = course.delay_after(error)
+                if delay is None:
+                    raise
+            self._sleep(delay)
+
+    def _attempt(self, call: calls.Call[T], course: backoff.Course) -> T:
+        request = self._http.build_request(**wire.request(call, course.begin()))
+        try:
+            response = self._http.send(request, stream=True)
+            with contextlib.closing(response):
+                chunks = []
+                for chunk in response.iter_bytes():
+                    course.check()
+                    chunks.append(chunk)
+        except httpx.HTTPError as error:
+            raise wire.broken(error, self._host) from error
+        return wire.read(call, response, b"".join(chunks))
+
+
+def _land(
+    flying: dict[concurrent.futures.Future[results.UpsertResult], batches.Batch], load: batches.Load
+) -> None:
+    done, _ = concurrent.futures.wait(flying, return_when=concurrent.futures.FIRST_COMPLETED)
+    for future in done:
+        load.land(flying.pop(future), future.exception())

@@ -1,0 +1,183 @@
+"""Rows as a user has them, and as JSON bytes on the wire.
+
+A row is encoded once, so that its size is known before it joins a batch. What JSON can't say (NaN,
+infinity) is refused here, for it would arrive as something else.
+"""
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from . import errors
+
+Vector = Sequence[float] | NDArray[Any]
+"""One vector: any sequence of numbers, or a one-dimensional numpy array."""
+
+Metadata = Mapping[str, Any]
+"""A row's metadata: strings, numbers, booleans, and lists of strings."""
+
+
+class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
+    """One row of an index.
+
+    Attributes:
+        id: 1 to 512 characters, unique within its namespace.
+        values: the vector, float32, shape (dimensions,), read-only; None where it was not asked for.
+        metadata: the row's metadata; None where it has none or it was not asked for.
+    """
+
+    id: str
+    values: NDArray[np.float32] | None = None
+    metadata: dict[str, Any] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Row):
+            return NotImplemented
+        return (
+            self.id == other.id
+            and same_values(self.values, other.values)
+            and (self.metadata or None) == (other.metadata or None)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # an array has none
+
+
+RowLike = Row | Mapping[str, Any] | tuple[str, Vector] | tuple[str, Vector, Metadata | None]
+"""A `Row`, a mapping with `id`, `values` and perhaps `metadata`, or the same as a tuple."""
+
+
+def same_values(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
+    """Tell whether two optional vectors are equal."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
+
+
+def numbers_of(vector: Vector) -> list[float]:
+    """Return a vector as the list of numbers that JSON takes.
+
+    Raises:
+        InvalidInputError: it is not one-dimensional, not of numbers, empty, or has NaN or infinity.
+    """
+    try:
+        array = np.asarray(vector)
+    except ValueError as error:
+        raise errors.InvalidInputError(f"a vector is a flat list of numbers, not {_brief(vector)}") from error
+    if array.ndim != 1:
+        raise errors.InvalidInputError(f"a vector has one dimension; this has the shape {array.shape}")
+    if array.size == 0:
+        raise errors.InvalidInputError("a vector has at least one value; this has none")
+    if array.dtype.kind not in "fiu":
+        raise errors.InvalidInputError(f"a vector holds numbers; this holds {_brief(vector)}")
+    if not np.isfinite(array).all():
+        position = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise errors.InvalidInputError(
+            f"value {position} of the vector is {array[position]}; only finite numbers can be compared"
+        )
+    return array.tolist()  # type: ignore[no-any-return]
+
+
+def fields_of(row: object) -> tuple[str, Vector, Metadata | None]:
+    """Return id, values and metadata of a row in any of its forms.
+
+    Raises:
+        InvalidInputError: it has another form, or lacks an id or values.
+    """
+    id_, values, metadata = _parts_of(row)
+    if not isinstance(id_, str) or not id_:
+        raise errors.InvalidInputError(f"a row's id is a string of 1 to 512 characters, not {_brief(id_)}")
+    if values is None:
+        raise errors.InvalidInputError(f"row {id_!r} has no values")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise errors.InvalidInputError(f"the metadata of row {id_!r} is not a mapping: {_brief(metadata)}")
+    return id_, values, metadata
+
+
+def encode(row: RowLike) -> bytes:
+    """Return a row as a JSON object.
+
+    Raises:
+        InvalidInputError: it is not a row, or something in it has no form in JSON; the id is named.
+    """
+    id_, values, metadata = fields_of(row)
+    try:
+        fields: dict[str, Any] = {"id": id_, "values": numbers_of(values)}
+        if metadata:
+            fields["metadata"] = metadata_of(metadata)
+        return to_json(fields)
+    except errors.InvalidInputError as error:
+        raise errors.InvalidInputError(f"row {id_!r}: {error}") from error
+
+
+def metadata_of(metadata: Metadata) -> dict[str, Any]:
+    """Return metadata as a plain dictionary, without what JSON would change on the way.
+
+    Raises:
+        InvalidInputError: a number is NaN or infinite; the field is named.
+    """
+    plain = dict(metadata)
+    for name, value in plain.items():
+        if isinstance(value, float | np.floating) and not np.isfinite(value):
+            raise errors.InvalidInputError(f"metadata field {name!r} is {value}, which has no form in JSON")
+    return plain
+
+
+def to_json(value: object) -> bytes:
+    """Return a value as JSON; numpy's numbers count as numbers.
+
+    Raises:
+        InvalidInputError: something in it has no form in JSON.
+    """
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise errors.InvalidInputError(f"this has no form in JSON: {error}") from error
+
+
+def id_of(row: object) -> str:
+    """Return a row's id as well as it can be told, for a report of what failed; "" where it has none."""
+    match row:
+        case Row(id=id_) | {"id": id_} | (id_, *_):
+            return id_ if isinstance(id_, str) else ""
+        case _:
+            return ""
+
+
+def _parts_of(row: object) -> tuple[Any, Any, Any]:
+    match row:
+        case Row():
+            return row.id, row.values, row.metadata
+        case Mapping():
+            _refuse_unknown(row)
+            return row.get("id"), row.get("values"), row.get("metadata")
+        case (id_, values):
+            return id_, values, None
+        case (id_, values, metadata):
+            return id_, values, metadata
+        case _:
+            raise errors.InvalidInputError(
+                f"a row is a Row, a mapping or (id, values[, metadata]), not {_brief(row)}"
+            )
+
+
+def _refuse_unknown(row: Mapping[str, Any]) -> None:
+    unknown = sorted(str(name) for name in row if name not in {"id", "values", "metadata"})
+    if unknown:
+        raise errors.InvalidInputError(
+            f"a row has id, values and metadata, not {', '.join(unknown)}: "
+            "put fields of your own into metadata"
+        )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no JSON type")
+
+
+def _brief(value: object) -> str:
+    return f"{type(value).__name__} {reprlib.repr(value)}"
