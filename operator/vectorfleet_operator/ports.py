@@ -1,7 +1,7 @@
 """The ports of the operator: what its decisions need of the world, as protocols.
 
 Adapters implement them: Kubernetes or processes on this machine behind `Cluster`, gRPC behind `Shards`.
-Nothing here knows which one it talks to.
+Nothing here knows which one it talks to. `Ports` is all of them, and the only way out of a decision.
 """
 
 import dataclasses
@@ -68,7 +68,11 @@ class Cluster(Protocol):
         """Delete exactly this object: one of the same name but another uid stays. Missing is fine."""
 
     async def apply_status(self, manifest: Manifest) -> None:
-        """Make the object's status equal to `manifest["status"]`; the object must exist."""
+        """Make the object's status equal to `manifest["status"]`; the object must exist.
+
+        Where `manifest` carries a metadata.resourceVersion that is not the object's any more, nothing is
+        written and `errors.Transient` is raised: a compare-and-swap.
+        """
 
     async def emit(self, event: "Event") -> None:
         """Record an event beside its object. Losing one is no error."""
@@ -116,3 +120,28 @@ class Clock(Protocol):
 
     def now(self) -> datetime.datetime:
         """Return the present moment, in UTC."""
+
+
+class Entropy(Protocol):
+    """Chance, as a port, so that everything else repeats itself."""
+
+    def secret(self) -> str:
+        """Return a new secret of at least 256 bits, in characters that a header may hold."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ports:
+    """Everything that a pass of the operator may touch."""
+
+    cluster: Cluster
+    shards: Shards
+    clock: Clock
+    entropy: Entropy
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """Names one VectorIndex."""
+
+    namespace: str
+    name: str

@@ -1,0 +1,1 @@
+"""The adapters: each turns one port into calls to something real."""

@@ -1,0 +1,142 @@
+"""The VectorIndex: what a user writes, and what the operator answers in its status."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vectorfleet_shardnode.api import config
+
+from . import base, build_spec, condition, move_spec, serving_spec, workload_spec
+
+_GENERATION = build_spec.NEEDS_GENERATION
+_NAME = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+_NAME_MESSAGE = (
+    "metadata.name must be at most 40 characters of a-z, 0-9 and -, begin with a letter and not end with -: "
+    "the names of StatefulSets, Services and volumes are made from it"
+)
+
+
+class VectorIndexSpec(base.Part):
+    """The index as its user wants it. What is marked immutable needs a new generation."""
+
+    cel_rules = (
+        base.Rule(
+            "has(self.bootstrap) == has(oldSelf.bootstrap)"
+            " && (!has(self.bootstrap) || self.bootstrap == oldSelf.bootstrap)",
+            "spec.bootstrap is immutable: it only says what a new index starts with",
+        ),
+    )
+
+    model: Annotated[build_spec.EmbeddingModel, base.Immutable(_GENERATION)] = Field(
+        description="The embedding model that makes the vectors."
+    )
+    metric: Annotated[config.Metric, base.Immutable(_GENERATION)] = Field(
+        default=config.Metric.COSINE,
+        description="How two vectors are compared: cosine, dotproduct or euclidean (squared distance).",
+    )
+    index: Annotated[build_spec.IndexSpec, base.Immutable(_GENERATION)] = Field(
+        default=build_spec.IndexSpec(), description="How vectors are indexed for approximate search."
+    )
+    quantization: Annotated[build_spec.Quantization, base.Immutable(_GENERATION)] = Field(
+        default=build_spec.Quantization(), description="Compression of the vectors held in memory."
+    )
+    shards: Annotated[int, base.Immutable(_GENERATION)] = Field(
+        default=1, ge=1, le=256, description="Hash ranges that the ids are split into; each has its own pods."
+    )
+    replicas: Annotated[int, base.Later(allowed=(1,))] = Field(
+        default=1, ge=1, le=9, description="Copies of each shard. More than 1 is not supported yet."
+    )
+    metadata_schema: Annotated[serving_spec.Schema | None, base.Later()] = Field(
+        default=None, alias="schema", description="Declared metadata fields. Not supported yet."
+    )
+    embedder: Annotated[serving_spec.Embedder | None, base.Later()] = Field(
+        default=None, description="The service that turns text into vectors. Not supported yet."
+    )
+    consistency: serving_spec.Consistency = Field(
+        default=serving_spec.Consistency(), description="What an acknowledged write promises."
+    )
+    resources: workload_spec.Resources = Field(
+        default=workload_spec.Resources(), description="Compute resources of each shard pod."
+    )
+    storage: workload_spec.Storage = Field(
+        default=workload_spec.Storage(), description="The volume of each replica."
+    )
+    gateway: serving_spec.Gateway = Field(
+        default=serving_spec.Gateway(), description="The stateless front door of the index."
+    )
+    image: workload_spec.Image = Field(
+        default=workload_spec.Image(), description="Overrides of the data plane's image."
+    )
+    image_pull_secrets: tuple[base.NameReference, ...] = Field(
+        default=(), max_length=16, description="Secrets to pull the image with."
+    )
+    scheduling: workload_spec.Scheduling = Field(
+        default=workload_spec.Scheduling(), description="Where shard pods may run."
+    )
+    pod_labels: dict[str, str] = Field(
+        default={}, max_length=64, description="Labels that every pod gets; those of the operator win."
+    )
+    pod_annotations: dict[str, str] = Field(
+        default={}, max_length=64, description="Annotations that every pod gets; those of the operator win."
+    )
+    rollout: Annotated[move_spec.Rollout | None, base.Later()] = Field(
+        default=None, description="How reads move to a new generation. Not supported yet."
+    )
+    bootstrap: Annotated[move_spec.Bootstrap | None, base.Later()] = Field(
+        default=None, description="What a new index starts with. Immutable. Not supported yet."
+    )
+    backup: Annotated[move_spec.Backup | None, base.Later()] = Field(
+        default=None, description="Where backups and the archived log go. Not supported yet."
+    )
+    paused: bool = Field(
+        default=False, description="While true, the operator changes nothing; the index goes on serving."
+    )
+
+
+class VectorIndexStatus(base.Observed):
+    """The index as the operator sees it."""
+
+    observed_generation: int = Field(
+        default=0, ge=0, description="Generation of the spec that the status answers."
+    )
+    conditions: tuple[condition.Condition, ...] = Field(
+        default=(), description="Ready, Reconciling and Stalled."
+    )
+    replicas: int = Field(default=0, ge=0, description="Copies that each shard has.")
+    ready_replicas: int = Field(default=0, ge=0, description="Copies that every shard has ready.")
+    selector: str = Field(
+        default="",
+        description="Selects the pods of one shard, so that an autoscaler counts copies and not pods.",
+    )
+    shards: int = Field(default=0, ge=0, description="Shards of the serving generation.")
+    ready_shards: int = Field(default=0, ge=0, description="Shards that serve.")
+    ready_gateways: int = Field(default=0, ge=0, description="Gateway pods that serve.")
+    vectors: int = Field(default=0, ge=0, description="Live rows of all shards, as they last reported.")
+    generation: str = Field(default="", description="The generation that serves.")
+    endpoint: str = Field(default="", description="URL of the API inside the cluster.")
+    api_key_secret: str = Field(default="", description="Secret that holds the valid API keys.")
+
+
+class Metadata(base.Observed):
+    """The parts of an object's metadata that decisions need."""
+
+    name: Annotated[str, Field(max_length=40, pattern=_NAME)]
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    deletion_timestamp: str | None = None
+
+
+class VectorIndex(base.Observed):
+    """One logical index: its vectors' model and metric, its size, and how it is served."""
+
+    cel_rules = (
+        base.Rule(f"size(self.metadata.name) <= 40 && self.metadata.name.matches('{_NAME}')", _NAME_MESSAGE),
+    )
+
+    metadata: Metadata
+    spec: VectorIndexSpec = Field(description="The index as its user wants it.")
+    status: VectorIndexStatus = Field(
+        default=VectorIndexStatus(),
+        description="The index as the operator sees it; written by the operator alone.",
+    )

@@ -1,0 +1,42 @@
+"""What the builders read, and what they return."""
+
+import dataclasses
+from typing import Any
+
+from .. import ports
+from ..api import vector_index
+
+Object = dict[str, Any]
+"""A part of a manifest while it is being built."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """The secrets of one index, as text."""
+
+    token: str
+    """What gateway, shards and operator show each other."""
+    api_key: str | None
+    """The key that the operator made for clients; None where others keep the keys."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """All that the manifests of one index are made from."""
+
+    index: vector_index.VectorIndex
+    credentials: Credentials
+    image: str
+    """The data plane's image, as repository:tag, unless the spec overrides it."""
+
+    @property
+    def spec(self) -> vector_index.VectorIndexSpec:
+        """The spec of the index."""
+        return self.index.spec
+
+
+@dataclasses.dataclass(frozen=True)
+class Desired:
+    """Every object that the index needs, in the order in which they are applied."""
+
+    manifests: tuple[ports.Manifest, ...]

@@ -1,0 +1,25 @@
+"""The operator's errors, one tree.
+
+OperatorError
+├── InvalidSpec      the manifest can't be read; the user has to change it
+├── Transient        a call failed in a way that a later try may mend; its outcome is unknown
+└── Rejected         the cluster will never accept this object as it is
+
+Each message says what was wrong and what would be right; it ends up in the index's conditions.
+"""
+
+
+class OperatorError(Exception):
+    """Base of all errors that the operator raises itself."""
+
+
+class InvalidSpec(OperatorError):  # noqa: N818  a word of the conditions
+    """The manifest can't be read: each problem names its field."""
+
+
+class Transient(OperatorError):  # noqa: N818  it tells of the cause, not of a fault
+    """Try again later; nothing is known of the outcome."""
+
+
+class Rejected(OperatorError):  # noqa: N818  it tells of the cause, not of a fault
+    """The cluster refuses the object for what it says, so that trying again changes nothing."""

@@ -1,0 +1,93 @@
+"""Observation: fresh lists by label, namesakes by name, and each shard's own report.
+
+Nothing is decided here. Every pass reads anew, so that no decision stands on a stale cache.
+"""
+
+import asyncio
+import base64
+import binascii
+
+from . import ports
+from .api import vector_index
+from .desired import inputs, names, secret
+from .plan import observed
+
+LISTED = (
+    ports.VECTOR_SHARD,
+    ports.STATEFUL_SET,
+    ports.DEPLOYMENT,
+    ports.SERVICE,
+    ports.CONFIG_MAP,
+    ports.SECRET,
+    ports.SERVICE_ACCOUNT,
+    ports.POD_DISRUPTION_BUDGET,
+    ports.POD,
+)
+
+
+async def observe(cluster: ports.Cluster, index: vector_index.VectorIndex) -> observed.Observed:
+    """Return every object that carries the index's label, and the Secrets that it names.
+
+    Raises:
+        errors.Transient: a call failed; nothing can be decided.
+    """
+    key = names.key(index)
+    labels = names.index_labels(key.name)
+    lists = await asyncio.gather(*(cluster.list(kind, key.namespace, labels) for kind in LISTED))
+    objects = {observed.ref(one): one for found in lists for one in found}
+    for name in (names.internal_secret(key.name), names.api_key_secret(index)):
+        await _add(cluster, key.namespace, (ports.SECRET.kind, name), objects)
+    return observed.Observed(index.metadata.uid, objects)
+
+
+async def observe_namesakes(
+    cluster: ports.Cluster, desired: inputs.Desired, seen: observed.Observed
+) -> observed.Observed:
+    """Return `seen` with the objects that have a name we need and do not carry our label.
+
+    Raises:
+        errors.Transient: a call failed; nothing can be decided.
+    """
+    objects = dict(seen.objects)
+    for manifest in desired.manifests:
+        await _add(cluster, manifest["metadata"]["namespace"], observed.ref(manifest), objects)
+    return observed.Observed(seen.owner_uid, objects, seen.reports)
+
+
+async def observe_reports(
+    shards: ports.Shards, index: vector_index.VectorIndex, seen: observed.Observed
+) -> observed.Observed:
+    """Return `seen` with the reports of the shards that have a ready pod and answer."""
+    key, token = names.key(index), entry(seen, names.internal_secret(index.metadata.name), secret.TOKEN)
+    serving = [
+        number for number in range(index.spec.shards) if token and _has_ready_pod(seen, key.name, number)
+    ]
+    reports = await asyncio.gather(
+        *(shards.report(names.replica_address(key, number, 0), token) for number in serving)
+    )
+    answered = {number: report for number, report in zip(serving, reports, strict=True) if report is not None}
+    return observed.Observed(seen.owner_uid, seen.objects, answered)
+
+
+def entry(seen: observed.Observed, name: str, entry: str) -> str:
+    """Return an entry of a Secret as text, empty where it is missing or no text."""
+    data = (seen.find(ports.SECRET, name) or {}).get("data") or {}
+    try:
+        return base64.b64decode(data.get(entry, ""), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+async def _add(
+    cluster: ports.Cluster, namespace: str, ref: observed.Ref, objects: dict[observed.Ref, ports.Manifest]
+) -> None:
+    if ref in objects:
+        return
+    found = await cluster.get(ports.KINDS[ref[0]], namespace, ref[1])
+    if found is not None:
+        objects[ref] = found
+
+
+def _has_ready_pod(seen: observed.Observed, index: str, number: int) -> bool:
+    workload = seen.find(ports.STATEFUL_SET, names.shard(index, number)) or {}
+    return bool((workload.get("status") or {}).get("readyReplicas", 0))

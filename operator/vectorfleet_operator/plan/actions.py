@@ -1,0 +1,51 @@
+"""What a pass may do, as values, and what it may not."""
+
+import dataclasses
+
+from .. import ports
+
+
+@dataclasses.dataclass(frozen=True)
+class Apply:
+    """Make an object be as `manifest` says."""
+
+    manifest: ports.Manifest
+    why: str
+    disruptive: bool = False
+    """Whether pods that serve are restarted by it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Delete:
+    """Delete an object of ours that is not wanted any more."""
+
+    manifest: ports.Manifest
+    why: str
+
+
+Action = Apply | Delete
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Why something is not done. It ends up in the index's conditions."""
+
+    reason: str
+    """One word, for programs."""
+    message: str
+    """A sentence, for people."""
+    stalls: bool = False
+    """Whether only a person can mend it; else it mends itself as other things proceed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The actions of one pass, in order, and what was refused."""
+
+    actions: tuple[Action, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def stall(self) -> Refusal | None:
+        """The first refusal that only a person can mend."""
+        return next((refusal for refusal in self.refusals if refusal.stalls), None)

@@ -1,0 +1,122 @@
+"""The guards: named predicates that say why something is not done, or None where it may be.
+
+Guards of the index look at the whole and stop everything; guards of an action stop that one alone.
+"""
+
+import json
+from typing import Any
+
+from .. import ports
+from ..api import support, vector_index
+from ..desired import config_map, inputs
+from . import actions, diff, observed
+
+
+def only_supported_fields(index: vector_index.VectorIndex) -> actions.Refusal | None:
+    """Refuse a spec that asks for behaviour that does not exist yet."""
+    paths = support.unsupported(index.spec)
+    return actions.Refusal("NotSupportedYet", support.refusal(paths), stalls=True) if paths else None
+
+
+def not_paused(index: vector_index.VectorIndex) -> actions.Refusal | None:
+    """Refuse to change anything while a person has paused the index."""
+    return actions.Refusal("Paused", "spec.paused is true: nothing is changed") if index.spec.paused else None
+
+
+def names_are_free(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
+    """Refuse to take over an object that has a name we need and belongs to somebody else."""
+    taken = [
+        f"{manifest['kind']} {manifest['metadata']['name']}"
+        for manifest in desired.manifests
+        if (found := seen.objects.get(observed.ref(manifest))) is not None and not seen.owns(found)
+    ]
+    if not taken:
+        return None
+    message = (
+        f"{', '.join(taken)} exists and does not belong to this VectorIndex: delete it or rename the index"
+    )
+    return actions.Refusal("NameTaken", message, stalls=True)
+
+
+def generation_unchanged(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
+    """Refuse to turn a generation into another one in place: the stored rows would not fit it."""
+    now, before = (_generation(_config_map(where)) for where in (desired.manifests, seen.objects.values()))
+    changed = [field for field in now if before and now[field] != before.get(field)]
+    if not changed:
+        return None
+    message = ", ".join(
+        f"{field} from {_show(before.get(field))} to {_show(now[field])}" for field in changed
+    )
+    return actions.Refusal(
+        "GenerationImmutable", f"not supported yet: changing {message} in place", stalls=True
+    )
+
+
+def volumes_unchanged(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
+    """Refuse to change volumes: a StatefulSet can't, and the volumes there would keep their size."""
+    for manifest in desired.manifests:
+        found = seen.objects.get(observed.ref(manifest))
+        if manifest["kind"] != ports.STATEFUL_SET.kind or found is None:
+            continue
+        if not diff.holds(_claims(manifest), _claims(found)):
+            message = "not supported yet: changing spec.storage.size or spec.storage.storageClassName"
+            return actions.Refusal("VolumesImmutable", message, stalls=True)
+    return None
+
+
+def not_terminating(wanted: ports.Manifest, seen: observed.Observed) -> actions.Refusal | None:
+    """Wait until an object that is being deleted is gone; only then can it be made anew."""
+    found = seen.objects.get(observed.ref(wanted))
+    if found is None or not found["metadata"].get("deletionTimestamp"):
+        return None
+    name = " ".join(observed.ref(wanted))
+    return actions.Refusal("Terminating", f"{name} is being deleted; it is made anew once it is gone")
+
+
+def one_shard_at_a_time(wanted: ports.Manifest, seen: observed.Observed) -> actions.Refusal | None:
+    """Wait with the restart of a shard until every other shard runs its newest template and is ready."""
+    busy = [
+        found["metadata"]["name"]
+        for found in seen.of_kind(ports.STATEFUL_SET)
+        if found["metadata"]["name"] != wanted["metadata"]["name"] and not observed.is_rolled_out(found)
+    ]
+    return waits_for(wanted, ", ".join(busy)) if busy else None
+
+
+def waits_for(wanted: ports.Manifest, busy: str) -> actions.Refusal:
+    """Return the refusal to restart one shard while others are not ready."""
+    name = wanted["metadata"]["name"]
+    return actions.Refusal("RollingOut", f"StatefulSet {name} waits for {busy} to be ready")
+
+
+INDEX_GUARDS = (only_supported_fields, not_paused)
+OBJECT_GUARDS = (names_are_free, generation_unchanged, volumes_unchanged)
+
+
+def _config_map(manifests: Any) -> ports.Manifest | None:
+    return next((one for one in manifests if one["kind"] == ports.CONFIG_MAP.kind), None)
+
+
+def _generation(manifest: ports.Manifest | None) -> dict[str, Any]:
+    """Return what fixes a generation, flat, and empty where it can't be read."""
+    try:
+        serving = json.loads((manifest or {})["data"][config_map.ENTRY])["serving"]
+        kept = {
+            "dimensions": serving["dimensions"],
+            "metric": serving["metric"],
+            "index type": serving["engine"],
+        }
+        return {**kept, **serving["hnsw"], "shards": len(serving["shards"])}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _show(value: object) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def _claims(manifest: ports.Manifest) -> list[dict[str, Any]]:
+    return [
+        {"metadata": {"name": claim["metadata"]["name"]}, "spec": claim["spec"]}
+        for claim in manifest["spec"].get("volumeClaimTemplates") or ()
+    ]
