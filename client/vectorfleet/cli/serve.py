@@ -1,0 +1,5 @@
+"""`vectorfleet serve`."""
+
+
+def serve() -> None:
+    """Serve."""
