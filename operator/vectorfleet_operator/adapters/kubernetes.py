@@ -1,0 +1,207 @@
+"""The cluster behind a Kubernetes API server: the only module that imports the kubernetes client.
+
+Objects travel as plain JSON over the client's connection, authentication included; its typed models and its
+discovery are not used, since every kind and its URL is known beforehand. One field manager, forced.
+"""
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from .. import errors, ports
+
+MANAGER = "vectorfleet-operator"
+_PAGE = "500"
+_TIMEOUT_SECONDS = 30
+_APPLY = "application/apply-patch+yaml"
+_EVENT_MESSAGE_LIMIT = 1024
+_NEVER = frozenset({400, 422})  # the object is wrong as it is; everything else may pass
+_Query = tuple[tuple[str, str], ...]
+
+
+class KubernetesCluster:
+    """Implements `ports.Cluster` on a Kubernetes API server."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    async def apply(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Apply the object on the server, as our field manager, taking over what others set."""
+        return _lean(await self._call("PATCH", _path_of(manifest), _owned(), manifest, _APPLY))
+
+    async def get(self, kind: ports.Kind, namespace: str, name: str) -> ports.Manifest | None:
+        """Return the object, or None."""
+        try:
+            return _lean(await self._call("GET", f"{_path(kind, namespace)}/{name}"))
+        except _NotFound:
+            return None
+
+    async def list(
+        self, kind: ports.Kind, namespace: str, labels: Mapping[str, str]
+    ) -> tuple[ports.Manifest, ...]:
+        """Return the objects that carry the labels, by name."""
+        selector = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
+        query: _Query = (("labelSelector", selector), ("limit", _PAGE))
+        found: list[ports.Manifest] = []
+        position = ""
+        while True:
+            page = await self._call("GET", _path(kind, namespace), (*query, *_continued(position)))
+            named = {"apiVersion": kind.api_version, "kind": kind.kind}  # items of a list don't say it
+            found += (_lean(named | item) for item in page.get("items") or ())
+            position = page["metadata"].get("continue", "")
+            if not position:
+                return tuple(sorted(found, key=lambda one: str(one["metadata"]["name"])))
+
+    async def delete(self, manifest: ports.Manifest) -> None:
+        """Delete exactly this object."""
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": manifest["metadata"]["uid"]},
+            "propagationPolicy": "Background",
+        }
+        try:
+            await self._call("DELETE", _path_of(manifest), (), options)
+        except (_NotFound, _Conflict):  # gone, or another one of that name by now
+            return
+
+    async def apply_status(self, manifest: ports.Manifest) -> None:
+        """Apply the object's status; a resourceVersion in `manifest` makes it a compare-and-swap."""
+        await self._call("PATCH", f"{_path_of(manifest)}/status", _owned(), manifest, _APPLY)
+
+    async def emit(self, event: ports.Event) -> None:
+        """Create an event beside its object; a failure is passed over."""
+        namespace = event.about["metadata"]["namespace"]
+        try:
+            await self._call("POST", f"/api/v1/namespaces/{namespace}/events", (), _event(event))
+        except errors.OperatorError:
+            return
+
+    async def serves(self, kind: ports.Kind) -> bool:
+        """Return whether the API server knows objects of that kind.
+
+        Raises:
+            errors.Transient: the server did not answer.
+        """
+        try:
+            known = await self._call("GET", f"/apis/{kind.api_version}")
+        except _NotFound:
+            return False
+        return any(resource["name"] == kind.plural for resource in known.get("resources", ()))
+
+    async def _call(
+        self, method: str, path: str, query: _Query = (), body: Any = None, content: str = "application/json"
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content}
+        try:
+            request = await self._api.param_serialize(
+                method,
+                path,
+                query_params=list(query),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            reply = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            text = await reply.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise errors.Transient(f"{method} {path}: {error or type(error).__name__}") from error
+        return _answer(f"{method} {path}", reply.status, text)
+
+
+async def connect() -> KubernetesCluster:
+    """Return the cluster that the pod runs in, or the one that the user's kubeconfig names.
+
+    Raises:
+        errors.Transient: there is neither.
+    """
+    settings = client.Configuration()
+    try:
+        try:
+            config.load_incluster_config(client_configuration=settings)
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=settings)
+    except config.ConfigException as error:
+        raise errors.Transient(
+            f"no service account and no kubeconfig to reach Kubernetes with: {error}"
+        ) from error
+    return KubernetesCluster(client.ApiClient(settings))
+
+
+async def close(cluster: KubernetesCluster) -> None:
+    """Close the cluster's connections."""
+    await cluster._api.close()  # noqa: SLF001  the other half of connect
+
+
+class _NotFound(errors.Transient):
+    pass
+
+
+class _Conflict(errors.Transient):
+    pass
+
+
+def _answer(call: str, status: int, text: bytes) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = json.loads(text)
+    except ValueError:
+        body = {"message": text[:200].decode(errors="replace")}
+    if 200 <= status < 300:
+        return body
+    message = str(body.get("message", "")) or f"{call} was answered with {status}"
+    kinds = {404: _NotFound, 409: _Conflict}
+    if status in _NEVER:
+        raise errors.Rejected(message)
+    raise kinds.get(status, errors.Transient)(message)
+
+
+def _path(kind: ports.Kind, namespace: str) -> str:
+    root = "/apis" if "/" in kind.api_version else "/api"
+    return f"{root}/{kind.api_version}/namespaces/{namespace}/{kind.plural}"
+
+
+def _path_of(manifest: ports.Manifest) -> str:
+    metadata = manifest["metadata"]
+    return f"{_path(ports.KINDS[manifest['kind']], metadata['namespace'])}/{metadata['name']}"
+
+
+def _owned() -> _Query:
+    return (("fieldManager", MANAGER), ("force", "true"))
+
+
+def _continued(position: str) -> _Query:
+    return (("continue", position),) if position else ()
+
+
+def _lean(manifest: dict[str, Any]) -> ports.Manifest:
+    manifest["metadata"].pop("managedFields", None)  # long, and nobody here reads it
+    return manifest
+
+
+def _event(event: ports.Event) -> dict[str, Any]:
+    metadata = event.about["metadata"]
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    about = {
+        field: metadata[field]
+        for field in ("name", "namespace", "uid", "resourceVersion")
+        if field in metadata
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+        "involvedObject": {"apiVersion": event.about["apiVersion"], "kind": event.about["kind"]} | about,
+        "reason": event.reason,
+        "message": event.message[:_EVENT_MESSAGE_LIMIT],
+        "type": "Warning" if event.warning else "Normal",
+        "source": {"component": MANAGER},
+        "reportingComponent": MANAGER,
+        "reportingInstance": MANAGER,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }

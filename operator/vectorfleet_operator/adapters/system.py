@@ -1,0 +1,22 @@
+"""Time and chance as the operating system has them."""
+
+import datetime
+import secrets
+
+_SECRET_BYTES = 32
+
+
+class SystemClock:
+    """Implements `ports.Clock`."""
+
+    def now(self) -> datetime.datetime:
+        """Return the present moment, in UTC."""
+        return datetime.datetime.now(datetime.UTC)
+
+
+class SystemEntropy:
+    """Implements `ports.Entropy`."""
+
+    def secret(self) -> str:
+        """Return a new secret of 256 bits, safe in headers and URLs."""
+        return secrets.token_urlsafe(_SECRET_BYTES)

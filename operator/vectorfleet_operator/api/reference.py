@@ -1,0 +1,103 @@
+"""The field reference of the documentation, made from the models."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import crd, schema
+
+_INTRODUCTION = """# The fields of a VectorIndex
+
+<!-- Generated from operator/vectorfleet_operator/api by `vectorfleet-operator generate`. Do not edit. -->
+
+`kubectl explain vectorindex.spec` tells the same. Fields in *italics* keep their first value; the API server
+refuses a change and says why. A field that is *not supported yet* is refused too: the index gets the
+condition `Stalled` with the reason `NotSupportedYet` and the name of the field. Nothing is ignored.
+
+The smallest index:
+
+```yaml
+apiVersion: vectorfleet.io/v1alpha1
+kind: VectorIndex
+metadata:
+  name: products
+spec:
+  model: {name: all-MiniLM-L6-v2, dimensions: 384}
+```
+"""
+_CONDITIONS = """
+## Conditions
+
+| type | True means |
+|---|---|
+| `Ready` | the index serves what the spec asks for |
+| `Reconciling` | the operator is on its way to what the spec asks for; the reason says what it waits for |
+| `Stalled` | only a person can help; the reason is one of the words below |
+
+`Stalled` comes with the reason `InvalidSpec`, `NotSupportedYet`, `NameTaken`, `GenerationImmutable`,
+`VolumesImmutable` or `Rejected`; the message says what would be right.
+
+While `Stalled` is True nothing is changed, and an index that served before goes on serving as it was.
+"""
+
+
+def build_page() -> str:
+    """Return the page in Markdown."""
+    index, shard = (schema.build_schema(resource.model, "", ("spec", "status")) for resource in crd.RESOURCES)
+    return "".join(
+        (
+            _INTRODUCTION,
+            _section("Spec", index, "spec"),
+            _section("Status", index, "status"),
+            _CONDITIONS,
+            "\n# The fields of a VectorShard\n\nThe operator writes one for each shard; nobody else does.\n",
+            _section("Spec of a shard", shard, "spec"),
+            _section("Status of a shard", shard, "status"),
+        )
+    )
+
+
+def _section(title: str, root: Mapping[str, Any], part: str) -> str:
+    rows = "\n".join(_rows(root["properties"][part], ""))
+    return f"\n## {title}\n\n| field | type | default | meaning |\n|---|---|---|---|\n{rows}\n"
+
+
+def _rows(parent: Mapping[str, Any], path: str) -> Iterator[str]:
+    required = parent.get("required", ())
+    for name, field in parent.get("properties", {}).items():
+        here = f"{path}{name}"
+        yield _row(here, field, required=name in required)
+        inner = field.get("items", field)
+        yield from _rows(inner, f"{here}[]." if "items" in field else f"{here}.")
+
+
+def _row(path: str, field: Mapping[str, Any], *, required: bool) -> str:
+    frozen = any(rule["rule"] == "self == oldSelf" for rule in field.get("x-kubernetes-validations", ()))
+    name = f"*`{path}`*" if frozen else f"`{path}`"
+    default = "required" if required else _literal(field.get("default"))
+    meaning = field["description"].replace("|", "\\|").replace("<", "&lt;")
+    return f"| {name} | {_type(field)} | {default} | {meaning} |"
+
+
+def _literal(default: object) -> str:
+    return (
+        "" if default in (None, {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    )
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field.get("x-kubernetes-int-or-string"):
+        return "quantity"
+    if field["type"] == "array":
+        return f"list of {_type(field['items'])}"
+    if "additionalProperties" in field:
+        return f"map of {_type(field['additionalProperties'])}"
+    return str(field["type"]) + _range(field)
+
+
+def _range(field: Mapping[str, Any]) -> str:
+    least, most = field.get("minimum"), field.get("maximum")
+    if least is None or most is None:
+        return ""
+    return f" {least:g}-{most:g}" if most < 1_000_000 else f" {least}-{most}"

@@ -1,0 +1,109 @@
+"""Attendance: one endless loop for each VectorIndex, which passes, sleeps, and is woken.
+
+The loop catches its own errors and goes on after a pause that doubles: a loop that ended would not be begun
+anew until the operator restarts.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from . import errors, metrics, ports, reconcile
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_PAUSE_SECONDS = 60.0
+_GATHER_SECONDS = 0.2  # what happens together is looked at once
+_FORGOTTEN = 3600.0
+
+Pass = Callable[[ports.Key], Awaitable[reconcile.Outcome]]
+
+
+class Board:
+    """Who is awake: a flag for each VectorIndex that events raise and its loop lowers."""
+
+    def __init__(self) -> None:
+        self._flags: dict[ports.Key, asyncio.Event] = {}
+        self._generations: dict[tuple[ports.Key, str], int] = {}
+
+    def flag(self, key: ports.Key) -> asyncio.Event:
+        """Return the flag of an index."""
+        return self._flags.setdefault(key, asyncio.Event())
+
+    def wake(self, key: ports.Key) -> None:
+        """Raise the flag of an index, where somebody attends to it."""
+        if key in self._flags:
+            self._flags[key].set()
+
+    def wake_on_change(self, key: ports.Key, uid: str, generation: int) -> None:
+        """Raise the flag where the spec of an object has changed: a status that we wrote is no news."""
+        if self._generations.get((key, uid)) != generation:
+            self._generations[key, uid] = generation
+            self.wake(key)
+
+    def forget(self, key: ports.Key) -> None:
+        """Drop what is known of an index that is gone."""
+        self._flags.pop(key, None)
+        for known in [known for known in self._generations if known[0] == key]:
+            del self._generations[known]
+
+
+async def attend(key: ports.Key, take_pass: Pass, board: Board) -> None:
+    """Attend to one index until the task is cancelled; a pass may be cut off anywhere."""
+    flag, failures = board.flag(key), 0
+    metrics.INDEXES.inc()
+    try:
+        while True:
+            flag.clear()
+            try:
+                pause = await _measured(key, take_pass)
+                failures = 0
+            except Exception as error:  # noqa: BLE001  whatever it is, the loop goes on
+                failures += 1
+                pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 6))
+                _report(key, error, pause)
+            await _sleep(flag, pause)
+    finally:
+        metrics.INDEXES.dec()
+        _drop_gauges(key)
+        board.forget(key)
+
+
+async def _measured(key: ports.Key, take_pass: Pass) -> float:
+    begin = time.monotonic()
+    outcome = await take_pass(key)
+    metrics.RECONCILE_SECONDS.observe(time.monotonic() - begin)
+    if outcome.status is not None:
+        metrics.VECTORS.labels(key.namespace, key.name).set(outcome.status.vectors)
+        for condition in outcome.status.conditions:
+            metrics.CONDITION.labels(key.namespace, key.name, condition.type).set(condition.holds)
+    if outcome.error:
+        metrics.RECONCILE_ERRORS.labels("Refused").inc()
+        _LOG.warning("a pass was cut short", extra=_names(key) | {"reason": outcome.error})
+    return outcome.requeue_after if outcome.requeue_after is not None else _FORGOTTEN
+
+
+async def _sleep(flag: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(flag.wait(), seconds)
+    except TimeoutError:
+        return
+    await asyncio.sleep(_GATHER_SECONDS)
+
+
+def _report(key: ports.Key, error: Exception, pause: float) -> None:
+    metrics.RECONCILE_ERRORS.labels(type(error).__name__).inc()
+    extra = _names(key) | {"reason": str(error), "retry_seconds": pause}
+    if isinstance(error, errors.OperatorError):
+        _LOG.warning("a pass failed", extra=extra)
+    else:
+        _LOG.error("a pass failed in a way that is our fault", extra=extra, exc_info=error)
+
+
+def _names(key: ports.Key) -> dict[str, object]:
+    return {"namespace": key.namespace, "index": key.name}
+
+
+def _drop_gauges(key: ports.Key) -> None:
+    metrics.VECTORS.remove_by_labels({"namespace": key.namespace, "index": key.name})
+    metrics.CONDITION.remove_by_labels({"namespace": key.namespace, "index": key.name})

@@ -1,0 +1,101 @@
+"""kopf's side: watches, and one daemon for each VectorIndex. The only module that imports kopf.
+
+Level-based: handlers of events raise a flag and nothing else; the daemon passes over what it finds. There
+are no handlers of creation, update or deletion, so kopf keeps no state in annotations. The daemon makes kopf
+put a finalizer on each index, which it takes off as soon as the daemon has stopped.
+"""
+
+from typing import Any
+
+import kopf
+
+from . import attend, ports
+from .desired import names
+
+FINALIZER = f"{names.GROUP}/operator"
+_STOP_SECONDS = 5.0
+_OWNED = (
+    ports.STATEFUL_SET,
+    ports.DEPLOYMENT,
+    ports.SERVICE,
+    ports.CONFIG_MAP,
+    ports.SECRET,
+    ports.SERVICE_ACCOUNT,
+    ports.POD_DISRUPTION_BUDGET,
+)
+
+
+def build_registry(take_pass: attend.Pass, board: attend.Board) -> kopf.OperatorRegistry:
+    """Return the handlers of the operator."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(_login)
+
+    async def daemon(namespace: str | None, name: str | None, **_: Any) -> None:
+        await attend.attend(ports.Key(str(namespace), str(name)), take_pass, board)
+
+    async def on_index(meta: kopf.Meta, **_: Any) -> None:
+        key = ports.Key(str(meta.namespace), str(meta.name))
+        board.wake_on_change(key, str(meta.uid), int(meta.get("generation", 0)))
+
+    async def on_shard(meta: kopf.Meta, type: str | None, **_: Any) -> None:  # noqa: A002  kopf's name
+        generation = -1 if type == "DELETED" else int(meta.get("generation", 0))
+        board.wake_on_change(_owner(meta), str(meta.uid), generation)
+
+    async def on_owned(meta: kopf.Meta, **_: Any) -> None:
+        board.wake(_owner(meta))
+
+    index, shard = _selector(ports.VECTOR_INDEX), _selector(ports.VECTOR_SHARD)
+    kopf.daemon(*index, registry=registry, cancellation_timeout=_STOP_SECONDS)(daemon)
+    kopf.on.event(*index, registry=registry)(on_index)
+    kopf.on.event(*shard, registry=registry)(on_shard)
+    for kind in _OWNED:
+        kopf.on.event(*_selector(kind), registry=registry, labels={names.LABEL_INDEX: kopf.PRESENT})(on_owned)
+    return registry
+
+
+def build_settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: our finalizer, no events of its own, watches of our objects alone."""
+    settings = kopf.OperatorSettings()
+    settings.persistence.finalizer = FINALIZER
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.GROUP)
+    settings.posting.enabled = False
+    # Namespaces are given by name or not at all, and our kinds are there before kopf starts; so the
+    # operator needs no right to look at namespaces and definitions.
+    settings.scanning.disabled = True
+    for kind in _OWNED:
+        settings.watching.label_selectors[_selector(kind)] = names.LABEL_INDEX
+    return settings
+
+
+async def operate(take_pass: attend.Pass, namespaces: tuple[str, ...], ready: Any, stop: Any = None) -> None:
+    """Watch and attend until `stop` is set or the process is told to end.
+
+    Args:
+        take_pass: what one pass does.
+        namespaces: those to watch; all where empty.
+        ready: an asyncio.Event that is set once the watches are being started.
+        stop: an asyncio.Event that ends it.
+    """
+    board = attend.Board()
+    await kopf.operator(
+        registry=build_registry(take_pass, board),
+        settings=build_settings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        ready_flag=ready,
+        stop_flag=stop,
+    )
+
+
+async def _login(**given: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
+
+
+def _selector(kind: ports.Kind) -> tuple[str, str]:
+    return kind.api_version, kind.plural
+
+
+def _owner(meta: kopf.Meta) -> ports.Key:
+    return ports.Key(str(meta.namespace), str(meta.labels.get(names.LABEL_INDEX, "")))

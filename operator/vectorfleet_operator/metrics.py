@@ -1,0 +1,28 @@
+"""What the operator counts of itself, for Prometheus."""
+
+import prometheus_client
+
+RECONCILE_SECONDS = prometheus_client.Histogram(
+    "vectorfleet_operator_reconcile_duration_seconds",
+    "Duration of one pass over one VectorIndex.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+RECONCILE_ERRORS = prometheus_client.Counter(
+    "vectorfleet_operator_reconcile_errors_total",
+    "Passes that failed, by kind of error.",
+    ["error"],
+)
+INDEXES = prometheus_client.Gauge(
+    "vectorfleet_operator_indexes",
+    "VectorIndexes that the operator attends to.",
+)
+CONDITION = prometheus_client.Gauge(
+    "vectorfleet_index_condition",
+    "Whether a condition of a VectorIndex holds (1) or not (0).",
+    ["namespace", "index", "condition"],
+)
+VECTORS = prometheus_client.Gauge(
+    "vectorfleet_index_vectors",
+    "Live rows of a VectorIndex, as its shards last reported.",
+    ["namespace", "index"],
+)

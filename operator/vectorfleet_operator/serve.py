@@ -1,0 +1,59 @@
+"""The process: ports made of real things, the listener for health and metrics, and kopf."""
+
+import asyncio
+import logging
+
+import vectorfleet_runtime.listener
+import vectorfleet_runtime.logs
+
+from . import handlers, ports, reconcile, settings
+from .adapters import kubernetes, shards, system
+
+_LOG = logging.getLogger(__name__)
+_LOOK_AGAIN_SECONDS = 2.0
+
+
+async def serve(given: settings.Settings) -> None:
+    """Run the operator until the process is told to end.
+
+    Raises:
+        errors.Transient: there is no Kubernetes to reach.
+    """
+    vectorfleet_runtime.logs.configure(given.log_level, as_json=given.log_format == "json")
+    cluster, nodes = await kubernetes.connect(), shards.GrpcShards()
+    world = ports.Ports(cluster, nodes, system.SystemClock(), system.SystemEntropy())
+
+    async def take_pass(key: ports.Key) -> reconcile.Outcome:
+        return await reconcile.reconcile(world, given.image, key)
+
+    ready = asyncio.Event()
+    listener = _listen(given, ready)
+    _LOG.info("the operator starts", extra={"image": given.image, "namespaces": given.namespaces or "all"})
+    try:
+        await _wait_for_definitions(cluster)
+        await handlers.operate(take_pass, given.namespaces, ready)
+    finally:
+        listener.close()
+        await nodes.close()
+        await kubernetes.close(cluster)
+
+
+async def _wait_for_definitions(cluster: kubernetes.KubernetesCluster) -> None:
+    """Wait until our kinds are known: a watch of one that is not would never begin."""
+    for kind in (ports.VECTOR_INDEX, ports.VECTOR_SHARD):
+        while not await cluster.serves(kind):
+            _LOG.warning("a CustomResourceDefinition is missing: install it", extra={"kind": kind.kind})
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _listen(given: settings.Settings, ready: asyncio.Event) -> vectorfleet_runtime.listener.Listener:
+    alive = vectorfleet_runtime.listener.loop_probe(asyncio.get_running_loop())
+
+    def is_ready() -> str:
+        return (
+            ""
+            if ready.is_set()
+            else "the watches have not started: Kubernetes or a CustomResourceDefinition is missing"
+        )
+
+    return vectorfleet_runtime.listener.Listener(given.host, given.metrics_port, alive, is_ready)
