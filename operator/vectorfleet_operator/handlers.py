@@ -31,6 +31,7 @@ def build_registry(take_pass: attend.Pass, board: attend.Board) -> kopf.Operator
     kopf.on.login(registry=registry)(_login)
 
     async def daemon(namespace: str | None, name: str | None, **_: Any) -> None:
+        # kopf ends it by cancelling it, be it in the middle of a pass.
         await attend.attend(ports.Key(str(namespace), str(name)), take_pass, board)
 
     async def on_index(meta: kopf.Meta, **_: Any) -> None:

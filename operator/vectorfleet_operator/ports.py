@@ -55,7 +55,8 @@ class Cluster(Protocol):
         """Make the object's fields that `manifest` names equal to it, creating the object where missing.
 
         Fields that an earlier apply named and this one does not are removed (server-side apply, one field
-        manager, forced). Returns the object as stored, with uid and resourceVersion.
+        manager, forced). A list that `manifest` names ends up as it names it, without what others added.
+        Returns the object as stored, with uid and resourceVersion.
         """
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:

@@ -20,6 +20,7 @@ async def serve(given: settings.Settings) -> None:
         errors.Transient: there is no Kubernetes to reach.
     """
     vectorfleet_runtime.logs.configure(given.log_level, as_json=given.log_format == "json")
+    logging.getLogger("kopf.objects").setLevel(logging.ERROR)  # it tells of each event and of each stop
     cluster, nodes = await kubernetes.connect(), shards.GrpcShards()
     world = ports.Ports(cluster, nodes, system.SystemClock(), system.SystemEntropy())
 
@@ -50,10 +51,6 @@ def _listen(given: settings.Settings, ready: asyncio.Event) -> vectorfleet_runti
     alive = vectorfleet_runtime.listener.loop_probe(asyncio.get_running_loop())
 
     def is_ready() -> str:
-        return (
-            ""
-            if ready.is_set()
-            else "the watches have not started: Kubernetes or a CustomResourceDefinition is missing"
-        )
+        return "" if ready.is_set() else "the watches have not started; the log says what is missing"
 
     return vectorfleet_runtime.listener.Listener(given.host, given.metrics_port, alive, is_ready)

@@ -18,6 +18,7 @@ MANAGER = "vectorfleet-operator"
 _PAGE = "500"
 _TIMEOUT_SECONDS = 30
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 _EVENT_MESSAGE_LIMIT = 1024
 _NEVER = frozenset({400, 422})  # the object is wrong as it is; everything else may pass
 _Query = tuple[tuple[str, str], ...]
@@ -30,7 +31,19 @@ class KubernetesCluster:
         self._api = api
 
     async def apply(self, manifest: ports.Manifest) -> ports.Manifest:
-        """Apply the object on the server, as our field manager, taking over what others set."""
+        """Apply the object on the server, as our field manager, taking over what others set.
+
+        Server-side apply keeps items that others added to a list, even those that clash with ours; then
+        the lists that we name are first made ours as a whole.
+        """
+        try:
+            stored = await self._call("PATCH", _path_of(manifest), _owned(), manifest, _APPLY)
+        except errors.Rejected as rejection:
+            await self._take_lists(manifest, rejection)
+        else:
+            if _same_lengths(manifest, stored):
+                return _lean(stored)
+            await self._take_lists(manifest, None)
         return _lean(await self._call("PATCH", _path_of(manifest), _owned(), manifest, _APPLY))
 
     async def get(self, kind: ports.Kind, namespace: str, name: str) -> ports.Manifest | None:
@@ -92,6 +105,14 @@ class KubernetesCluster:
         except _NotFound:
             return False
         return any(resource["name"] == kind.plural for resource in known.get("resources", ()))
+
+    async def _take_lists(self, manifest: ports.Manifest, rejection: errors.Rejected | None) -> None:
+        """Replace the lists that `manifest` names; where the object does not exist, `rejection` stands."""
+        try:
+            await self._call("PATCH", _path_of(manifest), (("fieldManager", MANAGER),), manifest, _MERGE)
+        except _NotFound:
+            if rejection is not None:
+                raise rejection from None
 
     async def _call(
         self, method: str, path: str, query: _Query = (), body: Any = None, content: str = "application/json"
@@ -175,6 +196,17 @@ def _owned() -> _Query:
 
 def _continued(position: str) -> _Query:
     return (("continue", position),) if position else ()
+
+
+def _same_lengths(wanted: Any, stored: Any) -> bool:
+    """Return whether each list of `wanted` has as many items in `stored`."""
+    if isinstance(wanted, Mapping):
+        return all(
+            key in stored and _same_lengths(value, stored[key]) for key, value in wanted.items() if value
+        )
+    if isinstance(wanted, list | tuple):
+        return len(wanted) == len(stored) and all(map(_same_lengths, wanted, stored))
+    return True
 
 
 def _lean(manifest: dict[str, Any]) -> ports.Manifest:
