@@ -1,0 +1,3 @@
+module vectorfleet.io/e2e/tools/pause
+
+go 1.25.0
