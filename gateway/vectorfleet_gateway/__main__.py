@@ -1,0 +1,95 @@
+"""`vectorfleet-gateway`: the process. It serves until SIGTERM and exits 0, or 2 where it can't start."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import uvloop
+
+from vectorfleet_runtime import listener, logs
+
+from . import app, errors, index, server, settings
+from .auth import keys
+from .shards import remote
+
+_log = logging.getLogger(__name__)
+
+KEYS_SECONDS = 2.0
+"""How often the folder of API keys is looked at."""
+
+
+def main() -> None:
+    """Run the process."""
+    try:
+        wanted = settings.read()
+        logs.configure(wanted.log_level, as_json=wanted.log_format == "json")
+        uvloop.run(run(wanted))
+    except errors.SettingsError as error:
+        sys.stderr.write(f"vectorfleet-gateway: {error}\n")
+        sys.exit(2)
+
+
+async def run(wanted: settings.Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: something that it needs is missing.
+    """
+    config = settings.read_config(wanted.config)
+    token = settings.read_token(wanted.internal_token_file)
+    folder = keys.KeyFolder(wanted.api_keys_dir)
+    clients = [
+        remote.RemoteShard(remote.Dial(shard.number, shard.replicas[0], token, wanted.hosts_file))
+        for shard in config.serving.shards
+    ]
+    served = index.Index(config.serving, clients)
+    application = app.App(
+        served,
+        folder.ring,
+        app.Bounds(wanted.max_body_bytes, wanted.request_timeout_seconds),
+        access_log=wanted.access_log,
+    )
+    following = asyncio.create_task(_follow(folder))
+    try:
+        await _serve(application, wanted)
+    finally:
+        following.cancel()
+        await served.close()
+
+
+async def _serve(application: app.App, wanted: settings.Settings) -> None:
+    loop, stop, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def unready() -> str:
+        if stop.is_set():
+            return "stopping"
+        return "" if ready.is_set() else "not listening yet"
+
+    def started(port: int) -> None:
+        ready.set()
+        _log.info("serving", extra={"host": wanted.host, "port": port, "metrics_port": probes.port})
+
+    try:
+        probes = listener.Listener(wanted.host, wanted.metrics_port, listener.loop_probe(loop), unready)
+    except OSError as error:
+        raise errors.SettingsError(
+            f"can't listen on {wanted.host}:{wanted.metrics_port}: {error.strerror or error}"
+        ) from error
+    try:
+        await server.serve(application, wanted.host, wanted.http_port, stop, started)
+        _log.info("stopped")
+    finally:
+        probes.close()
+
+
+async def _follow(folder: keys.KeyFolder) -> None:
+    while True:
+        await asyncio.sleep(KEYS_SECONDS)
+        folder.refresh()
+
+
+if __name__ == "__main__":
+    main()

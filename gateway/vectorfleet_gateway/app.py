@@ -1,0 +1,136 @@
+"""The way that every request takes: resolve the route, authenticate, authorise, read the body, answer.
+
+It is the same for all routes and written once. What a path resolves to is settled before anything is
+decided about it; a caller without a key learns nothing but that, not even whether the path exists; and no
+byte of a body is read for a caller who may not send it.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from . import body, call, errors, index, metrics, replies
+from .auth import keys, policy
+from .routes import table
+
+_log = logging.getLogger(__name__)
+_access = logging.getLogger("vectorfleet_gateway.access")
+
+_JSON = ("content-type", "application/json")
+
+
+class Scope(Protocol):
+    """A request's head, as RSGI gives it; `path` is percent-decoded."""
+
+    method: str
+    path: str
+    query_string: str
+
+    @property
+    def headers(self) -> body.Headers:
+        """The header fields."""
+        ...
+
+
+class Exchange(body.Incoming, Protocol):
+    """A request's body and the way to answer it, as RSGI gives it."""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Send the answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a request may take.
+
+    Attributes:
+        max_body_bytes: of its body.
+        timeout: seconds for its body to arrive, and again for its answer.
+    """
+
+    max_body_bytes: int = 32 * 1024 * 1024
+    timeout: float = 30.0
+
+
+class App:
+    """The gateway as an RSGI application.
+
+    Args:
+        served: the index.
+        ring: the keys that are valid.
+        bounds: what a request may take.
+        access_log: whether each request is logged.
+    """
+
+    def __init__(
+        self,
+        served: index.Index,
+        ring: keys.KeyRing,
+        bounds: Bounds | None = None,
+        *,
+        access_log: bool = False,
+    ) -> None:
+        self._index = served
+        self._ring = ring
+        self._bounds = bounds or Bounds()
+        self._access_log = access_log
+
+    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        asked = scope.headers.get("x-request-id")
+        request_id = asked if asked and call.is_request_id(asked) else secrets.token_hex(16)
+        resolved = table.resolve(scope.method, scope.path)
+        metrics.IN_FLIGHT.inc()
+        try:
+            reply = await self._reply(resolved, scope, exchange, request_id)
+        finally:
+            metrics.IN_FLIGHT.dec()
+        headers = [_JSON, ("x-request-id", request_id), *(reply.headers or {}).items()]
+        exchange.response_bytes(reply.status, headers, reply.body)
+        route = resolved.route.name if resolved.route else "none"
+        seconds = time.perf_counter() - started
+        metrics.observe_request(route, reply.status, seconds)
+        if self._access_log:
+            _access.info(
+                "request",
+                extra={"route": route, "status": reply.status, "seconds": seconds, "request_id": request_id},
+            )
+
+    async def _reply(
+        self, resolved: table.Resolved, scope: Scope, exchange: Exchange, request_id: str
+    ) -> replies.Reply:
+        try:
+            return await self._answer(resolved, scope, exchange)
+        except errors.ApiError as error:
+            if error.status >= 500:
+                _log.warning("request failed", extra={"error": str(error), "request_id": request_id})
+            return replies.failure(error)
+        except Exception:  # noqa: BLE001  # whatever went wrong, the caller gets an answer
+            _log.exception("request failed by a fault of the gateway", extra={"request_id": request_id})
+            problem = errors.InternalError(
+                f"an internal error; the gateway's log has it as request {request_id}"
+            )
+            return replies.failure(problem)
+
+    async def _answer(self, resolved: table.Resolved, scope: Scope, exchange: Exchange) -> replies.Reply:
+        principal = self._ring.authenticate(scope.headers.get("api-key"))
+        route = resolved.require()
+        policy.authorize(principal, route.role)
+        query = call.parse_query(scope.query_string)
+        content = b""
+        if route.takes_body:
+            content = await body.read(
+                scope.headers, exchange, self._bounds.max_body_bytes, self._bounds.timeout
+            )
+        deadline = asyncio.get_running_loop().time() + self._bounds.timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await route.handler(call.Call(resolved.name, query, content, deadline), self._index)
+        except TimeoutError:
+            message = f"the answer took longer than {self._bounds.timeout:g} s"
+            raise errors.DeadlineExceededError(message) from None

@@ -1,0 +1,108 @@
+"""Gathers queries into one search per shard: one batch is in flight, and the next one gathers meanwhile.
+
+An idle lane sends at once, so batching costs nothing when there is nothing to gather. A batch is answered
+when its slowest query is, so what is known to be slow goes beside the lane, alone.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from vectorfleet_shardnode.api import shard_pb2
+
+from . import errors, metrics, shards
+
+MAX_QUERIES = 64
+"""Queries of one batch."""
+MAX_LANE_ROWS = 1_000
+MAX_LANE_FULL_ROWS = 100
+"""A query for more rows than this, or for more rows with their values or metadata, goes alone: the answer of
+a batch of such may have more MiB than one message takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    query: shard_pb2.Query
+    deadline: float
+    answer: "asyncio.Future[shard_pb2.Matches]"
+
+
+def goes_alone(query: shard_pb2.Query) -> bool:
+    """Return whether a query is known to be slow or large, and is kept out of others' way. Pure."""
+    full = query.include_values or query.include_metadata
+    return query.exact or query.top_k > (MAX_LANE_FULL_ROWS if full else MAX_LANE_ROWS)
+
+
+class Lane:
+    """The searches of one shard.
+
+    Args:
+        shard: where they go.
+    """
+
+    def __init__(self, shard: shards.ShardClient) -> None:
+        self._shard = shard
+        self._waiting: deque[_Asked] = deque()
+        self._driver: asyncio.Task[None] | None = None
+
+    async def search(self, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
+        """Return a query's matches.
+
+        Raises:
+            ApiError: the shard's refusal of this query, or the failure to reach it.
+        """
+        loop = asyncio.get_running_loop()
+        asked = _Asked(query, loop.time() + seconds, loop.create_future())
+        if goes_alone(query):
+            await self._send([asked])
+        else:
+            self._waiting.append(asked)
+            if self._driver is None:
+                self._driver = loop.create_task(self._drive())
+        return await asked.answer
+
+    async def _drive(self) -> None:
+        try:
+            while batch := self._next():
+                await self._send(batch)
+        finally:
+            self._driver = None
+
+    def _next(self) -> list[_Asked]:
+        batch: list[_Asked] = []
+        while self._waiting and len(batch) < MAX_QUERIES:
+            asked = self._waiting.popleft()
+            if not asked.answer.done():  # whoever asked may have gone
+                batch.append(asked)
+        return batch
+
+    async def _send(self, batch: list[_Asked]) -> None:
+        metrics.BATCH_QUERIES.observe(len(batch))
+        seconds = max(asked.deadline for asked in batch) - asyncio.get_running_loop().time()
+        request = shard_pb2.SearchRequest(queries=[asked.query for asked in batch])
+        try:
+            results = (await self._shard.search(request, seconds)).results
+            if len(results) != len(batch):
+                raise errors.InternalError(f"a shard answered {len(results)} of {len(batch)} queries")
+        except (errors.InvalidArgumentError, errors.NotFoundError) as error:
+            await self._apart(batch, error)
+        except Exception as error:  # noqa: BLE001  # each of those who wait is told
+            _fail(batch, error)
+        else:
+            for asked, matches in zip(batch, results, strict=True):
+                if not asked.answer.done():
+                    asked.answer.set_result(matches)
+
+    async def _apart(self, batch: list[_Asked], error: errors.ApiError) -> None:
+        """Send each query of a refused batch alone: one that is wrong is not its neighbours' fault."""
+        if len(batch) == 1:
+            _fail(batch, error)
+            return
+        for asked in batch:
+            await self._send([asked])
+
+
+def _fail(batch: list[_Asked], error: Exception) -> None:
+    for asked in batch:
+        if not asked.answer.done():
+            asked.answer.set_exception(error)

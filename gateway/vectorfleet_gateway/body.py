@@ -1,0 +1,88 @@
+"""Reads a request's body, never more of it than the limit, and not for longer than it may take."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from . import errors
+
+
+class Headers(Protocol):
+    """A request's header fields, names in lower case."""
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """Return the first value of a field."""
+        ...
+
+
+class Incoming(Protocol):
+    """A body that is still to come, as RSGI gives it."""
+
+    async def __call__(self) -> bytes:
+        """Return all of it."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return its pieces as they come."""
+        ...
+
+
+def check_announced(headers: Headers, limit: int) -> int | None:
+    """Return the length that the header announces, None where it announces none. Pure.
+
+    Raises:
+        BodyTooLargeError: it is longer than `limit` bytes.
+        EncodingNotSupportedError: the body is compressed.
+    """
+    encoding = headers.get("content-encoding") or "identity"
+    if encoding.lower() != "identity":
+        raise errors.EncodingNotSupportedError(
+            f"the body is encoded as {encoding[:32]!r}, which is not supported; send it as it is"
+        )
+    text = headers.get("content-length")
+    if text is None or not text.isdecimal():
+        return None
+    if int(text) > limit:
+        raise _too_large(limit)
+    return int(text)
+
+
+async def read(headers: Headers, incoming: Incoming, limit: int, seconds: float) -> bytes:
+    """Return the body.
+
+    Raises:
+        BodyTooLargeError: it is longer than `limit` bytes, announced or not; the rest stays unread.
+        EncodingNotSupportedError: it is compressed.
+        BodyTimeoutError: it took longer than `seconds` to arrive.
+        InvalidArgumentError: it broke off.
+    """
+    announced = check_announced(headers, limit)
+    try:
+        async with asyncio.timeout(seconds):
+            # The server ends an announced body where its header said, so it can't outgrow the limit.
+            if announced is not None:
+                body = await incoming()
+            else:
+                body = await _collect(incoming, limit)
+    except TimeoutError:
+        raise errors.BodyTimeoutError(f"the body did not arrive within {seconds:g} s") from None
+    except RuntimeError:  # RSGI's error of a broken stream
+        raise errors.InvalidArgumentError("the body broke off") from None
+    if announced is not None and len(body) != announced:
+        raise errors.InvalidArgumentError("the body broke off")
+    return body
+
+
+async def _collect(incoming: Incoming, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in incoming:
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> errors.BodyTooLargeError:
+    return errors.BodyTooLargeError(f"the body is longer than {limit} bytes, the limit; send smaller batches")

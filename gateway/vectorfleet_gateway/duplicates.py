@@ -1,0 +1,61 @@
+"""Finds a field that one JSON object names twice, which decoders silently resolve by taking the last. Pure.
+
+Two readers of such an object may disagree on what it says, so it is refused. Looking at every object again
+would cost as much as decoding; counting colons nearly always proves that there is nothing to look for.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+
+class _RepeatedError(Exception):
+    pass
+
+
+def find(body: bytes, decoded: object) -> str | None:
+    """Return a field that some object of the body names twice, or None.
+
+    Args:
+        body: valid JSON.
+        decoded: what msgspec made of it.
+    """
+    # Outside of strings, JSON has one colon for each field. A field that was dropped for its repetition
+    # makes the body's colons more than those that the decoded value accounts for, unless some colon of a
+    # string was written as an escape.
+    if b"\\u003" not in body and body.count(b":") == _colons(decoded):
+        return None
+    try:
+        json.loads(body, object_pairs_hook=_unique, parse_float=_no_number, parse_int=_no_number)
+    except _RepeatedError as error:
+        return str(error)
+    return None
+
+
+def _colons(value: Any) -> int:
+    """Return how many colons the JSON of a decoded value has: one a field, and those inside of strings."""
+    match value:
+        case str():
+            return str.count(value, ":")
+        case dict():
+            return sum(1 + _colons(key) + _colons(item) for key, item in value.items())
+        case list():
+            return 0 if not value or isinstance(value[0], float) else sum(map(_colons, value))
+        case msgspec.Struct():
+            items: list[Any] = [getattr(value, field) for field in value.__struct_fields__]
+            return sum(1 + _colons(item) for item in items if item is not msgspec.UNSET)
+        case _:
+            return 0
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _RepeatedError(name)
+        seen.add(name)
+
+
+def _no_number(_: str) -> None:
+    """Skip a number; making it would cost time, and may fail where it is very long."""

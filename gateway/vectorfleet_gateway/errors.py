@@ -1,0 +1,140 @@
+"""Everything that the gateway refuses or fails with.
+
+GatewayError
+├── SettingsError                 the process can't start
+└── ApiError                      answered to the caller: an HTTP status, and gRPC's number for it
+    ├── InvalidArgumentError      400   3
+    ├── UnauthenticatedError      401  16
+    ├── PermissionDeniedError     403   7
+    ├── NotFoundError             404   5
+    ├── MethodNotAllowedError     405  12
+    ├── BodyTimeoutError          408   4
+    ├── BodyTooLargeError         413  11
+    ├── EncodingNotSupportedError 415  12
+    ├── ExhaustedError            429   8
+    ├── InternalError             500  13
+    ├── DataLossError             500  15
+    ├── UnavailableError          503  14
+    ├── NotReadyError             503   9
+    └── DeadlineExceededError     504   4
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class GatewayError(Exception):
+    """Base of the tree."""
+
+
+class SettingsError(GatewayError):
+    """The process lacks what it needs to start; the message is one line for the person who starts it."""
+
+
+class ApiError(GatewayError):
+    """An answer that is not a success.
+
+    Attributes:
+        status: HTTP status.
+        code: the number that gRPC gives such errors, as Pinecone's API does.
+        headers: header fields that go with the answer.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[int] = 13
+    headers: Mapping[str, str] = _NONE
+
+
+class InvalidArgumentError(ApiError):
+    """The request can never succeed."""
+
+    status, code = 400, 3
+
+
+class UnauthenticatedError(ApiError):
+    """No key, or none that is valid."""
+
+    status, code = 401, 16
+    headers = MappingProxyType({"www-authenticate": "Api-Key"})
+
+
+class PermissionDeniedError(ApiError):
+    """The key is valid and does not allow this."""
+
+    status, code = 403, 7
+
+
+class NotFoundError(ApiError):
+    """There is no such route or namespace."""
+
+    status, code = 404, 5
+
+
+class MethodNotAllowedError(ApiError):
+    """The path exists, for other methods."""
+
+    status, code = 405, 12
+
+    def __init__(self, message: str, allow: str) -> None:
+        super().__init__(message)
+        self.headers = {"allow": allow}
+
+
+class BodyTimeoutError(ApiError):
+    """The body did not arrive in time."""
+
+    status, code = 408, 4
+    headers = MappingProxyType({"connection": "close"})
+
+
+class BodyTooLargeError(ApiError):
+    """The body, or what its header announces, is longer than the limit; the rest was not read."""
+
+    status, code = 413, 11
+    headers = MappingProxyType({"connection": "close"})
+
+
+class EncodingNotSupportedError(ApiError):
+    """The body is compressed; it could grow without bound."""
+
+    status, code = 415, 12
+    headers = MappingProxyType({"accept-encoding": "identity", "connection": "close"})
+
+
+class ExhaustedError(ApiError):
+    """A shard is out of memory or disk."""
+
+    status, code = 429, 8
+
+
+class InternalError(ApiError):
+    """A fault of ours."""
+
+    status, code = 500, 13
+
+
+class DataLossError(ApiError):
+    """A shard's files are damaged."""
+
+    status, code = 500, 15
+
+
+class UnavailableError(ApiError):
+    """A shard can't be reached."""
+
+    status, code = 503, 14
+
+
+class NotReadyError(ApiError):
+    """A shard can't do this now."""
+
+    status, code = 503, 9
+
+
+class DeadlineExceededError(ApiError):
+    """The answer took longer than the request may take."""
+
+    status, code = 504, 4

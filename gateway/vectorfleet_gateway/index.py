@@ -1,0 +1,127 @@
+"""The index as the routes see it: every shard of the serving generation behind one face.
+
+Each call goes to the shards that it concerns at the same time, and comes back merged. A shard that fails
+fails the call; an answer that lacks a shard would pass for a whole one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from vectorfleet_shardnode.api import config, placement, shard_pb2
+
+from . import batching, routing, shards
+
+A = TypeVar("A")
+
+
+class Index:
+    """One generation and its shards.
+
+    Args:
+        generation: dimensions, metric; the number of shards is that of `clients`.
+        clients: by shard number.
+    """
+
+    def __init__(self, generation: config.Generation, clients: Sequence[shards.ShardClient]) -> None:
+        self.generation = generation
+        self._clients = tuple(clients)
+        self._lanes = tuple(map(batching.Lane, clients))
+
+    @property
+    def shards(self) -> int:
+        """How many shards the generation has."""
+        return len(self._clients)
+
+    async def upsert(self, namespace: str, rows: Sequence[routing.Row], seconds: float) -> None:
+        """Write rows, each to its shard. Where a shard fails, others may have written theirs."""
+        parts = routing.split_rows(namespace, rows, self.shards)
+        await self._write(
+            {
+                number: shard_pb2.WriteRequest(namespace=namespace, upsert=shard_pb2.Upsert(rows=part))
+                for number, part in parts.items()
+            },
+            seconds,
+        )
+
+    async def update(self, namespace: str, update: shard_pb2.Update, seconds: float) -> None:
+        """Change a row, where it exists."""
+        number = placement.shard_of(namespace, update.id, self.shards)
+        await self._write({number: shard_pb2.WriteRequest(namespace=namespace, update=update)}, seconds)
+
+    async def delete_ids(self, namespace: str, ids: Iterable[str], seconds: float) -> None:
+        """Delete rows by id."""
+        parts = routing.split_ids(namespace, ids, self.shards)
+        await self._write(
+            {
+                number: _delete(namespace, shard_pb2.Delete(ids=shard_pb2.Ids(ids=part)))
+                for number, part in parts.items()
+            },
+            seconds,
+        )
+
+    async def delete_where(self, namespace: str, condition: bytes, seconds: float) -> int:
+        """Delete the rows that pass a filter; an empty one means all of the namespace. Return how many."""
+        what = shard_pb2.Delete(filter=condition) if condition else shard_pb2.Delete(all=True)
+        request = _delete(namespace, what)
+        return await self._write(dict.fromkeys(range(self.shards), request), seconds)
+
+    async def search(self, query: shard_pb2.Query, seconds: float) -> list[routing.Hit]:
+        """Find the nearest rows of all shards, best first."""
+        answers = await _gather(lane.search(query, seconds) for lane in self._lanes)
+        return routing.merge_matches(answers, self.generation.metric, query.top_k)
+
+    async def fetch(self, namespace: str, ids: Sequence[str], seconds: float) -> list[routing.Row]:
+        """Read rows, values and metadata; those that exist, in the order asked."""
+        parts = routing.split_ids(namespace, dict.fromkeys(ids), self.shards)
+        replies = await _gather(
+            self._clients[number].fetch(
+                shard_pb2.FetchRequest(
+                    namespace=namespace, ids=part, include_values=True, include_metadata=True
+                ),
+                seconds,
+            )
+            for number, part in parts.items()
+        )
+        found = {row.id: row for reply in replies for row in routing.unpack(reply.rows)}
+        return [found[row_id] for row_id in dict.fromkeys(ids) if row_id in found]
+
+    async def list(self, request: shard_pb2.ListRequest, seconds: float) -> list[str]:
+        """List ids of all shards, ascending."""
+        replies = await _gather(client.list(request, seconds) for client in self._clients)
+        return routing.merge_ids([reply.ids for reply in replies], request.limit)
+
+    async def stats(self, condition: bytes, seconds: float) -> dict[str, int]:
+        """Count rows by namespace, all or those that pass a filter; by name, ascending."""
+        request = shard_pb2.StatsRequest(filter=condition)
+        return routing.merge_counts(await _gather(client.stats(request, seconds) for client in self._clients))
+
+    async def close(self) -> None:
+        """Let go of the shards."""
+        await _gather(client.close() for client in self._clients)
+
+    async def _write(self, requests: Mapping[int, shard_pb2.WriteRequest], seconds: float) -> int:
+        replies = await _gather(
+            self._clients[number].write(request, seconds) for number, request in requests.items()
+        )
+        return sum(reply.affected for reply in replies)
+
+
+def _delete(namespace: str, what: shard_pb2.Delete) -> shard_pb2.WriteRequest:
+    return shard_pb2.WriteRequest(namespace=namespace, delete=what)
+
+
+async def _gather(calls: Iterable[Awaitable[A]]) -> list[A]:
+    """Return all answers; the first failure is raised once every call has ended.
+
+    A write is waited for on every shard: its caller must not be told of a failure, and try again, while
+    a part of it is still under way.
+    """
+    asked = list(calls)
+    if len(asked) == 1:
+        return [await asked[0]]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers  # type: ignore[return-value]  # no exception is among them

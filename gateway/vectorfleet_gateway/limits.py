@@ -1,0 +1,210 @@
+"""What the API takes: limits, and the checks of ids, namespaces, vectors, metadata and filters. Pure.
+
+A request is checked whole before any shard sees a part of it, so nothing of a refused one is written.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from vectorfleet_shardnode.api import config
+
+from . import errors
+
+MAX_TOP_K = 10_000
+MAX_VECTORS = 1_000
+"""Vectors of an upsert, and ids of a fetch or a delete."""
+MAX_ID_CHARACTERS = 512
+MAX_NAMESPACE_CHARACTERS = 512
+MAX_METADATA_BYTES = 40 * 1024
+MAX_FILTER_BYTES = 64 * 1024
+MAX_FILTER_DEPTH = 32
+MAX_LIST_LIMIT = 10_000
+MAX_EF_SEARCH = 10_000
+MAX_INTEGER = 2**63 - 1
+
+DEFAULT_NAMESPACE = "__default__"
+"""Another name of the namespace "" where a name can't be empty."""
+
+
+def check_id(row_id: str) -> None:
+    """Refuse an id that is not 1 to 512 characters of Unicode, or that holds NUL."""
+    if 0 < len(row_id) <= MAX_ID_CHARACTERS and "\0" not in row_id and _encodable(row_id):
+        return
+    if not row_id:
+        raise errors.InvalidArgumentError("an id is empty; ids have 1 to 512 characters")
+    if len(row_id) > MAX_ID_CHARACTERS:
+        raise errors.InvalidArgumentError(
+            f"id {row_id[:32]!r}… has {len(row_id)} characters; ids have 1 to {MAX_ID_CHARACTERS}"
+        )
+    raise errors.InvalidArgumentError(
+        f"id {row_id[:64]!r} holds a character that ids can't: NUL or a surrogate"
+    )
+
+
+def check_ids(ids: Sequence[str]) -> None:
+    """Refuse an empty or too long list of ids, or one with an id that is none."""
+    if not ids:
+        raise errors.InvalidArgumentError("ids is empty; it needs at least one id")
+    if len(ids) > MAX_VECTORS:
+        raise errors.InvalidArgumentError(f"{len(ids)} ids in one request; at most {MAX_VECTORS} are taken")
+    for row_id in ids:
+        check_id(row_id)
+
+
+def namespace_of(name: str | None) -> str:
+    """Return the namespace that a name means: "" for none and for `__default__`."""
+    if not name or name == DEFAULT_NAMESPACE:
+        return ""
+    if len(name) > MAX_NAMESPACE_CHARACTERS:
+        raise errors.InvalidArgumentError(
+            f"the namespace has {len(name)} characters; at most {MAX_NAMESPACE_CHARACTERS} are taken"
+        )
+    if "\0" in name or not _encodable(name):
+        raise errors.InvalidArgumentError("the namespace holds a character that it can't: NUL or a surrogate")
+    return name
+
+
+def check_top_k(top_k: int) -> None:
+    """Refuse a topK outside 1 to 10,000."""
+    if not 1 <= top_k <= MAX_TOP_K:
+        raise errors.InvalidArgumentError(f"topK is {top_k}; it must be 1 to {MAX_TOP_K}")
+
+
+def check_ef_search(ef_search: int) -> None:
+    """Refuse an efSearch outside 1 to 10,000."""
+    if not 1 <= ef_search <= MAX_EF_SEARCH:
+        raise errors.InvalidArgumentError(f"params.efSearch is {ef_search}; it must be 1 to {MAX_EF_SEARCH}")
+
+
+def check_list_limit(limit: int) -> None:
+    """Refuse a page of fewer than 1 or more than 10,000."""
+    if not 1 <= limit <= MAX_LIST_LIMIT:
+        raise errors.InvalidArgumentError(f"limit is {limit}; it must be 1 to {MAX_LIST_LIMIT}")
+
+
+def vectors_of(
+    named: Sequence[tuple[str, Sequence[float]]], dimensions: int, metric: config.Metric
+) -> NDArray[np.float32]:
+    """Return vectors as one matrix, float32, shape (n, dimensions).
+
+    Args:
+        named: what an error calls each vector, and its values, finite float64.
+        dimensions: values that each must have.
+        metric: under cosine, no vector may be all zero.
+
+    Raises:
+        InvalidArgumentError: a vector is of another dimension, a value is too great for float32, or a vector
+            has no direction.
+    """
+    for name, values in named:
+        if len(values) != dimensions:
+            raise errors.InvalidArgumentError(
+                f"{name} has {len(values)} dimensions; the index has {dimensions} dimensions"
+            )
+    with np.errstate(over="ignore"):
+        matrix = np.array([values for _, values in named], dtype=np.float32)
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        name, values = named[int(np.argmin(finite))]
+        place = int(np.argmin(np.isfinite(np.array(values, dtype=np.float32))))
+        raise errors.InvalidArgumentError(
+            f"{name}: value {place} is {values[place]!r}, which float32 can't hold"
+        )
+    if metric is config.Metric.COSINE and not (directed := matrix.any(axis=1)).all():
+        name, _ = named[int(np.argmin(directed))]
+        raise errors.InvalidArgumentError(f"{name} is all zero, which has no cosine similarity to anything")
+    return matrix
+
+
+def metadata_of(owner: str, metadata: dict[str, Any]) -> bytes:
+    """Return metadata as JSON, flat: strings, numbers, booleans and lists of strings.
+
+    Args:
+        owner: what an error calls the row, such as `id 'a'`.
+        metadata: field names to values, as JSON was decoded.
+
+    Raises:
+        InvalidArgumentError: a value is null, nested or no finite 64-bit number, or all is longer than 40 KB.
+    """
+    for field, value in metadata.items():
+        if not _is_flat(value):
+            raise errors.InvalidArgumentError(
+                f"{owner}: metadata field {field[:64]!r} is {_kind(value)}; a value is a string, a number, "
+                "a boolean or a list of strings"
+            )
+    encoded = orjson.dumps(metadata)
+    if len(encoded) > MAX_METADATA_BYTES:
+        raise errors.InvalidArgumentError(
+            f"{owner}: metadata has {len(encoded)} bytes as UTF-8 JSON; at most {MAX_METADATA_BYTES} "
+            "are taken"
+        )
+    return encoded
+
+
+def filter_of(condition: dict[str, Any]) -> bytes:
+    """Return a filter as JSON.
+
+    Its operators are the shard's affair; here it is kept from being empty, endless or bottomless.
+
+    Raises:
+        InvalidArgumentError: it is one of these.
+    """
+    if not condition:
+        raise errors.InvalidArgumentError("filter is empty; leave it out to mean every row")
+    if _deeper_than(condition, MAX_FILTER_DEPTH):
+        raise errors.InvalidArgumentError(f"filter is nested deeper than {MAX_FILTER_DEPTH} levels")
+    try:
+        encoded = orjson.dumps(condition)
+    except TypeError:
+        raise errors.InvalidArgumentError("filter holds an integer of more than 64 bits") from None
+    if len(encoded) > MAX_FILTER_BYTES:
+        raise errors.InvalidArgumentError(
+            f"filter has {len(encoded)} bytes as UTF-8 JSON; at most {MAX_FILTER_BYTES} are taken"
+        )
+    return encoded
+
+
+def _encodable(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _is_flat(value: object) -> bool:
+    match value:
+        case str() | bool():
+            return True
+        case int():
+            return -MAX_INTEGER <= value <= MAX_INTEGER
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(isinstance(item, str) for item in value)
+        case _:
+            return False
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case dict():
+            return "an object"
+        case list():
+            return "a list that holds something else than strings"
+        case _:
+            return "a number of more than 64 bits"
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    match value:
+        case dict():
+            inner = list(value.values())
+        case list():
+            inner = value
+        case _:
+            return False
+    return levels == 0 or any(_deeper_than(item, levels - 1) for item in inner)

@@ -1,0 +1,100 @@
+"""What the gateway counts and times, for Prometheus.
+
+A label's values must not grow with what callers send: routes are those of the table, and at most 100
+namespaces have values of their own.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from . import errors, limits
+
+MAX_NAMESPACES = 100
+OTHERS = "__other__"
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+SEARCHES = Counter(
+    "vector_search_requests", "Queries answered, by HTTP status and namespace.", ("status", "namespace")
+)
+SEARCH_SECONDS = Histogram(
+    "vector_search_duration_seconds",
+    "Time from a query's arrival to its answer.",
+    ("namespace",),
+    buckets=_SECONDS,
+)
+EMBEDDING_SECONDS = Histogram(
+    "embedding_generation_duration_seconds", "Time that the embedder took for a request.", buckets=_SECONDS
+)
+REQUESTS = Counter(
+    "vectorfleet_gateway_requests", "Requests answered, by route and HTTP status.", ("route", "status")
+)
+REQUEST_SECONDS = Histogram(
+    "vectorfleet_gateway_request_duration_seconds",
+    "Time from a request's arrival to its answer, by route.",
+    ("route",),
+    buckets=_SECONDS,
+)
+IN_FLIGHT = Gauge("vectorfleet_gateway_requests_in_flight", "Requests that are not answered yet.")
+ROWS_WRITTEN = Counter("vectorfleet_gateway_rows_upserted", "Rows of acknowledged upserts.")
+BATCH_QUERIES = Histogram(
+    "vectorfleet_gateway_search_batch_queries",
+    "Queries that went to a shard together.",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+)
+SHARD_CALLS = Counter(
+    "vectorfleet_gateway_shard_calls",
+    "Calls to shards, by shard, method and gRPC status.",
+    ("shard", "method", "code"),
+)
+SHARD_SECONDS = Histogram(
+    "vectorfleet_gateway_shard_call_duration_seconds",
+    "Time that a call to a shard took, by shard and method.",
+    ("shard", "method"),
+    buckets=_SECONDS,
+)
+
+_namespaces: set[str] = set()
+
+
+def label_of(namespace: str) -> str:
+    """Return the label of a namespace: its name, or `__other__` where 100 others came first."""
+    name = namespace or limits.DEFAULT_NAMESPACE
+    if name not in _namespaces:
+        if len(_namespaces) >= MAX_NAMESPACES:
+            return OTHERS
+        _namespaces.add(name)
+    return name
+
+
+@contextlib.contextmanager
+def search(namespace: str) -> Iterator[None]:
+    """Count and time a query, by how it ends."""
+    label, started, status = label_of(namespace), time.perf_counter(), 200
+    try:
+        yield
+    except errors.ApiError as error:
+        status = error.status
+        raise
+    except BaseException as error:
+        # Being cancelled is how the time limit of a request shows here.
+        status = 500 if isinstance(error, Exception) else 504
+        raise
+    finally:
+        SEARCHES.labels(str(status), label).inc()
+        SEARCH_SECONDS.labels(label).observe(time.perf_counter() - started)
+
+
+def observe_request(route: str, status: int, seconds: float) -> None:
+    """Count and time a request."""
+    REQUESTS.labels(route, str(status)).inc()
+    REQUEST_SECONDS.labels(route).observe(seconds)
+
+
+def observe_shard_call(shard: int, method: str, code: str, seconds: float) -> None:
+    """Count and time a call to a shard."""
+    SHARD_CALLS.labels(str(shard), method, code).inc()
+    SHARD_SECONDS.labels(str(shard), method).observe(seconds)

@@ -1,0 +1,111 @@
+"""The API's answers as JSON, in Pinecone's shapes. Pure.
+
+Values and scores are float32, written with the shortest decimals that read back as the same float32.
+Metadata is passed on as the shards keep it, without being read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from vectorfleet_shardnode.api import config
+
+from . import errors, limits, routing
+
+_NO_VALUES: list[float] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer before its headers.
+
+    Attributes:
+        body: JSON.
+        status: HTTP status.
+        headers: header fields beside the usual ones.
+    """
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] | None = None
+
+
+EMPTY = Reply(b"{}")
+
+
+def failure(error: errors.ApiError) -> Reply:
+    """Return the answer of a failed request, in Pinecone's form."""
+    body = {"code": error.code, "message": str(error), "details": []}
+    return Reply(_encode(body), error.status, error.headers)
+
+
+def upserted(count: int) -> Reply:
+    """Return how many rows an upsert wrote."""
+    return Reply(b'{"upsertedCount":%d}' % count)
+
+
+def matches(hits: Sequence[routing.Hit], namespace: str, read_units: int) -> Reply:
+    """Return what a query found."""
+    found = [_row(hit.row) | {"score": hit.score} for hit in hits]
+    return Reply(_encode({"matches": found, "namespace": namespace, "usage": _usage(read_units)}))
+
+
+def fetched(rows: Sequence[routing.Row], namespace: str, read_units: int) -> Reply:
+    """Return rows by id."""
+    vectors = {row.id: _row(row) for row in rows}
+    return Reply(_encode({"vectors": vectors, "namespace": namespace, "usage": _usage(read_units)}))
+
+
+def listed(ids: Sequence[str], next_token: str | None, namespace: str, read_units: int) -> Reply:
+    """Return a page of ids; `pagination` is there only where another page is."""
+    body: dict[str, Any] = {"vectors": [{"id": row_id} for row_id in ids]}
+    if next_token is not None:
+        body["pagination"] = {"next": next_token}
+    return Reply(_encode(body | {"namespace": namespace, "usage": _usage(read_units)}))
+
+
+def stats(counts: Mapping[str, int], generation: config.Generation) -> Reply:
+    """Return how many rows an index has, in all and by namespace."""
+    body = {
+        "namespaces": {name: {"vectorCount": rows} for name, rows in counts.items()},
+        "dimension": generation.dimensions,
+        "indexFullness": 0.0,  # of a pod that has a fixed size, which shards have not
+        "totalVectorCount": sum(counts.values()),
+        "metric": str(generation.metric),
+        "vectorType": "dense",
+    }
+    return Reply(_encode(body))
+
+
+def namespace(name: str, rows: int) -> Reply:
+    """Return one namespace."""
+    return Reply(_encode(_namespace(name, rows)))
+
+
+def namespaces(counts: Mapping[str, int], next_token: str | None) -> Reply:
+    """Return a page of namespaces; `pagination` is there only where another page is."""
+    body: dict[str, Any] = {"namespaces": [_namespace(name, rows) for name, rows in counts.items()]}
+    if next_token is not None:
+        body["pagination"] = {"next": next_token}
+    return Reply(_encode(body))
+
+
+def _row(row: routing.Row) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": row.id, "values": _NO_VALUES if row.values is None else row.values}
+    if row.metadata:
+        body["metadata"] = orjson.Fragment(row.metadata)
+    return body
+
+
+def _namespace(name: str, rows: int) -> dict[str, Any]:
+    return {"name": name or limits.DEFAULT_NAMESPACE, "record_count": rows}
+
+
+def _usage(read_units: int) -> dict[str, int]:
+    return {"readUnits": read_units}
+
+
+def _encode(body: object) -> bytes:
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)

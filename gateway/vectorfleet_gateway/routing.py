@@ -1,0 +1,108 @@
+"""Splits requests by shard and merges the shards' answers. Pure.
+
+Placement is `placement.shard_of`; nothing here knows how a shard is reached.
+"""
+
+import heapq
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vectorfleet_shardnode.api import config, placement, shard_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as shards keep it.
+
+    Attributes:
+        id: 1 to 512 characters.
+        values: float32, shape (dimensions,), or None where they were not asked for.
+        metadata: JSON of an object; empty for none.
+    """
+
+    id: str
+    values: NDArray[np.float32] | None
+    metadata: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A row and its score: cosine similarity, dot product, or squared Euclidean distance."""
+
+    row: Row
+    score: np.float32
+
+
+def split_ids(namespace: str, ids: Iterable[str], shards: int) -> dict[int, list[str]]:
+    """Return the ids by the number of the shard that holds them, in the order given."""
+    split: dict[int, list[str]] = {}
+    for row_id in ids:
+        split.setdefault(placement.shard_of(namespace, row_id, shards), []).append(row_id)
+    return split
+
+
+def split_rows(namespace: str, rows: Sequence[Row], shards: int) -> dict[int, shard_pb2.Rows]:
+    """Return the rows by the number of the shard that they go to. The last row of an id counts."""
+    split: dict[int, list[Row]] = {}
+    for row in {row.id: row for row in rows}.values():
+        split.setdefault(placement.shard_of(namespace, row.id, shards), []).append(row)
+    return {number: _pack(part) for number, part in split.items()}
+
+
+def unpack(rows: shard_pb2.Rows) -> list[Row]:
+    """Return the rows of a shard's answer."""
+    count = len(rows.ids)
+    if not count:
+        return []
+    vectors: Iterable[NDArray[np.float32] | None] = itertools.repeat(None)
+    if rows.vectors:
+        vectors = np.frombuffer(rows.vectors, dtype="<f4").reshape(count, -1)
+    metadata: Iterable[bytes] = rows.metadata or itertools.repeat(b"")
+    return [Row(*parts) for parts in zip(rows.ids, vectors, metadata, strict=False)]
+
+
+def merge_matches(answers: Sequence[shard_pb2.Matches], metric: config.Metric, top_k: int) -> list[Hit]:
+    """Return the best of all shards' matches, best first; of equal scores the lower id comes first.
+
+    Args:
+        answers: one from each shard, best first.
+        metric: says whether a greater or a smaller score is better.
+        top_k: how many to return at most.
+    """
+    hits = [
+        Hit(row, score)
+        for answer in answers
+        for row, score in zip(unpack(answer.rows), np.frombuffer(answer.scores, dtype="<f4"), strict=True)
+    ]
+    if len(answers) > 1:
+        sign = 1 if metric is config.Metric.EUCLIDEAN else -1
+        hits.sort(key=lambda hit: (sign * hit.score, hit.row.id))
+    return hits[:top_k]
+
+
+def merge_ids(answers: Sequence[Sequence[str]], limit: int) -> list[str]:
+    """Return the first ids of all shards' lists, ascending; each list is ascending."""
+    return list(itertools.islice(heapq.merge(*answers), limit))
+
+
+def merge_counts(answers: Iterable[shard_pb2.StatsReply]) -> dict[str, int]:
+    """Return the rows of each namespace that has any, by name, ascending."""
+    counts: dict[str, int] = {}
+    for answer in answers:
+        for name, rows in answer.namespaces.items():
+            counts[name] = counts.get(name, 0) + rows
+    return {name: counts[name] for name in sorted(counts) if counts[name]}
+
+
+def _pack(rows: Sequence[Row]) -> shard_pb2.Rows:
+    # An upsert carries every row's values and metadata, empty metadata included.
+    vectors = np.stack([row.values for row in rows if row.values is not None])
+    return shard_pb2.Rows(
+        ids=[row.id for row in rows],
+        vectors=vectors.astype("<f4", copy=False).tobytes(),
+        metadata=[row.metadata for row in rows],
+    )

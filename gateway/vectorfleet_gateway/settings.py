@@ -1,0 +1,89 @@
+"""How the process is configured: environment variables with the prefix `VECTORFLEET_`."""
+
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vectorfleet_shardnode.api import config
+
+from . import errors
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; each field is the variable `VECTORFLEET_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="VECTORFLEET_", frozen=True)
+
+    config: Path = Path("/etc/vectorfleet/config/index.json")
+    host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65_535)
+    metrics_port: int = Field(default=9090, ge=0, le=65_535)
+    api_keys_dir: Path = Path("/etc/vectorfleet/api-keys")
+    internal_token_file: Path = Path("/etc/vectorfleet/internal/token")
+    hosts_file: Path | None = None
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
+    request_timeout_seconds: float = Field(default=30, gt=0, le=600)
+    # One process is one worker; a fleet of gateways is a Deployment with more replicas.
+    workers: Literal[1] = 1
+    access_log: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+
+
+def read() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a variable can't be used; the message names it and says why.
+    """
+    try:
+        return Settings()
+    except pydantic.ValidationError as error:
+        raise errors.SettingsError("; ".join(_said(one) for one in error.errors())) from None
+
+
+def read_config(path: Path) -> config.IndexConfig:
+    """Read the index's configuration.
+
+    Raises:
+        SettingsError: it can't be read, or it names no shard.
+    """
+    try:
+        index = config.read(path)
+    except OSError as error:
+        raise errors.SettingsError(
+            f"VECTORFLEET_CONFIG: can't read {path}: {error.strerror or error}"
+        ) from error
+    except pydantic.ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise errors.SettingsError(f"VECTORFLEET_CONFIG: {path} is no configuration: {said}") from None
+    if not index.serving.shards:
+        raise errors.SettingsError(f"VECTORFLEET_CONFIG: {path} names no shard in serving.shards")
+    return index
+
+
+def read_token(path: Path) -> str:
+    """Read the token that shards ask for.
+
+    Raises:
+        SettingsError: it can't be read, is empty, or could not travel in a header.
+    """
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.SettingsError(f"VECTORFLEET_INTERNAL_TOKEN_FILE: can't read {path}: {error}") from error
+    if not token or not token.isascii() or not token.isprintable():
+        raise errors.SettingsError(
+            f"VECTORFLEET_INTERNAL_TOKEN_FILE: {path} must hold one line of printable ASCII characters"
+        )
+    return token
+
+
+def _said(error: "pydantic_core.ErrorDetails") -> str:  # type: ignore[name-defined]  # noqa: F821
+    name = "VECTORFLEET_" + "_".join(map(str, error["loc"])).upper()
+    if name == "VECTORFLEET_WORKERS":
+        return "VECTORFLEET_WORKERS: more than 1 is not supported yet; run more gateways instead"
+    return f"{name}: {error['msg']}, not {error['input']!r}"

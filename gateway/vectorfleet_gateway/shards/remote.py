@@ -1,0 +1,137 @@
+"""A shard's replica over gRPC: token, deadline, and one more try where that is safe.
+
+A shard that restarts is back within a second or two; the second try waits that long for the connection, so
+that a restart costs a caller time and no error.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+
+from vectorfleet_shardnode.api import shard_pb2, shard_pb2_grpc
+
+from .. import errors, metrics
+from . import hosts, statuses
+
+_log = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+RECONNECT_SECONDS = 3.0
+"""How long a second try waits for the shard to be there again."""
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # gRPC's own pauses grow to two minutes, and it asks DNS at most every 30 s: a restarted pod would be
+    # missed for as long.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
+    ("grpc.enable_retries", 0),
+    # Shards are reached directly; a proxy of the environment is for other ways.
+    ("grpc.enable_http_proxy", 0),
+)
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Dial:
+    """How to reach one replica.
+
+    Attributes:
+        shard: its number.
+        address: host:port, as the configuration names it.
+        token: what shards ask of their callers.
+        hosts_file: consulted before DNS.
+    """
+
+    shard: int
+    address: str
+    token: str
+    hosts_file: Path | None = None
+
+
+class RemoteShard:
+    """A replica behind gRPC; see `shards.ShardClient`. Made inside of the running event loop."""
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
+        self._metadata = (("authorization", f"Bearer {dial.token}"),)
+        self._target = ""
+        self._connect()
+
+    async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
+        """Write one record group, durably."""
+        return await self._ask("Write", request, shard_pb2.WriteReply, seconds)
+
+    async def search(self, request: shard_pb2.SearchRequest, seconds: float) -> shard_pb2.SearchReply:
+        """Answer a batch of queries, in order."""
+        return await self._ask("Search", request, shard_pb2.SearchReply, seconds)
+
+    async def fetch(self, request: shard_pb2.FetchRequest, seconds: float) -> shard_pb2.FetchReply:
+        """Read rows by id."""
+        return await self._ask("Fetch", request, shard_pb2.FetchReply, seconds)
+
+    async def list(self, request: shard_pb2.ListRequest, seconds: float) -> shard_pb2.ListReply:
+        """List ids, ascending."""
+        return await self._ask("List", request, shard_pb2.ListReply, seconds)
+
+    async def stats(self, request: shard_pb2.StatsRequest, seconds: float) -> shard_pb2.StatsReply:
+        """Count rows by namespace."""
+        return await self._ask("Stats", request, shard_pb2.StatsReply, seconds)
+
+    async def report(self, request: shard_pb2.ReportRequest, seconds: float) -> shard_pb2.ReportReply:
+        """Say how the replica is."""
+        return await self._ask("Report", request, shard_pb2.ReportReply, seconds)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+    def _connect(self) -> None:
+        self._target = hosts.target_of(self._dial.address, self._dial.hosts_file)
+        self._channel = grpc.aio.insecure_channel(self._target, options=_OPTIONS)
+        self._stub = shard_pb2_grpc.ShardStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        self._channel.get_state(try_to_connect=True)
+
+    async def _ask(self, method: str, request: object, kind: type[A], seconds: float) -> A:
+        deadline = time.monotonic() + seconds
+        try:
+            return await self._try(method, request, kind, seconds)
+        except errors.UnavailableError:
+            if not statuses.is_repeatable(request):
+                raise
+            await self._reconnected(min(RECONNECT_SECONDS, seconds))
+        return await self._try(method, request, kind, deadline - time.monotonic())
+
+    async def _try(self, method: str, request: object, _: type[A], seconds: float) -> A:
+        call: Callable[..., Awaitable[A]] = getattr(self._stub, method)
+        code, started = grpc.StatusCode.OK, time.perf_counter()
+        try:
+            return await call(request, timeout=max(seconds, 0.001), metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            _log.debug("shard call failed", extra={"shard": self._dial.shard, "code": code.name})
+            raise statuses.error_of(code, error.details() or code.name, self._dial.shard) from None
+        finally:
+            metrics.observe_shard_call(self._dial.shard, method, code.name, time.perf_counter() - started)
+
+    async def _reconnected(self, seconds: float) -> None:
+        if hosts.target_of(self._dial.address, self._dial.hosts_file) != self._target:
+            stale = self._channel
+            self._connect()
+            await stale.close()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._channel.channel_ready()
+        except TimeoutError:
+            raise errors.UnavailableError(f"shard {self._dial.shard} can't be reached") from None

@@ -1,0 +1,59 @@
+"""What a shard's gRPC status means to the API's caller, and which requests may be sent again. Pure."""
+
+import grpc
+
+from vectorfleet_shardnode.api import shard_pb2
+
+from .. import errors
+
+_TOO_LARGE = "larger than max"
+
+_THE_CALLERS = "{message}"
+_THE_SHARDS = "shard {shard}: {message}"
+_LATE = "shard {shard} did not answer in time"
+
+_ERRORS: dict[grpc.StatusCode, tuple[type[errors.ApiError], str]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: (errors.InvalidArgumentError, _THE_CALLERS),
+    grpc.StatusCode.OUT_OF_RANGE: (errors.InvalidArgumentError, _THE_CALLERS),
+    grpc.StatusCode.NOT_FOUND: (errors.NotFoundError, _THE_CALLERS),
+    grpc.StatusCode.FAILED_PRECONDITION: (errors.NotReadyError, _THE_SHARDS),
+    grpc.StatusCode.ABORTED: (errors.NotReadyError, _THE_SHARDS),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (errors.ExhaustedError, _THE_SHARDS),
+    grpc.StatusCode.UNAVAILABLE: (errors.UnavailableError, "shard {shard} can't be reached"),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (errors.DeadlineExceededError, _LATE),
+    grpc.StatusCode.CANCELLED: (errors.DeadlineExceededError, _LATE),
+    grpc.StatusCode.DATA_LOSS: (errors.DataLossError, _THE_SHARDS),
+    grpc.StatusCode.UNAUTHENTICATED: (
+        errors.InternalError,
+        "shard {shard} does not take the gateway's token",
+    ),
+}
+
+
+def error_of(code: grpc.StatusCode, message: str, shard: int) -> errors.ApiError:
+    """Return the error that the caller is told.
+
+    Args:
+        code: of the shard's answer, or of the way to it.
+        message: the shard's own words.
+        shard: its number, named where the fault is the shard's and not the request's.
+    """
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in message:
+        return errors.InvalidArgumentError(
+            "the answer is longer than 64 MiB; ask for fewer rows, or leave out values or metadata"
+        )
+    kind, said = _ERRORS.get(code, (errors.InternalError, _THE_SHARDS))
+    return kind(said.format(shard=shard, message=message))
+
+
+def is_repeatable(request: object) -> bool:
+    """Return whether a request may be sent again after it is unknown what became of it.
+
+    Reads are. Whole-row upserts, updates and deletes by id end in the same state; a delete by filter or of
+    a namespace, sent again, could take rows that somebody wrote in between.
+    """
+    if not isinstance(request, shard_pb2.WriteRequest):
+        return True
+    if request.WhichOneof("operation") == "delete":
+        return bool(request.delete.WhichOneof("what") == "ids")
+    return True
