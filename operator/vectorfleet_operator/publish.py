@@ -41,19 +41,21 @@ def transitions(
     manifest: ports.Manifest, before: object, fresh: vector_index.VectorIndexStatus
 ) -> tuple[ports.Event, ...]:
     """Return an event for each condition of `fresh` that turned, and whose turn is worth telling."""
+    stalled = condition.find(fresh.conditions, condition.STALLED)
+    told = {condition.STALLED} if stalled is not None and stalled.holds else {condition.READY}
     old = vector_index.VectorIndexStatus.model_validate({"conditions": before}).conditions
     return tuple(
         ports.Event(manifest, now.reason, now.message, warning=now.holds is (now.type == condition.STALLED))
         for now in fresh.conditions
-        if now.type != condition.RECONCILING and _is_news(condition.find(old, now.type), now)
+        if now.type in told and _is_news(condition.find(old, now.type), now)
     )
 
 
 def _is_news(was: condition.Condition | None, now: condition.Condition) -> bool:
-    if now.type == condition.STALLED:  # that nothing is wrong is no news
-        return now.holds and (was is None or not was.holds or was.reason != now.reason)
-    # A stall tells itself; a first Ready=False only says that the index is new.
-    return (was is not None and was.status != now.status) or (was is None and now.holds)
+    if now.type == condition.STALLED:
+        return was is None or not was.holds or was.reason != now.reason
+    # A first Ready=False only says that the index is new.
+    return now.holds if was is None else was.status != now.status
 
 
 def _with_status(

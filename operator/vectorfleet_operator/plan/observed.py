@@ -43,6 +43,11 @@ def ref(manifest: ports.Manifest) -> Ref:
     return manifest["kind"], manifest["metadata"]["name"]
 
 
+def serves(workload: ports.Manifest) -> bool:
+    """Return whether any pod of a StatefulSet or Deployment is ready."""
+    return bool((workload.get("status") or {}).get("readyReplicas", 0))
+
+
 def is_rolled_out(workload: ports.Manifest) -> bool:
     """Return whether every pod of a StatefulSet or Deployment is of its newest template and ready."""
     status, wanted = workload.get("status") or {}, workload["spec"].get("replicas", 1)

@@ -46,7 +46,8 @@ def _applies(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actio
 def _restarts_shard(wanted: ports.Manifest, found: ports.Manifest | None) -> bool:
     if wanted["kind"] != ports.STATEFUL_SET.kind or found is None:
         return False
-    return not diff.same_pods(wanted, found)
+    # A shard that does not serve has nothing to lose: were it held up too, a broken image could not be cured.
+    return observed.serves(found) and not diff.same_pods(wanted, found)
 
 
 def _prunes(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Delete]:

@@ -1,0 +1,224 @@
+"""The manifests of an index, as plain values."""
+
+import base64
+import json
+import os
+import pathlib
+
+import pytest
+import yaml
+
+from vectorfleet_operator.api import parse
+from vectorfleet_operator.desired import build, config_map, inputs, names
+from vectorfleet_shardnode.api import config
+
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "products.yaml"
+IMAGE = "vectorfleet/data-plane:0.1.0"
+FULL = {
+    "model": {"name": "all-MiniLM-L6-v2", "revision": "1", "dimensions": 384},
+    "metric": "dotproduct",
+    "index": {"type": "hnsw", "profile": "recall"},
+    "shards": 2,
+    "resources": {"requests": {"cpu": 1, "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+    "storage": {"size": "20Gi", "storageClassName": "fast", "deletionPolicy": "Delete"},
+    "gateway": {
+        "replicas": 2,
+        "resources": {"requests": {"cpu": "500m"}},
+        "scheduling": {"nodeSelector": {"role": "edge"}},
+        "service": {"type": "LoadBalancer", "annotations": {"cloud/internal": "true"}},
+    },
+    "image": {"tag": "0.1.1", "pullPolicy": "Always"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "scheduling": {
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "vectors", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "high",
+    },
+    "podLabels": {"team": "search"},
+    "podAnnotations": {"note": "hello"},
+}
+
+
+def build_inputs(api_key="key", **spec):
+    """Return the inputs of an index with these fields in its spec."""
+    manifest = {
+        "metadata": {"name": "products", "namespace": "shop", "uid": "uid-1"},
+        "spec": {"model": {"name": "m", "dimensions": 3}} | spec,
+    }
+    return inputs.Inputs(parse.parse_index(manifest), inputs.Credentials("token", api_key), IMAGE)
+
+
+def build_all(**given):
+    """Return the index's manifests by kind and name."""
+    return {
+        (one["kind"], one["metadata"]["name"]): one for one in build.build(build_inputs(**given)).manifests
+    }
+
+
+def pod_specs(manifests):
+    """Return the specs of all pods that the manifests ask for."""
+    return [
+        one["spec"]["template"]["spec"] for one in manifests.values() if "template" in one.get("spec", {})
+    ]
+
+
+def test_golden_manifests():
+    """Every manifest of a spec that sets every supported field; VECTORFLEET_GOLDEN=write renews the file."""
+    plain = json.loads(json.dumps(build.build(build_inputs(**FULL)).manifests))
+    text = yaml.safe_dump_all(plain, sort_keys=False)
+    if os.environ.get("VECTORFLEET_GOLDEN") == "write":
+        GOLDEN.write_text(text)
+
+    assert text == GOLDEN.read_text()
+
+
+def test_names_are_those_that_users_are_told():
+    """An index of two shards is exactly these objects."""
+    assert sorted(build_all(shards=2)) == [
+        ("ConfigMap", "products-config"),
+        ("Deployment", "products-gateway"),
+        ("PodDisruptionBudget", "products-g1-s0"),
+        ("PodDisruptionBudget", "products-g1-s1"),
+        ("PodDisruptionBudget", "products-gateway"),
+        ("Secret", "products-api-key"),
+        ("Secret", "products-internal"),
+        ("Service", "products"),
+        ("Service", "products-shards"),
+        ("ServiceAccount", "products-gateway"),
+        ("ServiceAccount", "products-shard"),
+        ("StatefulSet", "products-g1-s0"),
+        ("StatefulSet", "products-g1-s1"),
+        ("VectorShard", "products-g1-s0"),
+        ("VectorShard", "products-g1-s1"),
+    ]
+
+
+def test_everything_belongs_to_the_index():
+    """Each object is found by label and goes with its owner; volumes are no object of ours."""
+    for manifest in build_all(shards=2).values():
+        metadata = manifest["metadata"]
+        [owner] = metadata["ownerReferences"]
+
+        assert (owner["kind"], owner["uid"], owner["controller"]) == ("VectorIndex", "uid-1", True)
+        assert metadata["namespace"] == "shop"
+        assert metadata["labels"]["vectorfleet.io/index"] == "products"
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "vectorfleet-operator"
+
+
+def test_pods_are_hardened():
+    """No root, no writable root file system, no capability, no token of the API server."""
+    for pod in pod_specs(build_all()):
+        [container] = pod["containers"]
+
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+
+
+def test_no_secret_is_in_a_pod_template_or_config():
+    """Secrets are only in Secrets."""
+    secret_free = [one for key, one in build_all().items() if key[0] != "Secret"]
+
+    assert "token" not in json.dumps([one.get("data") for one in secret_free])
+    assert base64.b64encode(b"token").decode() not in json.dumps(secret_free)
+
+
+def test_the_configuration_is_what_the_data_plane_reads():
+    """The ConfigMap's entry parses as the data plane's configuration, with each replica's address."""
+    [text] = build_all(shards=2, metric="euclidean", index={"m": 8})["ConfigMap", "products-config"][
+        "data"
+    ].values()
+    parsed = config.IndexConfig.model_validate_json(text)
+
+    assert (parsed.index, parsed.namespace, parsed.serving.name) == ("products", "shop", "g1")
+    assert (parsed.serving.dimensions, parsed.serving.metric, parsed.serving.hnsw.m) == (3, "euclidean", 8)
+    assert [shard.replicas for shard in parsed.serving.shards] == [
+        ("products-g1-s0-0.products-shards.shop.svc:7400",),
+        ("products-g1-s1-0.products-shards.shop.svc:7400",),
+    ]
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_volumes_follow_the_deletion_policy(policy):
+    """Retain keeps volumes when the index goes, and scaling in never deletes one."""
+    stateful_set = build_all(storage={"deletionPolicy": policy})["StatefulSet", "products-g1-s0"]
+
+    retention = stateful_set["spec"]["persistentVolumeClaimRetentionPolicy"]
+    assert retention == {"whenDeleted": policy, "whenScaled": "Retain"}
+
+
+def test_the_number_of_gateways_may_be_left_to_others():
+    """Where the spec gives no number, the Deployment names none, so that an autoscaler may own it."""
+    assert "replicas" not in build_all()["Deployment", "products-gateway"]["spec"]
+    assert build_all(gateway={"replicas": 3})["Deployment", "products-gateway"]["spec"]["replicas"] == 3
+
+
+def test_a_named_secret_of_keys_is_mounted_and_none_is_made():
+    """`auth.secretRef` takes the place of the operator's own Secret."""
+    manifests = build_all(api_key=None, gateway={"auth": {"secretRef": {"name": "mine"}}})
+    [gateway] = [one for one in pod_specs(manifests) if one["containers"][0]["name"] == "gateway"]
+    [volume] = [one for one in gateway["volumes"] if one["name"] == "api-keys"]
+
+    assert ("Secret", "products-api-key") not in manifests
+    assert volume["secret"]["secretName"] == "mine"
+
+
+def test_own_labels_win_over_the_users():
+    """A pod label of the user's can't take a pod out of its Service."""
+    manifests = build_all(podLabels={"vectorfleet.io/index": "other", "team": "search"})
+    labels = manifests["StatefulSet", "products-g1-s0"]["spec"]["template"]["metadata"]["labels"]
+
+    assert (labels["vectorfleet.io/index"], labels["team"]) == ("products", "search")
+
+
+def test_selectors_select_the_pods_of_their_shard_alone():
+    """Two shards' pods differ in the labels that StatefulSets and budgets select by."""
+    manifests = build_all(shards=2)
+    for number in range(2):
+        name = f"products-g1-s{number}"
+        chosen = manifests["StatefulSet", name]["spec"]["selector"]["matchLabels"]
+        budget = manifests["PodDisruptionBudget", name]["spec"]["selector"]["matchLabels"]
+        pods = [manifests["StatefulSet", f"products-g1-s{n}"]["spec"]["template"] for n in range(2)]
+        hits = [chosen.items() <= pod["metadata"]["labels"].items() for pod in pods]
+
+        assert hits == [number == 0, number == 1]
+        assert budget == chosen
+
+
+def test_pods_start_anew_when_what_they_read_changes():
+    """A changed configuration or token changes what pods carry; a changed number of gateways does not."""
+    digest = config_map.config_hash(build_inputs())
+    other_token = inputs.Inputs(build_inputs().index, inputs.Credentials("other", "key"), IMAGE)
+
+    assert config_map.config_hash(build_inputs(shards=2)) != digest
+    assert config_map.config_hash(other_token) != digest
+    assert config_map.config_hash(build_inputs(gateway={"replicas": 5})) == digest
+
+
+def test_the_longest_name_fits():
+    """With the longest name allowed and the last shard, every name is within Kubernetes's limits."""
+    index = "p" * 40
+    pod = names.replica(index, 255, 0)
+
+    assert len(names.shard(index, 255)) <= 52  # a StatefulSet's revision label adds 11
+    assert len(pod) <= 63
+    assert len(f"data-{pod}") <= 63
+    assert len(names.gateway(index)) <= 52
+
+
+def test_digests_follow_content():
+    """The same inputs give the same manifests; a changed image changes the workloads alone."""
+    first, again = build_all(), build_all()
+    newer = build_all(image={"tag": "9"})
+    key = ("StatefulSet", "products-g1-s0")
+
+    assert first == again
+    assert first[key]["metadata"]["annotations"] != newer[key]["metadata"]["annotations"]
+    assert first["Service", "products"] == newer["Service", "products"]

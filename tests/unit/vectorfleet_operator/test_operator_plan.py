@@ -1,0 +1,286 @@
+"""The plan, as a function of values: what is applied, what waits, what is refused."""
+
+import copy
+import json
+
+import pytest
+
+from vectorfleet_operator.api import parse
+from vectorfleet_operator.desired import build, inputs
+from vectorfleet_operator.plan import actions, diff, observed, planner
+
+IMAGE = "vectorfleet/data-plane:0.1.0"
+NEWER = "vectorfleet/data-plane:0.2.0"
+UID = "uid-1"
+
+
+def build_desired(default_image=IMAGE, **spec):
+    """Return what an index of two shards with these fields in its spec needs."""
+    manifest = {
+        "metadata": {"name": "products", "namespace": "shop", "uid": UID},
+        "spec": {"model": {"name": "m", "dimensions": 3}, "shards": 2} | spec,
+    }
+    return build.build(
+        inputs.Inputs(parse.parse_index(manifest), inputs.Credentials("token", "key"), default_image)
+    )
+
+
+def realise(desired, ready=True):
+    """Return the cluster in which everything desired is there, and its pods are ready or not."""
+    objects = {}
+    for manifest in copy.deepcopy(desired.manifests):
+        manifest["metadata"] |= {"uid": f"uid of {manifest['metadata']['name']}", "generation": 1}
+        if "template" in manifest.get("spec", {}):
+            count = manifest["spec"].get("replicas", 1)
+            manifest["status"] = {
+                "observedGeneration": 1, "replicas": count, "updatedReplicas": count,
+                "readyReplicas": count if ready else 0,
+            }  # fmt: skip
+        objects[observed.ref(manifest)] = manifest
+    return observed.Observed(UID, objects)
+
+
+def with_object(seen, manifest):
+    """Return the cluster with one object replaced."""
+    return seen.updated((manifest,))
+
+
+def names_of(plan):
+    """Return kind and name of what the plan acts on, in order."""
+    return [observed.ref(action.manifest) for action in plan.actions]
+
+
+def test_an_empty_cluster_gets_everything_in_order():
+    """What pods mount or are found by comes before the workloads; nothing that is new is disruptive."""
+    desired = build_desired()
+    plan = planner.plan(desired, observed.Observed(UID, {}))
+
+    assert names_of(plan) == [observed.ref(manifest) for manifest in desired.manifests]
+    assert [kind for kind, _ in names_of(plan)][-3:] == ["StatefulSet", "StatefulSet", "Deployment"]
+    assert {action.why for action in plan.actions} == {diff.MISSING}
+    assert not any(action.disruptive for action in plan.actions)
+
+
+def test_nothing_is_done_where_all_is_as_desired():
+    """The fixed point."""
+    desired = build_desired()
+
+    assert planner.plan(desired, realise(desired)) == actions.Plan()
+
+
+@pytest.mark.parametrize(
+    "kind", ["Service", "ConfigMap", "StatefulSet", "Secret", "VectorShard", "ServiceAccount"]
+)
+def test_a_missing_object_is_made_again(kind):
+    """Deleting any owned object brings exactly it back."""
+    desired = build_desired()
+    seen = realise(desired)
+    gone = next(ref for ref in seen.objects if ref[0] == kind)
+    left = {ref: one for ref, one in seen.objects.items() if ref != gone}
+
+    assert names_of(planner.plan(desired, observed.Observed(UID, left))) == [gone]
+
+
+def test_what_somebody_else_changed_is_changed_back():
+    """A field that we name and that says something else is applied again."""
+    desired = build_desired()
+    seen = realise(desired)
+    service = copy.deepcopy(seen.objects["Service", "products"])
+    service["spec"]["ports"][0]["port"] = 81
+
+    [action] = planner.plan(desired, with_object(seen, service)).actions
+
+    assert (observed.ref(action.manifest), action.why) == (("Service", "products"), diff.DRIFTED)
+
+
+def test_what_the_server_adds_is_no_difference():
+    """Defaults, statuses and equal amounts in other words are passed over."""
+    desired = build_desired(resources={"requests": {"cpu": "1000m"}})
+    seen = realise(desired)
+    service = copy.deepcopy(seen.objects["Service", "products"])
+    service["spec"] |= {"clusterIP": "10.0.0.1", "sessionAffinity": "None"}
+    workload = copy.deepcopy(seen.objects["StatefulSet", "products-g1-s0"])
+    workload["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
+    workload["spec"]["template"]["spec"]["dnsPolicy"] = "ClusterFirst"
+
+    assert planner.plan(desired, seen.updated((service, workload))) == actions.Plan()
+
+
+def test_an_object_of_ours_that_is_not_wanted_is_deleted():
+    """A Deployment that carries our label and owner and is not desired goes; a namesake's child stays."""
+    desired = build_desired()
+    seen = realise(desired)
+    old = copy.deepcopy(seen.objects["Deployment", "products-gateway"])
+    old["metadata"]["name"] = "products-old"
+    foreign = copy.deepcopy(old)
+    foreign["metadata"] |= {
+        "name": "products-foreign",
+        "ownerReferences": [{"uid": "other", "controller": True}],
+    }
+
+    plan = planner.plan(desired, seen.updated((old, foreign)))
+
+    assert plan.actions == (actions.Delete(old, "the spec does not ask for it any more"),)
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "Secret", "VectorShard", "PersistentVolumeClaim", "Pod"])
+def test_what_holds_data_or_keys_is_never_deleted(kind):
+    """Even where the spec does not ask for it any more."""
+    desired = build_desired()
+    seen = realise(desired)
+    extra = copy.deepcopy(seen.objects["ConfigMap", "products-config"])
+    extra["kind"], extra["metadata"]["name"] = kind, "products-g1-s7"
+    if kind == "StatefulSet":
+        extra = copy.deepcopy(seen.objects["StatefulSet", "products-g1-s0"])
+        extra["metadata"]["name"] = "products-g1-s7"
+
+    assert planner.plan(desired, with_object(seen, extra)) == actions.Plan()
+
+
+def test_one_shard_restarts_at_a_time():
+    """A new image is applied to the first shard; the second waits and says for whom."""
+    seen = realise(build_desired())
+    plan = planner.plan(build_desired(default_image=NEWER), seen)
+
+    assert names_of(plan) == [("StatefulSet", "products-g1-s0"), ("Deployment", "products-gateway")]
+    [refusal] = plan.refusals
+    assert refusal.message == "StatefulSet products-g1-s1 waits for products-g1-s0 to be ready"
+    assert not refusal.stalls
+
+
+def test_the_next_shard_waits_until_the_first_is_ready():
+    """While the first shard starts, the second is not touched."""
+    newer = build_desired(default_image=NEWER)
+    seen = realise(build_desired())
+    starting = copy.deepcopy(realise(newer, ready=False).objects["StatefulSet", "products-g1-s0"])
+    started = realise(newer).objects["StatefulSet", "products-g1-s0"]
+
+    waiting = planner.plan(newer, with_object(seen, starting))
+    going_on = planner.plan(newer, with_object(seen, started))
+
+    assert ("StatefulSet", "products-g1-s1") not in names_of(waiting)
+    assert ("StatefulSet", "products-g1-s1") in names_of(going_on)
+
+
+def test_a_restart_waits_for_any_shard_that_is_not_ready():
+    """A shard that is down for another reason holds up the first restart too."""
+    newer = build_desired(default_image=NEWER)
+    down = realise(build_desired(), ready=False).objects["StatefulSet", "products-g1-s1"]
+
+    plan = planner.plan(newer, with_object(realise(build_desired()), down))
+
+    assert ("StatefulSet", "products-g1-s0") not in names_of(plan)
+
+
+def test_the_shard_that_is_down_may_be_restarted():
+    """The cure for a broken image is another image: the broken shard itself is not held up by itself."""
+    newer = build_desired(shards=1, default_image=NEWER)
+    seen = realise(build_desired(shards=1), ready=False)
+
+    assert ("StatefulSet", "products-g1-s0") in names_of(planner.plan(newer, seen))
+
+
+def test_a_whole_index_that_is_down_can_be_cured():
+    """Two broken shards that waited for each other would wait for ever; a new image reaches both."""
+    newer = build_desired(default_image=NEWER)
+    seen = realise(build_desired(), ready=False)
+
+    assert {("StatefulSet", f"products-g1-s{n}") for n in range(2)} <= set(
+        names_of(planner.plan(newer, seen))
+    )
+
+
+def test_what_the_spec_asks_for_goes_before_what_somebody_changed():
+    """A drift that never heals can't hold up a rollout of the other shard."""
+    newer = build_desired(default_image=NEWER)
+    drifted = copy.deepcopy(realise(newer).objects["StatefulSet", "products-g1-s0"])
+    drifted["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
+
+    plan = planner.plan(newer, with_object(realise(build_desired()), drifted))
+
+    restarted = [name for kind, name in names_of(plan) if kind == "StatefulSet"]
+    assert restarted == ["products-g1-s1"]
+
+
+def test_a_name_that_belongs_to_somebody_else_stalls():
+    """Nothing at all is done while a needed name is taken: taking it over could destroy another's object."""
+    desired = build_desired()
+    foreign = {"kind": "Deployment", "metadata": {"name": "products-gateway", "uid": "x"}, "spec": {}}
+
+    plan = planner.plan(desired, observed.Observed(UID, {("Deployment", "products-gateway"): foreign}))
+
+    assert plan.actions == ()
+    assert plan.stall.reason == "NameTaken"
+    assert "Deployment products-gateway" in plan.stall.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"shards": 3}, "shards from 2 to 3"),
+        ({"metric": "euclidean"}, "metric from cosine to euclidean"),
+        ({"model": {"name": "m", "dimensions": 4}}, "dimensions from 3 to 4"),
+        ({"index": {"type": "flat"}}, "index type from hnsw to flat"),
+        ({"index": {"m": 8}}, "m from 16 to 8"),
+    ],
+)
+def test_a_generation_is_never_changed_in_place(spec, said):
+    """Where no API server enforces it, the operator does: stored rows don't fit another generation."""
+    plan = planner.plan(build_desired(**spec), realise(build_desired()))
+
+    assert plan.actions == ()
+    assert plan.stall.reason == "GenerationImmutable"
+    assert said in plan.stall.message
+
+
+@pytest.mark.parametrize("storage", [{"size": "20Gi"}, {"storageClassName": "fast"}])
+def test_volumes_are_never_changed_in_place(storage):
+    """A StatefulSet can't, and the volumes there would keep their size."""
+    plan = planner.plan(build_desired(storage=storage), realise(build_desired()))
+
+    assert (plan.actions, plan.stall.reason) == ((), "VolumesImmutable")
+
+
+def test_an_object_that_is_being_deleted_is_awaited():
+    """It can be made anew only once it is gone."""
+    desired = build_desired()
+    seen = realise(desired)
+    going = copy.deepcopy(seen.objects["Service", "products"])
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    going["spec"] = {}
+
+    plan = planner.plan(desired, with_object(seen, going))
+
+    assert plan.actions == ()
+    assert [refusal.reason for refusal in plan.refusals] == ["Terminating"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "expected"),
+    [
+        ({}, None, True),
+        ({"a": 1}, {"a": 1, "b": 2}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": {}}, {}, True),
+        ({"a": ""}, {}, True),
+        ({"a": False}, {}, False),
+        ([1, 2], [1], False),
+        ([{"a": 1}], [{"a": 1, "b": 2}], True),
+        ({"requests": {"cpu": "1000m"}}, {"requests": {"cpu": 1}}, True),
+        ({"requests": {"cpu": "1"}}, {"requests": {"cpu": "2"}}, False),
+        ({"requests": {"cpu": "1"}}, {"requests": {}}, False),
+    ],
+)
+def test_holds(wanted, found, expected):
+    """`found` holds `wanted` where it says all of it; it may say more, and empty is as good as absent."""
+    assert diff.holds(wanted, found) is expected
+
+
+def test_a_config_map_that_nobody_can_read_stops_nothing():
+    """A ConfigMap that somebody emptied is put right; the shards themselves refuse data of another shape."""
+    desired = build_desired()
+    seen = realise(desired)
+    broken = copy.deepcopy(seen.objects["ConfigMap", "products-config"])
+    broken["data"] = {"index.json": json.dumps({"serving": 7})}
+
+    assert names_of(planner.plan(desired, with_object(seen, broken))) == [("ConfigMap", "products-config")]

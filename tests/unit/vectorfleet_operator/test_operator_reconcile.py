@@ -1,0 +1,387 @@
+"""One pass after another over the memory cluster: what a user sees of it."""
+
+import base64
+import dataclasses
+
+import pytest
+
+from vectorfleet_operator import errors, ports, reconcile
+
+
+def decode(secret, entry):
+    """Return a Secret's entry as text."""
+    return base64.b64decode(secret["data"][entry]).decode()
+
+
+async def test_a_manifest_becomes_a_ready_index(world):
+    """After one pass everything exists; once the pods are ready, so is the index."""
+    await world.submit()
+
+    first = await world.take_pass()
+    world.start_pods()
+    second = await world.take_pass()
+
+    assert first.requeue_after == reconcile.SOON_SECONDS
+    assert ("StatefulSet", "products-g1-s1") in world.names()
+    assert second.requeue_after == reconcile.SETTLED_SECONDS
+    conditions = await world.conditions()
+    assert {name: one["status"] for name, one in conditions.items()} == {
+        "Ready": "True",
+        "Reconciling": "False",
+        "Stalled": "False",
+    }
+
+
+async def test_a_settled_index_is_left_alone(world):
+    """A pass over an index that is as it should be writes nothing at all."""
+    await world.submit()
+    await world.settle()
+    before = world.cluster.objects()
+
+    await world.take_pass()
+
+    assert world.cluster.objects() == before
+
+
+async def test_an_index_that_is_gone_or_going_is_left_alone(world):
+    """What it owns goes by owner references; a pass in between must not bring it back."""
+    assert (await world.take_pass()).requeue_after is None
+
+    await world.submit()
+    index = await world.get(ports.VECTOR_INDEX, "products")
+    await world.cluster.apply(
+        index | {"metadata": index["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    )
+
+    assert (await world.take_pass()).requeue_after is None
+    assert {kind for kind, _ in world.names()} == {"VectorIndex"}
+
+
+async def test_deleting_the_index_deletes_what_it_owns(world):
+    """Owner references do it."""
+    await world.submit()
+    await world.settle()
+
+    await world.cluster.delete(await world.get(ports.VECTOR_INDEX, "products"))
+
+    assert world.names() == set()
+
+
+async def test_an_invalid_spec_stalls_and_changes_nothing(world):
+    """The condition names the fields; what ran before goes on as it was."""
+    await world.submit()
+    await world.settle()
+    before = [one for one in world.cluster.objects() if one["kind"] not in {"VectorIndex", "VectorShard"}]
+
+    await world.submit(shards=0, colour="red")
+    await world.take_pass()
+
+    conditions = await world.conditions()
+    assert conditions["Stalled"]["reason"] == "InvalidSpec"
+    assert "spec.shards" in conditions["Stalled"]["message"]
+    assert "spec.colour: there is no such field" in conditions["Stalled"]["message"]
+    assert conditions["Ready"]["status"] == "False"
+    index = await world.get(ports.VECTOR_INDEX, "products")
+    assert index["status"]["observedGeneration"] == index["metadata"]["generation"]
+    assert [
+        one for one in world.cluster.objects() if one["kind"] not in {"VectorIndex", "VectorShard"}
+    ] == before
+
+
+async def test_a_field_that_is_not_supported_yet_stalls(world):
+    """And the way back is to take the field out again."""
+    await world.submit(replicas=3)
+    await world.take_pass()
+    stalled = (await world.conditions())["Stalled"]
+
+    await world.submit()
+    await world.settle()
+
+    assert (stalled["reason"], stalled["message"]) == ("NotSupportedYet", "not supported yet: spec.replicas")
+    assert (await world.conditions())["Stalled"]["status"] == "False"
+
+
+async def test_a_paused_index_is_not_touched(world):
+    """A deleted Service stays away while paused, and comes back afterwards."""
+    await world.submit()
+    await world.settle()
+    await world.submit(paused=True)
+    await world.cluster.delete(await world.get(ports.SERVICE, "products"))
+
+    await world.take_pass()
+    paused, conditions = await world.get(ports.SERVICE, "products"), await world.conditions()
+    await world.submit()
+    await world.settle()
+
+    assert paused is None
+    assert (conditions["Reconciling"]["status"], conditions["Reconciling"]["reason"]) == ("False", "Paused")
+    assert conditions["Ready"]["status"] == "True"
+    assert await world.get(ports.SERVICE, "products") is not None
+
+
+async def test_secrets_are_drawn_once(world):
+    """Key and token are made on the first pass and never change, whatever else does."""
+    await world.submit()
+    await world.settle()
+    before = [await world.get(ports.SECRET, name) for name in ("products-api-key", "products-internal")]
+
+    await world.submit(resources={"requests": {"cpu": "2"}})
+    await world.settle()
+
+    after = [await world.get(ports.SECRET, name) for name in ("products-api-key", "products-internal")]
+    assert (decode(before[0], "api-key"), decode(before[1], "token")) == ("secret-2", "secret-1")
+    assert [one["data"] for one in after] == [one["data"] for one in before]
+    assert world.entropy.draws == 2
+
+
+async def test_a_deleted_key_is_drawn_anew(world):
+    """A Secret that somebody deleted comes back, with another key."""
+    await world.submit()
+    await world.settle()
+    await world.cluster.delete(await world.get(ports.SECRET, "products-api-key"))
+
+    await world.settle()
+
+    assert decode(await world.get(ports.SECRET, "products-api-key"), "api-key") == "secret-3"
+
+
+async def test_keys_that_the_user_put_in_stay(world):
+    """A key that is being rotated in stays beside ours; once ours is taken out, it stays out."""
+    await world.submit()
+    await world.settle()
+    secret = await world.get(ports.SECRET, "products-api-key")
+    await world.cluster.apply(secret | {"data": {"mine": base64.b64encode(b"mine").decode()}})
+
+    await world.settle()
+
+    assert set((await world.get(ports.SECRET, "products-api-key"))["data"]) == {"mine"}
+
+
+async def test_a_secret_made_beforehand_is_used_as_it_is(world):
+    """A Secret of the key's name that does not belong to the index is neither changed nor refused."""
+    given = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "products-api-key", "namespace": "shop"},
+        "data": {"mine": base64.b64encode(b"mine").decode()},
+    }
+    stored = await world.cluster.apply(given)
+    await world.submit()
+
+    await world.settle()
+
+    assert await world.get(ports.SECRET, "products-api-key") == stored
+    assert (await world.conditions())["Ready"]["status"] == "True"
+
+
+async def test_a_new_token_restarts_the_pods(world):
+    """Processes read the token at their start, so a new one has to reach them by a restart."""
+    await world.submit()
+    await world.settle()
+    before = await world.get(ports.STATEFUL_SET, "products-g1-s0")
+    await world.cluster.delete(await world.get(ports.SECRET, "products-internal"))
+
+    await world.settle()
+
+    after = await world.get(ports.STATEFUL_SET, "products-g1-s0")
+    assert before["spec"]["template"]["metadata"] != after["spec"]["template"]["metadata"]
+
+
+async def test_a_new_image_reaches_one_shard_after_the_other(world):
+    """The second shard's StatefulSet changes only once the first one's pod is ready again."""
+    await world.submit()
+    await world.settle()
+    await world.submit(image={"tag": "0.2.0"})
+
+    images = []
+    for _ in range(3):
+        await world.take_pass()
+        images.append([await image_of(world, f"products-g1-s{number}") for number in range(2)])
+        world.start_pods("products-g1-s0") if len(images) == 2 else None
+
+    assert images == [["0.2.0", "0.1.0"], ["0.2.0", "0.1.0"], ["0.2.0", "0.2.0"]]
+
+
+async def image_of(world, name):
+    """Return the tag of the image that a StatefulSet asks for."""
+    workload = await world.get(ports.STATEFUL_SET, name)
+    return workload["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2]
+
+
+async def test_vectors_are_what_the_shards_report(world):
+    """The sum of the shards' rows; a shard that does not answer counts with what it last said."""
+    await world.submit()
+    await world.settle()
+    world.shards.tell("products-g1-s0-0", rows=40)
+    world.shards.tell("products-g1-s1-0", rows=60)
+    await world.take_pass()
+    both = (await world.get(ports.VECTOR_INDEX, "products"))["status"]["vectors"]
+
+    del world.shards.reports["products-g1-s1-0"]
+    world.shards.tell("products-g1-s0-0", rows=50)
+    await world.take_pass()
+
+    assert both == 100
+    assert (await world.get(ports.VECTOR_INDEX, "products"))["status"]["vectors"] == 110
+    assert world.shards.asked[0] == ("products-g1-s0-0.products-shards.shop.svc:7400", "secret-1")
+
+
+async def test_a_shard_that_refuses_writes_is_told(world):
+    """An index that serves reads alone is not ready, and says why."""
+    await world.submit()
+    await world.settle()
+    world.shards.tell("products-g1-s1-0", problem="disk is full to the soft limit")
+
+    await world.take_pass()
+
+    ready = (await world.conditions())["Ready"]
+    assert (ready["status"], ready["reason"]) == ("False", "WritesRefused")
+    assert ready["message"] == "shard 1: disk is full to the soft limit"
+
+
+async def test_a_pod_in_trouble_is_told(world):
+    """`kubectl get vi -o wide` shows what the kubelet says of the pod."""
+    await world.submit()
+    await world.take_pass()
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "products-g1-s0-0", "namespace": "shop", "labels": {"vectorfleet.io/index": "products"},
+        },
+    }  # fmt: skip
+    await world.cluster.apply(pod)
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x"'}
+    world.cluster.set_status(pod, {"containerStatuses": [{"state": {"waiting": waiting}}]})
+
+    await world.take_pass()
+
+    message = (await world.conditions())["Ready"]["message"]
+    assert 'pod products-g1-s0-0: ImagePullBackOff: Back-off pulling image "x"' in message
+
+
+async def test_the_first_configuration_of_a_shard(world):
+    """A new shard is in epoch 1, and its first replica orders writes."""
+    await world.submit()
+    await world.settle()
+
+    status = (await world.get(ports.VECTOR_SHARD, "products-g1-s0"))["status"]
+    assert status["reserved"] == 1
+    assert status["configuration"] == {
+        "epoch": 1,
+        "primary": "products-g1-s0-0",
+        "members": ["products-g1-s0-0"],
+    }
+
+
+async def test_a_configuration_in_force_is_never_replaced(world):
+    """Whatever epoch a shard is in, a pass leaves it there."""
+    await world.submit()
+    await world.settle()
+    shard = await world.get(ports.VECTOR_SHARD, "products-g1-s0")
+    later = {"epoch": 5, "primary": "products-g1-s0-0", "members": ["products-g1-s0-0"]}
+    world.cluster.set_status(shard, shard["status"] | {"configuration": later, "reserved": 7})
+    world.shards.tell("products-g1-s0-0", rows=3)
+
+    await world.take_pass()
+
+    status = (await world.get(ports.VECTOR_SHARD, "products-g1-s0"))["status"]
+    assert (status["configuration"], status["reserved"], status["rows"]) == (later, 7, 3)
+
+
+async def test_a_transient_error_is_told_and_tried_again(world):
+    """The pass ends, the condition says why, and the next pass goes on."""
+    await world.submit()
+    world.cluster = Failing(world.cluster, errors.Transient("the API server is away"), kind="Deployment")
+    await world.take_pass()
+    told = (await world.conditions())["Reconciling"]
+
+    world.cluster = world.cluster.inner
+    await world.settle()
+
+    assert (told["status"], told["reason"], told["message"]) == ("True", "Retrying", "the API server is away")
+    assert (await world.conditions())["Ready"]["status"] == "True"
+
+
+async def test_a_rejected_object_stalls(world):
+    """What the cluster will never accept is for a person to mend."""
+    await world.submit()
+    world.cluster = Failing(
+        world.cluster, errors.Rejected("limits must not be below requests"), kind="StatefulSet"
+    )
+
+    outcome = await world.take_pass()
+
+    stalled = (await world.conditions())["Stalled"]
+    assert (stalled["status"], stalled["reason"]) == ("True", "Rejected")
+    assert outcome.error == "limits must not be below requests"
+
+
+@dataclasses.dataclass
+class Failing:
+    """A cluster that fails to apply objects of one kind."""
+
+    inner: object
+    error: Exception
+    kind: str
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    async def apply(self, manifest):
+        if manifest["kind"] == self.kind:
+            raise self.error
+        return await self.inner.apply(manifest)
+
+
+async def test_events_tell_of_turns_only(world):
+    """Becoming ready is told once, a stall is told once; passes that change nothing tell nothing."""
+    await world.submit()
+    await world.settle()
+    await world.take_pass()
+    await world.submit(replicas=2)
+    await world.take_pass()
+    await world.take_pass()
+
+    told = [(event.reason, event.warning) for event in world.cluster.events]
+    assert told == [("Serving", False), ("NotSupportedYet", True)]
+
+
+async def test_times_of_conditions_move_only_with_their_status(world):
+    """LastTransitionTime says since when, not since when somebody looked."""
+    await world.submit()
+    await world.settle()
+    before = await world.conditions()
+    world.clock.moment = world.clock.moment.replace(year=2027)
+    await world.submit(gateway={"replicas": 3})
+
+    await world.take_pass()
+
+    after = await world.conditions()
+    assert after["Ready"]["lastTransitionTime"] == before["Ready"]["lastTransitionTime"]
+    assert after["Ready"]["observedGeneration"] == before["Ready"]["observedGeneration"] + 1
+    assert after["Reconciling"]["lastTransitionTime"].startswith("2027")
+
+
+async def test_an_autoscaler_counts_copies_and_not_pods(world):
+    """`status.selector` selects the pods of one shard, and replicas are counted per shard."""
+    await world.submit()
+    await world.settle()
+
+    status = (await world.get(ports.VECTOR_INDEX, "products"))["status"]
+    assert (status["replicas"], status["readyReplicas"]) == (1, 1)
+    assert "vectorfleet.io/shard=0" in status["selector"]
+
+
+@pytest.mark.parametrize("spec", [{"shards": 3}, {"metric": "euclidean"}, {"storage": {"size": "20Gi"}}])
+async def test_immutable_fields_are_guarded_without_an_api_server(world, spec):
+    """The local cluster has no CEL; the operator refuses in its stead, and the index goes on serving."""
+    await world.submit()
+    await world.settle()
+    before = await world.get(ports.CONFIG_MAP, "products-config")
+
+    await world.submit(**spec)
+    await world.take_pass()
+
+    assert (await world.conditions())["Stalled"]["status"] == "True"
+    assert await world.get(ports.CONFIG_MAP, "products-config") == before
