@@ -25,7 +25,7 @@ class Build:
     dockerfile: Path
     context: Path
     arguments: dict[str, str] = field(default_factory=dict)
-    mounts: tuple[Path, ...] = ()  # of the host, read-only, while it is built
+    mounts: dict[Path, Path] = field(default_factory=dict)  # host → build, read-only, while it is built
     timestamp: int = 0  # of every file, so that equal content makes an equal image
 
 
@@ -55,8 +55,8 @@ class Store:
         ]
         for name, value in build.arguments.items():
             argv += ["--build-arg", f"{name}={value}"]
-        for path in build.mounts:
-            argv += ["--volume", f"{path}:{path}:ro"]
+        for path, seen_as in build.mounts.items():
+            argv += ["--volume", f"{path}:{seen_as}:ro"]
         self.run(*argv, "--tag", build.tag, "--file", build.dockerfile, build.context)
 
     def has(self, tag: str) -> bool:

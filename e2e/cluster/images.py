@@ -16,8 +16,12 @@ def load(where: settings.Settings, image: str) -> str:
     began = time.monotonic()
     tag = store.pull_archive(Path(image)) if Path(image).is_file() else image
     reference = without_host(tag)
-    store.push(tag, reference)
-    node.forget_image(where, reference)
+    record = where.cache / "registry" / f"{reference.replace('/', '_')}.pushed"
+    identity = store.identity(tag)
+    if not record.exists() or record.read_text() != identity:
+        store.push(tag, reference)
+        record.write_text(identity)
+        node.forget_image(where, reference)
     progress.say(f"{reference} is in the registry: {time.monotonic() - began:.1f} s")
     return reference
 
