@@ -1,0 +1,149 @@
+"""The shard node's process: reads its settings, opens the shard, serves it until SIGTERM.
+
+Exits 0 after a graceful stop, and 2 with one clear line where it lacks what it needs to begin.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import pydantic
+import pydantic_core
+import uvloop
+
+from vectorfleet_runtime import listener, logs
+
+from . import errors, server, service
+from .api import config, shard_pb2
+from .settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_GRACE = 10.0  # seconds for calls under way
+
+
+class Unfit(Exception):  # noqa: N818 (it is the process that is unfit)
+    """The process lacks what it needs to begin."""
+
+
+class Readiness:
+    """What `/ready` asks: why the shard is not served, empty once it is."""
+
+    def __init__(self) -> None:
+        self.reason = "the log is being replayed"
+
+    def __call__(self) -> str:
+        """Return the reason."""
+        return self.reason
+
+
+def main() -> None:
+    """Run the process."""
+    try:
+        settings = Settings()
+        logs.configure(settings.log_level, as_json=settings.log_format == "json")
+        token = _read_token(settings.internal_token_file)
+        index = _read_config(settings)
+    except pydantic.ValidationError as wrong:
+        sys.exit(_unfit("; ".join(_setting(error) for error in wrong.errors())))
+    except Unfit as unfit:
+        sys.exit(_unfit(str(unfit)))
+    sys.exit(uvloop.run(serve(settings, index, token)))
+
+
+def _setting(error: pydantic_core.ErrorDetails) -> str:
+    """Name the environment variable of a setting that is wrong or missing, and never its value."""
+    return "VECTORFLEET_" + "__".join(map(str, error["loc"])).upper() + ": " + error["msg"].lower()
+
+
+def _unfit(reason: str) -> int:
+    sys.stderr.write("vectorfleet-shardnode can't start: " + " ".join(reason.split()) + "\n")
+    return 2
+
+
+def _read_token(path: Path) -> str:
+    try:
+        token = path.read_text().strip()
+    except OSError as missing:
+        raise Unfit(f"the internal token can't be read: {missing}") from missing
+    if not token:
+        raise Unfit(f"the internal token in {path} is empty")
+    return token
+
+
+def _read_config(settings: Settings) -> config.IndexConfig:
+    try:
+        index = config.read(settings.config)
+    except (OSError, pydantic.ValidationError) as wrong:
+        raise Unfit(f"the index configuration {settings.config} can't be read: {wrong}") from wrong
+    if index.text_fields:
+        raise Unfit("text fields are not supported yet")
+    if settings.shard >= max(1, len(index.serving.shards)):
+        raise Unfit(
+            f"the index has {len(index.serving.shards)} shards; VECTORFLEET_SHARD is {settings.shard}"
+        )
+    return index
+
+
+async def serve(settings: Settings, index: config.IndexConfig, token: str) -> int:
+    """Open the shard and serve it until SIGTERM or SIGINT; returns the exit status."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    ready = Readiness()
+    health = listener.Listener(settings.host, settings.metrics_port, listener.loop_probe(loop), ready)
+    try:
+        served = await _open(settings, index)
+        await _serve_until(stop, settings, token, served, ready)
+    except (errors.WrongIdentityError, errors.NotHereError, OSError) as unfit:
+        return _unfit(str(unfit))
+    finally:
+        health.close()
+    _LOG.info("stopped")
+    return 0
+
+
+async def _open(
+    settings: Settings, index: config.IndexConfig
+) -> "service.ShardService | server.DamagedService":
+    try:
+        return await service.open_service(
+            index, settings.shard, settings.data_dir, settings.tuning, settings.search_threads
+        )
+    except errors.DataLossError as damage:
+        _LOG.error("the shard's files are damaged, nothing is served", extra={"reason": str(damage)})
+        named = shard_pb2.ReportReply(
+            index=index.index,
+            generation=index.serving.name,
+            shard=settings.shard,
+            version=service.program_version(),
+        )
+        return server.DamagedService(named, damage)
+
+
+async def _serve_until(
+    stop: asyncio.Event,
+    settings: Settings,
+    token: str,
+    served: "service.ShardService | server.DamagedService",
+    ready: Readiness,
+) -> None:
+    listening = server.make_server(served, token)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        port = listening.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError as taken:
+        raise OSError(f"{host}:{settings.grpc_port} can't be listened on: {taken}") from taken
+    await listening.start()
+    ready.reason = served.refusal
+    _LOG.info("serving", extra={"host": settings.host, "port": port, "shard": settings.shard})
+    await stop.wait()
+    ready.reason = "stopping"
+    await listening.stop(_GRACE)
+    await served.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What finds the nearest rows. `flat` is exact, and the oracle of the others."""

@@ -1,0 +1,71 @@
+"""Every error that the shard node raises on purpose; each carries the gRPC status that a caller sees.
+
+```
+ShardError
+├── BadRequestError          INVALID_ARGUMENT     the request can never succeed
+│   └── BadFilterError                            … because of its filter
+├── NotHereError             FAILED_PRECONDITION  not here, not now
+│   └── WrongIdentityError                        the folder is of another index, dimension or metric
+├── StorageFullError         RESOURCE_EXHAUSTED   no room to write; reads go on
+├── UnavailableError         UNAVAILABLE          starting or stopping
+├── UnauthenticatedError     UNAUTHENTICATED      the internal token is missing or wrong
+└── DataLossError            DATA_LOSS            files are damaged
+    └── LogFailedError                            the disk refused to store the log
+```
+"""
+
+import grpc
+
+
+class ShardError(Exception):
+    """Base of the tree. `code` is the gRPC status of the answer, the message its details."""
+
+    code: grpc.StatusCode = grpc.StatusCode.INTERNAL
+
+
+class BadRequestError(ShardError):
+    """The request can never succeed as it is."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class BadFilterError(BadRequestError):
+    """A metadata filter is not of the filter language, or exceeds a limit."""
+
+
+class NotHereError(ShardError):
+    """This replica can't do it now."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class WrongIdentityError(NotHereError):
+    """The data folder was made for another index, shard, dimension or metric."""
+
+
+class StorageFullError(ShardError):
+    """There is no room on the disk; reads go on, and writes resume once there is."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class UnavailableError(ShardError):
+    """The shard is starting or stopping."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+class UnauthenticatedError(ShardError):
+    """The internal token is missing or wrong."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class DataLossError(ShardError):
+    """Files are damaged: serving from them could present lost data as if it had never been."""
+
+    code = grpc.StatusCode.DATA_LOSS
+
+
+class LogFailedError(DataLossError):
+    """The disk refused to store the log, so nothing more can be promised until a restart."""

@@ -1,0 +1,66 @@
+"""The few ways in which files are made durable: every fsync of the shard goes through this room.
+
+Rule: content first, then its name. A file is written under a temporary name, fsynced, renamed, and
+the folder fsynced; a crash leaves the old file or the new one, never a mixture.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+TEMPORARY = "tmp-"
+"""Prefix of names that a crash may leave behind; they are removed at start."""
+
+_CHUNK = 4 << 20
+
+
+def fsync(descriptor: int) -> None:
+    """Force a file's content to the disk."""
+    os.fsync(descriptor)
+
+
+def fsync_path(path: Path) -> None:
+    """Force a closed file, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Create or replace `path`, durable when this returns.
+
+    Raises:
+        OSError: the disk is full or failing; `path` is then what it was before.
+    """
+    temporary = path.with_name(TEMPORARY + path.name)
+    try:
+        temporary.write_bytes(content)
+        fsync_path(temporary)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_path(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def bytes_under(folder: Path) -> int:
+    """Return the bytes of all files below `folder`; files that vanish meanwhile count nothing."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(root) / name).stat().st_size
+            except FileNotFoundError:
+                continue
+    return total

@@ -1,0 +1,270 @@
+"""Keeps a shard's segments in shape, in one thread: flushes, builds, swaps, and cuts the log behind itself.
+
+Order of every change: segment files durable, then the manifest, then the swap in memory, and only then the
+deletion of what is no longer named. A crash between any two leaves a state that the next start can serve.
+"""
+
+import dataclasses
+import logging
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from . import errors, files, metrics, shard
+from .api import config
+from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
+
+BUILD = "build"
+_LOG = logging.getLogger(__name__)
+_TICK = 0.1  # seconds between looks
+_PAUSE = 1.0  # seconds after a failure
+
+
+@dataclasses.dataclass(frozen=True)
+class _Building:
+    """A builder at work, what it merges as it was when it began, and where its output goes."""
+
+    process: "subprocess.Popen[bytes]"
+    inputs: tuple[sealed.SealedView, ...]
+    output: Path
+    started: float
+
+
+class Maintenance:
+    """The thread. `problem` says why it can't do its work, empty where it can."""
+
+    def __init__(self, served: shard.Shard, generation: config.Generation, stored: manifest.Manifest) -> None:
+        self.problem = ""
+        self._shard = served
+        self._generation = generation
+        self._manifest = stored
+        self._building: _Building | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+        tuning = served.tuning
+        self._policy = compaction.Policy(
+            generation.engine,
+            tuning.unindexed_bytes,
+            tuning.index_min_rows,
+            tuning.fanout,
+            tuning.rest_segments,
+            tuning.dead_share,
+        )
+
+    @property
+    def building(self) -> bool:
+        """Whether a builder is at work."""
+        return self._building is not None
+
+    def waiting_rows(self) -> int:
+        """Return how many live rows wait for a graph."""
+        state = self._shard.snapshot
+        return compaction.waiting_rows(self._policy, _growing_rows(state.growing), sizes(state.sealed))
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and the builder with it; its unfinished work is dropped."""
+        self._stopping.set()
+        self._shard.frozen.set()
+        self._thread.join()
+        if self._building:
+            self._building.process.kill()
+            self._building.process.communicate()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.step()
+                self.problem = ""
+            except Exception as failure:  # noqa: BLE001 (the thread must outlive what it meets)
+                metrics.BUILD_FAILURES.inc()
+                self.problem = f"segments can't be written: {failure}"
+                _LOG.warning("maintenance failed, will try again", extra={"error": str(failure)})
+                self._stopping.wait(_PAUSE)
+            self._shard.frozen.wait(_TICK)
+            self._shard.frozen.clear()
+
+    def step(self) -> None:
+        """Do what is to be done now, at most one thing of each kind."""
+        if self._shard.problem:
+            self._probe_room()
+        state = self._shard.snapshot
+        if len(state.growing) > 1:
+            self._flush(state.growing[0])
+        elif self._building:
+            self._finish_build(self._building)
+        else:
+            self._begin(self._plan())
+
+    def _plan(self) -> compaction.Action | None:
+        state = self._shard.snapshot
+        resting = time.monotonic() - self._shard.last_write >= self._shard.tuning.settle_seconds
+        return compaction.plan(
+            self._policy, _growing_rows(state.growing), sizes(state.sealed), resting=resting
+        )
+
+    def _begin(self, action: compaction.Action | None) -> None:
+        match action:
+            case compaction.Flush():
+                self._shard.freeze().result()
+            case compaction.Merge(names, indexed):
+                inputs = tuple(view for view in self._shard.snapshot.sealed if view.segment.name in names)
+                if any(view.live_rows for view in inputs):
+                    self._start_build(inputs, indexed=indexed)
+                else:
+                    self._swap(inputs, None, self._manifest.covered_seq)
+
+    def _flush(self, frozen: growing.GrowingView) -> None:
+        """Seal a frozen segment: its rows to files, and the log behind it away."""
+        covered = frozen.segment.frozen_at
+        if covered is None:
+            raise errors.ShardError("a segment that still grows can't be flushed")
+        started, added = time.monotonic(), None
+        if frozen.live_rows:
+            output = self._workplace() / "flush"
+            output.mkdir()
+            described = writer.write(output, [source_of(frozen)], self._recipe(config.EngineKind.FLAT))
+            added = self._adopt(output, described)
+        self._swap((frozen,), added, covered)
+        self._note("flush", added, started)
+
+    def _workplace(self) -> Path:
+        """Return the build folder; empty, unless a builder is at work in it."""
+        folder = self._shard.folder / BUILD
+        if self._building is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder / "flush", ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _recipe(self, engine: config.EngineKind) -> descriptor.Recipe:
+        wanted = self._generation
+        return descriptor.Recipe(
+            metric=wanted.metric, dimensions=wanted.dimensions, engine=engine, hnsw=wanted.hnsw
+        )
+
+    def _start_build(self, inputs: tuple[sealed.SealedView, ...], *, indexed: bool) -> None:
+        folder = self._workplace()
+        tuning = self._shard.tuning
+        given = []
+        for number, view in enumerate(inputs):
+            dead = manifest.write_tombstones(folder, view.live, number)
+            home, described = str(view.segment.folder), view.segment.descriptor
+            given.append(builder.Input(folder=home, described=described, tombstones=dead))
+        job = builder.Job(
+            inputs=tuple(given),
+            output=str(folder / "merge"),
+            recipe=self._recipe(config.EngineKind.HNSW if indexed else config.EngineKind.FLAT),
+            threads=tuning.threads,
+            niceness=tuning.build_niceness,
+        )
+        process = builder.start(job, folder / "job.json")
+        self._building = _Building(process, inputs, folder / "merge", time.monotonic())
+
+    def _finish_build(self, building: _Building) -> None:
+        if building.process.poll() is None:
+            return
+        self._building = None
+        _, said = building.process.communicate()
+        if building.process.returncode != 0:
+            raise errors.ShardError(
+                f"the builder ended with {building.process.returncode}: {_last_line(said)}"
+            )
+        described = descriptor.Descriptor.model_validate_json(
+            (building.output / descriptor.FILE_NAME).read_bytes()
+        )
+        added = self._adopt(building.output, described)
+        self._swap(building.inputs, added, self._manifest.covered_seq)
+        self._note("merge", added, building.started)
+
+    def _adopt(self, output: Path, described: descriptor.Descriptor) -> sealed.SealedView:
+        """Give a finished segment its name and open it; it counts once the manifest names it."""
+        number = self._manifest.next_number
+        home = self._shard.folder / manifest.SEGMENTS / f"{number:012d}"
+        shutil.rmtree(home, ignore_errors=True)
+        files.fsync_path(output)
+        output.rename(home)
+        files.fsync_path(home.parent)
+        segment = sealed.SealedSegment(home, described)
+        return sealed.SealedView(segment, np.ones(described.rows, np.bool_))
+
+    def _swap(self, before: Sequence[part.Part], added: sealed.SealedView | None, covered: int) -> None:
+        state = shard.replaced(self._shard.snapshot, before, added)
+        listed = tuple(self._list(view, state.seq) for view in state.sealed)
+        number = self._manifest.next_number + (1 if added else 0)
+        renewed = manifest.Manifest(covered_seq=covered, next_number=number, segments=listed)
+        manifest.write(self._shard.folder, renewed)
+        self._manifest = renewed
+        self._shard.install(before, added).result()
+        self._shard.trim_log(covered)
+        manifest.clean(self._shard.folder, renewed)
+
+    def _list(self, view: sealed.SealedView, seq: int) -> manifest.Listed:
+        """Return a segment's entry; tombstones are written anew only where there are more."""
+        known = {listed.name: listed for listed in self._manifest.segments}.get(view.segment.name)
+        if known and (known.tombstones.dead if known.tombstones else 0) == view.dead_rows:
+            return known
+        tombstones = manifest.write_tombstones(view.segment.folder, view.live, seq)
+        return manifest.Listed(
+            name=view.segment.name, described=view.segment.descriptor, tombstones=tombstones
+        )
+
+    def _note(self, kind: str, added: sealed.SealedView | None, started: float) -> None:
+        seconds, rows = time.monotonic() - started, added.segment.rows if added else 0
+        metrics.BUILD_SECONDS.labels(kind).observe(seconds)
+        metrics.BUILT_ROWS.labels(kind).inc(rows)
+        _LOG.info("sealed a segment", extra={"kind": kind, "rows": rows, "seconds": round(seconds, 3)})
+
+    def _probe_room(self) -> None:
+        """Find out whether the volume takes writes again, without waiting for somebody's write."""
+        probe = self._shard.folder / BUILD / "probe"
+        try:
+            shard.check_room(self._shard.folder, self._shard.tuning.reserved_bytes)
+            files.write_durably(probe, bytes(64 << 10))
+        except (errors.StorageFullError, OSError):
+            return
+        finally:
+            probe.unlink(missing_ok=True)
+        self._shard.problem = ""
+
+
+def _growing_rows(views: Sequence[growing.GrowingView]) -> int:
+    return sum(view.live_rows for view in views)
+
+
+def sizes(views: Sequence[sealed.SealedView]) -> list[compaction.Size]:
+    """Return what the policy wants to know of segments."""
+    return [
+        compaction.Size(
+            view.segment.name,
+            view.segment.engine is not None,
+            view.live_rows,
+            view.dead_rows,
+            view.live_rows * view.segment.vectors.dimensions * 4,
+        )
+        for view in views
+    ]
+
+
+def source_of(view: growing.GrowingView) -> writer.Source:
+    """Return the live rows of a growing segment for the writer."""
+    rows, segment, columns = np.flatnonzero(view.live), view.segment, view.columns
+    names = pa.array(segment.namespaces, pa.large_string()).take(pa.array(columns.codes[rows]))
+    ids = pa.array([segment.ids[row] for row in rows], pa.large_string())
+    metadata = pa.array([segment.metadata[row] for row in rows], pa.large_binary())
+    table = writer.table_of(names, ids, metadata, pa.array(columns.seqs[rows]))
+    return writer.Source(table, columns.hashes[rows], columns.vectors, rows)
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

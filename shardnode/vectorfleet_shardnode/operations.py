@@ -1,0 +1,219 @@
+"""What a caller may ask to be written, checked; and what it comes to: one record of full post-images.
+
+`plan` reads the state before the write. It is called by the one writer, so nothing changes in between.
+"""
+
+import dataclasses
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from . import errors, filters, keys, records
+from .api import config, shard_pb2
+from .arrays import Vectors
+from .segments import part
+from .snapshot import Snapshot
+
+MAX_ID_CHARACTERS = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What vectors of this index must be."""
+
+    metric: config.Metric
+    dimensions: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Upsert:
+    """Replace whole rows; ids are distinct."""
+
+    namespace: str
+    rows: records.Rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """Change parts of one row: its vector, (1, dimensions), and fields of its metadata."""
+
+    namespace: str
+    row_id: str
+    vector: Vectors | None
+    merge: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class DeleteIds:
+    """Delete rows by id."""
+
+    namespace: str
+    ids: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class DeleteMatching:
+    """Delete the rows that pass."""
+
+    namespace: str
+    wanted: filters.Filter | None
+
+
+Operation = Upsert | Update | DeleteIds | DeleteMatching | records.Clear
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """What to write, None where nothing changes, and how many rows it concerns."""
+
+    record: records.Record | None
+    affected: int
+
+
+def parse(request: shard_pb2.WriteRequest, shape: Shape) -> Operation:
+    """Check a request whole.
+
+    Raises:
+        BadRequestError: what is wrong with it, and what would be right.
+    """
+    namespace = check_namespace(request.namespace)
+    match request.WhichOneof("operation"):
+        case "upsert":
+            return _parse_upsert(namespace, request.upsert.rows, shape)
+        case "update":
+            return _parse_update(namespace, request.update, shape)
+        case "delete":
+            return _parse_delete(namespace, request.delete)
+    raise errors.BadRequestError("a write needs one of upsert, update or delete")
+
+
+def check_namespace(namespace: str) -> str:
+    """Return the namespace.
+
+    Raises:
+        BadRequestError: it holds NUL, which separates namespace and id where keys are hashed.
+    """
+    if "\0" in namespace:
+        raise errors.BadRequestError("a namespace can't hold the character NUL")
+    return namespace
+
+
+def parse_vectors(data: bytes, rows: int, shape: Shape) -> Vectors:
+    """Return vectors as (rows, dimensions).
+
+    Raises:
+        BadRequestError: another length, NaN, infinity, or under cosine a vector of zeros.
+    """
+    if len(data) != rows * shape.dimensions * 4:
+        sent = (
+            f"{len(data)} bytes"
+            if len(data) % (4 * rows or 1)
+            else f"{len(data) // (4 * rows or 1)} dimensions"
+        )
+        raise errors.BadRequestError(
+            f"the index has {shape.dimensions} dimensions; {rows} vectors came with {sent} each"
+        )
+    vectors = np.frombuffer(data, "<f4").reshape(rows, shape.dimensions)
+    if not np.isfinite(vectors).all():
+        row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
+        raise errors.BadRequestError(f"vector {row} holds NaN or infinity; values are finite float32 numbers")
+    if shape.metric is config.Metric.COSINE and not vectors.any(axis=1).all():
+        row = int(np.argmin(vectors.any(axis=1)))
+        raise errors.BadRequestError(
+            f"vector {row} is all zeros, which has no cosine; use another metric or vector"
+        )
+    return vectors
+
+
+def _parse_upsert(namespace: str, rows: shard_pb2.Rows, shape: Shape) -> Upsert:
+    ids, metadata = list(rows.ids), list(rows.metadata) or [b""] * len(rows.ids)
+    if not ids:
+        raise errors.BadRequestError("an upsert needs at least one row")
+    if len(metadata) != len(ids):
+        raise errors.BadRequestError(
+            f"{len(ids)} ids came with {len(metadata)} metadata; send one for each, or none"
+        )
+    _check_ids(ids)
+    for row_id, content in zip(ids, metadata, strict=True):
+        if content:
+            decode_metadata(content, row_id)
+    vectors = parse_vectors(rows.vectors, len(ids), shape)
+    last = {row_id: at for at, row_id in enumerate(ids)}  # a repeated id: the last one counts
+    if len(last) < len(ids):
+        kept = list(last.values())
+        ids, metadata, vectors = list(last), [metadata[at] for at in kept], vectors[kept]
+    return Upsert(namespace, records.Rows(ids, vectors, metadata))
+
+
+def _parse_update(namespace: str, update: shard_pb2.Update, shape: Shape) -> Update:
+    _check_ids([update.id])
+    vector = parse_vectors(update.vector, 1, shape) if update.vector else None
+    merge = decode_metadata(update.merge_metadata, update.id) if update.merge_metadata else {}
+    return Update(namespace, update.id, vector, merge)
+
+
+def _parse_delete(namespace: str, delete: shard_pb2.Delete) -> Operation:
+    match delete.WhichOneof("what"):
+        case "ids":
+            return DeleteIds(namespace, list(dict.fromkeys(delete.ids.ids)))
+        case "filter":
+            return DeleteMatching(namespace, filters.parse(delete.filter))
+        case "all" if delete.all:
+            return records.Clear(namespace)
+    raise errors.BadRequestError("a delete needs one of ids, filter, or all set to true")
+
+
+def _check_ids(ids: list[str]) -> None:
+    for row_id in ids:
+        if not 1 <= len(row_id) <= MAX_ID_CHARACTERS:
+            raise errors.BadRequestError(
+                f"an id has {len(row_id)} characters; 1 to {MAX_ID_CHARACTERS} are possible"
+            )
+
+
+def decode_metadata(content: bytes, row_id: str) -> dict[str, Any]:
+    """Return metadata as an object.
+
+    Raises:
+        BadRequestError: it is not a JSON object.
+    """
+    try:
+        decoded: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as broken:
+        raise errors.BadRequestError(f'metadata of id "{row_id}" is not a JSON object: {broken}') from broken
+    return decoded
+
+
+def plan(operation: Operation, before: Snapshot) -> Planned:
+    """Return the record of an operation on this state."""
+    match operation:
+        case Upsert():
+            return Planned(records.Put(operation.namespace, operation.rows), len(operation.rows.ids))
+        case Update():
+            return _plan_update(operation, before)
+        case DeleteIds(namespace, ids):
+            place = before.locate(keys.keys_of(namespace, ids))
+            return _plan_remove(namespace, [ids[at] for at in np.flatnonzero(place.parts >= 0)])
+        case DeleteMatching(namespace, wanted):
+            return _plan_remove(namespace, before.matching_ids(namespace, wanted))
+        case records.Clear(namespace):
+            rows = sum(len(view.matching(namespace, None)) for view in before.parts)
+            return Planned(operation if rows else None, rows)
+
+
+def _plan_remove(namespace: str, ids: list[str]) -> Planned:
+    return Planned(records.Remove(namespace, ids) if ids else None, len(ids))
+
+
+def _plan_update(update: Update, before: Snapshot) -> Planned:
+    place = before.locate(keys.keys_of(update.namespace, [update.row_id]))
+    rows = before.take(place, part.Fields(values=True, metadata=True)) if place.parts[0] >= 0 else None
+    if rows is None:
+        return Planned(None, 0)
+    metadata = rows.metadata
+    if update.merge:
+        old = msgspec.json.decode(metadata[0]) if metadata[0] else {}
+        metadata = [msgspec.json.encode(old | update.merge)]
+    vectors = rows.vectors if update.vector is None else update.vector
+    return Planned(records.Put(update.namespace, records.Rows(rows.ids, vectors, metadata)), 1)

@@ -1,0 +1,168 @@
+"""What the log records: full post-images, and their bytes.
+
+A record is one Write: it is there whole or not at all. It says what the rows are afterwards, never how
+they were computed, so that replaying it on any replica gives the same rows. Integers are little-endian.
+
+```
+Put     namespace, ids, metadata, u32 dimensions, float32[rows x dimensions]
+Remove  namespace, ids
+Clear   namespace
+namespace: u16 length, UTF-8        ids: u32 rows, u16[rows] lengths, UTF-8
+metadata:  u32[rows] lengths, JSON
+```
+"""
+
+import dataclasses
+import enum
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import errors
+from .arrays import Vectors
+
+_U16 = struct.Struct("<H")
+_U32 = struct.Struct("<I")
+MAX_KEY_BYTES = 0xFFFF
+
+
+class Op(enum.IntEnum):
+    """What a record does; the number is part of the stored format."""
+
+    MARK = 0  # no change: everything up to this record's seq was on the disk
+    PUT = 1
+    REMOVE = 2
+    CLEAR = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Rows as columns: ids, vectors as (rows, dimensions), metadata as JSON bytes (empty: none)."""
+
+    ids: list[str]
+    vectors: Vectors
+    metadata: list[bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class Put:
+    """These rows exist afterwards, exactly so. Ids are distinct."""
+
+    namespace: str
+    rows: Rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Remove:
+    """Rows of these ids don't exist afterwards."""
+
+    namespace: str
+    ids: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Clear:
+    """The namespace has no rows afterwards."""
+
+    namespace: str
+
+
+Record = Put | Remove | Clear
+Parts = list[bytes | memoryview]
+
+
+def encode(record: Record) -> tuple[Op, Parts]:
+    """Return a record's op and its payload in parts, whose concatenation is the payload.
+
+    Raises:
+        BadRequestError: the namespace or an id is too long.
+    """
+    namespace = record.namespace.encode()
+    _check_length(namespace, "namespace")
+    parts: Parts = [_U16.pack(len(namespace)), namespace]
+    match record:
+        case Clear():
+            return Op.CLEAR, parts
+        case Remove():
+            return Op.REMOVE, parts + _encode_ids(record.ids)
+        case Put():
+            return Op.PUT, parts + _encode_ids(record.rows.ids) + _encode_content(record.rows)
+
+
+def decode(op: Op, payload: memoryview) -> Record:
+    """Return the record of a payload whose checksum was right.
+
+    Raises:
+        DataLossError: the payload is not of this format all the same.
+    """
+    try:
+        cursor = _Cursor(payload)
+        namespace = cursor.text(_U16)
+        match op:
+            case Op.CLEAR:
+                return Clear(namespace)
+            case Op.REMOVE:
+                return Remove(namespace, cursor.ids())
+            case Op.PUT:
+                return Put(namespace, cursor.rows())
+    except (ValueError, struct.error) as broken:
+        raise errors.DataLossError(f"a log record of op {op.name} can't be decoded: {broken}") from broken
+    raise errors.DataLossError(f"a log record holds op {op.name}, which carries no rows")
+
+
+def _check_length(key: bytes, name: str) -> None:
+    if len(key) > MAX_KEY_BYTES:
+        raise errors.BadRequestError(f"{name} has {len(key)} bytes; at most {MAX_KEY_BYTES} are possible")
+
+
+def _encode_ids(ids: Sequence[str]) -> Parts:
+    encoded = [row_id.encode() for row_id in ids]
+    _check_length(max(encoded, key=len, default=b""), "id")
+    lengths = np.fromiter(map(len, encoded), "<u2", len(encoded))
+    return [_U32.pack(len(encoded)), lengths.tobytes(), b"".join(encoded)]
+
+
+def _encode_content(rows: Rows) -> Parts:
+    lengths = np.fromiter(map(len, rows.metadata), "<u4", len(rows.metadata))
+    vectors = np.ascontiguousarray(rows.vectors, "<f4")
+    dimensions = _U32.pack(vectors.shape[1])
+    return [lengths.tobytes(), b"".join(rows.metadata), dimensions, vectors.reshape(-1).view(np.uint8).data]
+
+
+class _Cursor:
+    """Reads a payload from its start; each method moves past what it returns."""
+
+    def __init__(self, payload: memoryview) -> None:
+        self._payload = payload
+        self._at = 0
+
+    def take(self, count: int) -> memoryview:
+        piece = self._payload[self._at : self._at + count]
+        if len(piece) != count:
+            raise ValueError(f"{count} bytes wanted, {len(piece)} left")
+        self._at += count
+        return piece
+
+    def number(self, form: struct.Struct) -> int:
+        value: int = form.unpack(self.take(form.size))[0]
+        return value
+
+    def text(self, form: struct.Struct) -> str:
+        return str(self.take(self.number(form)), "utf-8")
+
+    def pieces(self, count: int, dtype: str) -> list[bytes]:
+        lengths = np.frombuffer(self.take(count * np.dtype(dtype).itemsize), dtype)
+        ends = np.cumsum(lengths, dtype=np.int64).tolist()
+        blob = bytes(self.take(ends[-1] if ends else 0))
+        return [blob[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    def ids(self) -> list[str]:
+        return [piece.decode() for piece in self.pieces(self.number(_U32), "<u2")]
+
+    def rows(self) -> Rows:
+        ids = self.ids()
+        metadata = self.pieces(len(ids), "<u4")
+        dimensions = self.number(_U32)
+        values = np.frombuffer(self.take(len(ids) * dimensions * 4), "<f4")
+        return Rows(ids, values.reshape(len(ids), dimensions), metadata)

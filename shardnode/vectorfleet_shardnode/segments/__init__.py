@@ -1,0 +1,1 @@
+"""The pieces of a shard: rows that still grow, in memory, and rows that are sealed, in immutable files."""

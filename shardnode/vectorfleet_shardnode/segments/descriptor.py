@@ -1,0 +1,54 @@
+"""What a sealed segment says of itself: `segment.json`, and the same inside the manifest."""
+
+from pathlib import Path
+
+import pydantic
+
+from .. import files
+from ..api import config
+
+VERSION = 1
+FILE_NAME = "segment.json"
+
+
+class Model(pydantic.BaseModel):
+    """Base of what is stored as JSON: frozen, and strict about fields of another version."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
+class FileSum(Model):
+    """A file's length and hex SHA-256."""
+
+    bytes: int
+    sha256: str
+
+
+class Recipe(Model):
+    """How a segment is made: what it is searched with."""
+
+    metric: config.Metric
+    dimensions: int
+    engine: config.EngineKind
+    hnsw: config.HnswParameters
+
+
+class Descriptor(Model):
+    """A sealed segment: its recipe, its rows, and the seqs of the writes that made them."""
+
+    version: int = VERSION
+    recipe: Recipe
+    rows: int
+    first_seq: int
+    last_seq: int
+    files: dict[str, FileSum]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its files."""
+        return sum(content.bytes for content in self.files.values())
+
+
+def sum_of(path: Path) -> FileSum:
+    """Measure a file."""
+    return FileSum(bytes=path.stat().st_size, sha256=files.sha256_of(path))

@@ -1,0 +1,224 @@
+"""The growing segment: the newest rows, in memory, searched exactly.
+
+One writer appends; readers hold views of the first n rows, so neither waits for the other. A row is never
+changed: a new version is appended, and remembers where the previous one stands, so that an older view
+still finds its own.
+"""
+
+import dataclasses
+import functools
+import heapq
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from .. import filters, keys, records
+from ..api import config
+from ..arrays import Hashes, Mask, RowNumbers, Vectors
+from ..engines import base, flat
+from . import part
+
+_FIRST_CAPACITY = 256
+_T = TypeVar("_T", bound=np.generic)
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """The fixed-width columns of rows; `comparable` is `vectors` itself except under cosine."""
+
+    codes: RowNumbers
+    seqs: RowNumbers
+    hashes: Hashes
+    vectors: Vectors
+    comparable: Vectors
+
+    def first(self, count: int) -> "Columns":
+        """Return the first rows, without copying."""
+        return Columns(*(getattr(self, field.name)[:count] for field in dataclasses.fields(self)))
+
+
+class GrowingSegment:
+    """Rows in the order they were written. Appended to by one thread; read through `GrowingView`."""
+
+    def __init__(self, metric: config.Metric, dimensions: int) -> None:
+        self.metric = metric
+        self.ids: list[str] = []
+        self.metadata: list[bytes] = []
+        self.decoded: list[filters.Metadata | None] = []
+        self.previous: list[int] = []  # row of the version before, -1 for the first
+        self.newest: dict[str, dict[str, int]] = {}  # namespace → id → row
+        self.namespaces: list[str] = []
+        self.bytes = 0
+        self.frozen_at: int | None = None  # the last seq it covers, once nothing more is appended
+        self._codes: dict[str, int] = {}
+        self._capacity = 0
+        self._columns = Columns(
+            np.zeros(0, np.int64),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.uint64),
+            np.zeros((0, dimensions), np.float32),
+            np.zeros((0, dimensions), np.float32),
+        )
+
+    @property
+    def rows(self) -> int:
+        """How many rows were appended, live or not."""
+        return len(self.ids)
+
+    def code_of(self, namespace: str) -> int:
+        """Return a namespace's number in this segment, -1 where it has none."""
+        return self._codes.get(namespace, -1)
+
+    def append(self, sought: keys.Keys, rows: records.Rows, seq: int) -> None:
+        """Append rows with distinct ids, written at `seq`."""
+        start, end = self.rows, self.rows + len(rows.ids)
+        self._reserve(end)
+        columns = self._columns
+        columns.codes[start:end] = self._code(sought.namespace)
+        columns.seqs[start:end] = seq
+        columns.hashes[start:end] = sought.hashes
+        columns.vectors[start:end] = rows.vectors
+        if columns.comparable is not columns.vectors:
+            columns.comparable[start:end] = base.comparable(self.metric, rows.vectors)
+        self.metadata += rows.metadata
+        self.decoded += [msgspec.json.decode(content) if content else None for content in rows.metadata]
+        newest = self.newest.setdefault(sought.namespace, {})
+        self.previous += [newest.get(row_id, -1) for row_id in rows.ids]
+        self.ids += rows.ids
+        newest.update(zip(rows.ids, range(start, end), strict=True))
+        self.bytes += rows.vectors.nbytes + sum(map(len, rows.metadata)) + sum(map(len, rows.ids))
+
+    def columns(self, count: int) -> Columns:
+        """Return the columns of the first `count` rows."""
+        return self._columns.first(count)
+
+    def _code(self, namespace: str) -> int:
+        if namespace not in self._codes:
+            self.namespaces.append(namespace)
+            self._codes[namespace] = len(self.namespaces) - 1
+        return self._codes[namespace]
+
+    def _reserve(self, rows: int) -> None:
+        if rows <= self._capacity:
+            return
+        self._capacity = max(rows, 2 * self._capacity, _FIRST_CAPACITY)
+        old = self._columns
+        vectors = _grown(old.vectors, self._capacity)
+        cosine = self.metric is config.Metric.COSINE
+        self._columns = Columns(
+            _grown(old.codes, self._capacity),
+            _grown(old.seqs, self._capacity),
+            _grown(old.hashes, self._capacity),
+            vectors,
+            _grown(old.comparable, self._capacity) if cosine else vectors,
+        )
+
+
+def _grown(array: npt.NDArray[_T], capacity: int) -> npt.NDArray[_T]:
+    larger = np.empty((capacity, *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@dataclasses.dataclass(frozen=True)
+class GrowingView:
+    """The first rows of a growing segment, and which of them live, see `part.Part`."""
+
+    segment: GrowingSegment
+    live: Mask
+
+    def extended(self) -> "GrowingView":
+        """Return the view that includes, as live, what was appended since."""
+        added = np.ones(self.segment.rows - len(self.live), np.bool_)
+        return GrowingView(self.segment, np.concatenate([self.live, added]))
+
+    @functools.cached_property
+    def columns(self) -> Columns:
+        """The columns of this view's rows."""
+        return self.segment.columns(len(self.live))
+
+    @functools.cached_property
+    def live_rows(self) -> int:
+        """How many rows exist."""
+        return int(np.count_nonzero(self.live))
+
+    @property
+    def dead_rows(self) -> int:
+        """How many rows were replaced or deleted."""
+        return len(self.live) - self.live_rows
+
+    def without(self, rows: RowNumbers) -> "GrowingView":
+        """Return the view in which these rows are dead too."""
+        if not len(rows):
+            return self
+        live = self.live.copy()
+        live[rows] = False
+        return GrowingView(self.segment, live)
+
+    def find(self, sought: keys.Keys) -> RowNumbers:
+        """Return the live row of each key, -1 where this part has none."""
+        newest = self.segment.newest.get(sought.namespace, {})
+        found = np.fromiter((newest.get(row_id, -1) for row_id in sought.ids), np.int64, len(sought.ids))
+        for at in np.flatnonzero(found >= len(self.live)):
+            found[at] = self._own_version(int(found[at]))
+        return part.only_live(found, self.live)
+
+    def _own_version(self, row: int) -> int:
+        while row >= len(self.live):
+            row = self.segment.previous[row]
+        return row
+
+    def matching(self, namespace: str, wanted: filters.Filter | None) -> RowNumbers:
+        """Return the live rows of a namespace that pass."""
+        rows = np.flatnonzero(self.live & (self.columns.codes == self.segment.code_of(namespace)))
+        return self._passing(rows, wanted)
+
+    def _passing(self, rows: RowNumbers, wanted: filters.Filter | None) -> RowNumbers:
+        if wanted is None or not len(rows):
+            return rows
+        decoded = self.segment.decoded
+        return rows[filters.mask(wanted, (decoded[row] for row in rows))]
+
+    def search(self, question: part.Question) -> base.Neighbours:
+        """Return the best live rows for each query, exactly."""
+        rows = self.matching(question.namespace, question.wanted)
+        chosen = None if len(rows) == len(self.live) else rows
+        return flat.search(self.segment.metric, self.columns.comparable, question.queries, question.k, chosen)
+
+    def take(self, rows: RowNumbers, fields: part.Fields) -> records.Rows:
+        """Return rows by number."""
+        segment = self.segment
+        return records.Rows(
+            [segment.ids[row] for row in rows],
+            self.columns.vectors[rows if fields.values else rows[:0]],
+            [segment.metadata[row] for row in rows] if fields.metadata else [],
+        )
+
+    def list_ids(self, page: part.Page) -> list[str]:
+        """Return ids of live rows in ascending order."""
+        every = (self.segment.ids[row] for row in self.matching(page.namespace, None))
+        fitting = (row_id for row_id in every if row_id > page.after and row_id.startswith(page.prefix))
+        return heapq.nsmallest(page.limit, fitting)
+
+    def count(self, wanted: filters.Filter | None) -> dict[str, int]:
+        """Return how many live rows pass, by namespace."""
+        rows = self._passing(np.flatnonzero(self.live), wanted)
+        counts = np.bincount(self.columns.codes[rows], minlength=len(self.segment.namespaces))
+        return dict(zip(self.segment.namespaces, counts.tolist(), strict=False))
+
+    def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
+        """Return the keys of rows, by namespace."""
+        codes, hashes = self.columns.codes[rows], self.columns.hashes[rows]
+        found = []
+        for code in np.unique(codes):
+            chosen = codes == code
+            ids = [self.segment.ids[row] for row in rows[chosen]]
+            found.append(keys.Keys(self.segment.namespaces[code], ids, hashes[chosen]))
+        return found
+
+
+def empty_view(metric: config.Metric, dimensions: int) -> GrowingView:
+    """Return the view of a new segment that has no rows yet."""
+    return GrowingView(GrowingSegment(metric, dimensions), np.zeros(0, np.bool_))

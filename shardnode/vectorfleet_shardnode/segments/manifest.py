@@ -1,0 +1,138 @@
+"""The list of a shard's sealed segments, and the seq that they cover: what is not in it does not exist.
+
+Rule: segments first, then the manifest that names them, then the deletion of what it no longer names.
+A tombstone file may know of writes newer than the covered seq, if those are durable in the log: replaying
+them kills the same rows again.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydantic
+
+from .. import errors, files
+from ..arrays import Mask
+from . import descriptor
+
+VERSION = 1
+FILE_NAME = "manifest.json"
+SEGMENTS = "segments"
+
+
+class Tombstones(descriptor.Model):
+    """A file in the segment's folder: one bit for each row, 1 for dead, lowest bit first."""
+
+    file: str
+    content: descriptor.FileSum
+    dead: int
+
+
+class Listed(descriptor.Model):
+    """One segment; its folder is `segments/<name>`."""
+
+    name: str
+    described: descriptor.Descriptor
+    tombstones: Tombstones | None = None
+
+
+class Manifest(descriptor.Model):
+    """What is stored: segments with every write up to (epoch, covered_seq)."""
+
+    version: int = VERSION
+    epoch: int = 1
+    covered_seq: int = 0
+    next_number: int = 1
+    segments: tuple[Listed, ...] = ()
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Replace the manifest, durable when this returns.
+
+    Raises:
+        OSError: the disk is full or failing; the old manifest is then still in force.
+    """
+    body = manifest.model_dump(mode="json")
+    stored = {"manifest": body, "sha256": _digest(body)}
+    files.write_durably(folder / FILE_NAME, json.dumps(stored, indent=1).encode())
+
+
+def read(folder: Path) -> Manifest:
+    """Read the manifest; an empty one where the folder has none yet.
+
+    Raises:
+        DataLossError: it is damaged, or of a newer version.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return Manifest()
+    try:
+        stored = json.loads(path.read_bytes())
+        body, digest = stored["manifest"], stored["sha256"]
+        version = body["version"]
+    except (ValueError, KeyError, TypeError) as broken:
+        raise errors.DataLossError(f"{path} is damaged: {broken}") from broken
+    if digest != _digest(body):
+        raise errors.DataLossError(f"{path} is damaged: its content does not have the checksum it names")
+    if version != VERSION:
+        raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+    try:
+        return Manifest.model_validate(body)
+    except pydantic.ValidationError as broken:
+        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
+
+
+def _digest(body: object) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def write_tombstones(folder: Path, live: Mask, seq: int) -> Tombstones | None:
+    """Write which rows of a segment are dead into its folder; None where all live.
+
+    Raises:
+        OSError: the disk is full or failing.
+    """
+    if live.all():
+        return None
+    dead = int(np.count_nonzero(~live))
+    path = folder / f"dead-{seq:020d}-{dead}.bits"
+    files.write_durably(path, np.packbits(~live, bitorder="little").tobytes())
+    return Tombstones(file=path.name, content=descriptor.sum_of(path), dead=dead)
+
+
+def read_live(folder: Path, rows: int, tombstones: Tombstones | None) -> Mask:
+    """Return which of a segment's rows live; `folder` holds the tombstone file.
+
+    Raises:
+        DataLossError: the tombstone file is missing or not as it was written.
+    """
+    if tombstones is None:
+        return np.ones(rows, np.bool_)
+    path = folder / tombstones.file
+    try:
+        found = descriptor.sum_of(path)
+    except FileNotFoundError as missing:
+        raise errors.DataLossError(f"tombstone file {path} is missing") from missing
+    if found != tombstones.content:
+        raise errors.DataLossError(f"tombstone file {path} is damaged")
+    dead = np.unpackbits(np.frombuffer(path.read_bytes(), np.uint8), count=rows, bitorder="little")
+    live: Mask = dead == 0
+    return live
+
+
+def clean(folder: Path, manifest: Manifest) -> None:
+    """Delete what no manifest names: folders and tombstones of the past, and what a crash left."""
+    kept = {listed.name: listed for listed in manifest.segments}
+    for path in (folder / SEGMENTS).iterdir():
+        listed = kept.get(path.name)
+        if listed is None:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            continue
+        for bits in path.glob("dead-*.bits"):
+            if listed.tombstones is None or bits.name != listed.tombstones.file:
+                bits.unlink()
+    for leftover in folder.glob(files.TEMPORARY + "*"):
+        leftover.unlink()

@@ -1,0 +1,104 @@
+"""What every part of a shard can do, growing or sealed: the interface that a snapshot reads through.
+
+A part is an immutable view: rows and which of them live. A write makes a new view; a reader keeps its own.
+Row numbers are positions inside the part.
+"""
+
+import dataclasses
+from typing import Protocol, Self
+
+import numpy as np
+
+from .. import filters, keys, records
+from ..arrays import Mask, RowNumbers, Vectors
+from ..engines import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A batch of queries that differ in nothing but their vectors.
+
+    Attributes:
+        namespace: whose rows are searched.
+        queries: (queries, dimensions), comparable.
+        k: how many matches, 1 or more.
+        wanted: which rows may match; None for all.
+        ef: HNSW's efSearch.
+        exact: compare with every row.
+    """
+
+    namespace: str
+    queries: Vectors
+    k: int
+    wanted: filters.Filter | None
+    ef: int
+    exact: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+    """Which fields of rows are wanted beside their ids."""
+
+    values: bool
+    metadata: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A piece of a namespace's ids: those with a prefix, greater than `after`, at most `limit`."""
+
+    namespace: str
+    prefix: str
+    after: str
+    limit: int
+
+
+class Part(Protocol):
+    """An immutable view of one part of a shard."""
+
+    @property
+    def segment(self) -> object:
+        """What this is a view of; two views of one segment hold the same rows."""
+
+    @property
+    def live(self) -> Mask:
+        """Which rows exist."""
+
+    @property
+    def live_rows(self) -> int:
+        """How many rows exist."""
+
+    @property
+    def dead_rows(self) -> int:
+        """How many rows are still stored but exist no more."""
+
+    def without(self, rows: RowNumbers) -> Self:
+        """Return the view in which these rows are dead too; itself where there are none."""
+
+    def find(self, sought: keys.Keys) -> RowNumbers:
+        """Return the live row of each key, -1 where this part has none."""
+
+    def matching(self, namespace: str, wanted: filters.Filter | None) -> RowNumbers:
+        """Return the live rows of a namespace that pass."""
+
+    def search(self, question: Question) -> base.Neighbours:
+        """Return the best live rows for each query."""
+
+    def take(self, rows: RowNumbers, fields: Fields) -> records.Rows:
+        """Return rows by number; vectors of no row, and no metadata, where they are not wanted."""
+
+    def list_ids(self, page: Page) -> list[str]:
+        """Return ids of live rows in ascending order."""
+
+    def count(self, wanted: filters.Filter | None) -> dict[str, int]:
+        """Return how many live rows pass, by namespace; namespaces without such rows may be missing."""
+
+    def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
+        """Return the keys of rows, by namespace."""
+
+
+def only_live(found: RowNumbers, live: Mask) -> RowNumbers:
+    """Return found rows with -1 in place of those that are dead."""
+    at = np.flatnonzero(found >= 0)
+    found[at[~live[found[at]]]] = -1
+    return found

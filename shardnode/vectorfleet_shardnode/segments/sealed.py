@@ -1,0 +1,198 @@
+"""A sealed segment: immutable files, memory-mapped, and a view that says which of its rows still live."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from .. import errors, filters, keys, records
+from ..api import config
+from ..arrays import Mask, RowNumbers
+from ..engines import base, choice, faiss_hnsw, flat
+from . import columns, descriptor, part, vectors_file, writer
+
+_REMEMBERED_FILTERS = 64
+
+
+class SealedSegment:
+    """The open files of one segment.
+
+    Raises:
+        DataLossError: a file is missing or not as it was written; found before FAISS reads any of them.
+    """
+
+    def __init__(self, folder: Path, described: descriptor.Descriptor) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.descriptor = described
+        check_files(folder, described.files)
+        metric = described.recipe.metric
+        self.metric = metric
+        self.columns = columns.Columns(folder / writer.COLUMNS)
+        self.vectors = vectors_file.VectorsFile(folder / writer.VECTORS)
+        self.compared = self.vectors
+        if metric is config.Metric.COSINE:
+            self.compared = vectors_file.VectorsFile(folder / writer.COMPARABLE)
+        self.engine: base.Engine | None = None
+        if described.recipe.engine is config.EngineKind.HNSW:
+            storage = self.compared.faiss_index(base.faiss_metric(metric))
+            self.engine = faiss_hnsw.HnswEngine(folder / writer.GRAPH, storage)
+        self.passing = functools.lru_cache(_REMEMBERED_FILTERS)(self._passing)
+
+    @property
+    def rows(self) -> int:
+        """How many rows are stored, live or not."""
+        return self.descriptor.rows
+
+    def _passing(self, namespace: str, wanted: filters.Filter) -> Mask:
+        """Return which rows of the namespace pass; rows never change, so this may be remembered."""
+        stored = self.columns.metadata(self.columns.range_of(namespace))
+        decode = msgspec.json.decode
+        return filters.mask(wanted, (decode(content) if content else None for content in stored))
+
+
+def check_files(folder: Path, expected: dict[str, descriptor.FileSum]) -> None:
+    """Compare files with their checksums.
+
+    Raises:
+        DataLossError: a file is missing or not as it was written.
+    """
+    for name, wanted in expected.items():
+        try:
+            found = descriptor.sum_of(folder / name)
+        except FileNotFoundError as missing:
+            raise errors.DataLossError(f"segment {folder.name}: {name} is missing") from missing
+        if found != wanted:
+            raise errors.DataLossError(
+                f"segment {folder.name}: {name} is damaged: {found.bytes} bytes with sha256 {found.sha256}, "
+                f"written were {wanted.bytes} with {wanted.sha256}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class SealedView:
+    """A sealed segment and which of its rows live, see `part.Part`."""
+
+    segment: SealedSegment
+    live: Mask
+
+    @functools.cached_property
+    def live_rows(self) -> int:
+        """How many rows exist."""
+        return int(np.count_nonzero(self.live))
+
+    @property
+    def dead_rows(self) -> int:
+        """How many rows were replaced or deleted."""
+        return len(self.live) - self.live_rows
+
+    def without(self, rows: RowNumbers) -> "SealedView":
+        """Return the view in which these rows are dead too."""
+        if not len(rows):
+            return self
+        live = self.live.copy()
+        live[rows] = False
+        return SealedView(self.segment, live)
+
+    def find(self, sought: keys.Keys) -> RowNumbers:
+        """Return the live row of each key, -1 where this part has none."""
+        found = self.segment.columns.find(sought)
+        return part.only_live(found, self.live)
+
+    def matching(self, namespace: str, wanted: filters.Filter | None) -> RowNumbers:
+        """Return the live rows of a namespace that pass."""
+        within = self.segment.columns.range_of(namespace)
+        return np.flatnonzero(self._passing(namespace, wanted)) + within.start
+
+    def _passing(self, namespace: str, wanted: filters.Filter | None) -> Mask:
+        within = self.segment.columns.range_of(namespace)
+        live = self.live[within.start : within.stop]
+        return live if wanted is None else live & self.segment.passing(namespace, wanted)
+
+    def search(self, question: part.Question) -> base.Neighbours:
+        """Return the best live rows for each query: by the graph, or exactly where that costs less."""
+        within = self.segment.columns.range_of(question.namespace)
+        passing = self._passing(question.namespace, question.wanted)
+        count = int(np.count_nonzero(passing))
+        if count == 0:
+            return base.nothing(len(question.queries))
+        ef = 0 if question.exact else self._graph_ef(question, count)
+        if ef == 0 or self.segment.engine is None:
+            return self._search_exactly(question, within, passing, count)
+        k = min(question.k, count)
+        if count == self.segment.rows:
+            return self.segment.engine.search(question.queries, k, None, ef)
+        every = np.zeros(self.segment.rows, np.bool_)
+        every[within.start : within.stop] = passing
+        return self.segment.engine.search(question.queries, k, every, ef)
+
+    def _graph_ef(self, question: part.Question, count: int) -> int:
+        m = self.segment.descriptor.recipe.hnsw.m
+        return choice.graph_ef(choice.Question(count, self.segment.rows, question.k, question.ef, m))
+
+    def _search_exactly(
+        self, question: part.Question, within: range, passing: Mask, count: int
+    ) -> base.Neighbours:
+        vectors = self.segment.compared.vectors[within.start : within.stop]
+        rows = None if count == len(within) else np.flatnonzero(passing)
+        found = flat.search(self.segment.metric, vectors, question.queries, question.k, rows)
+        found.rows[found.rows >= 0] += within.start
+        return found
+
+    def take(self, rows: RowNumbers, fields: part.Fields) -> records.Rows:
+        """Return rows by number."""
+        stored = self.segment.columns
+        return records.Rows(
+            stored.ids(rows),
+            self.segment.vectors.vectors[rows if fields.values else rows[:0]],
+            stored.metadata(rows) if fields.metadata else [],
+        )
+
+    def list_ids(self, page: part.Page) -> list[str]:
+        """Return ids of live rows in ascending order."""
+        stored = self.segment.columns
+        start = stored.after(page.namespace, page.after) if page.after else 0
+        start = max(start, stored.at_least(page.namespace, page.prefix))
+        stop = stored.range_of(page.namespace).stop
+        found: list[str] = []
+        while start < stop and len(found) < page.limit:
+            piece = np.flatnonzero(self.live[start : min(stop, start + 2 * page.limit)]) + start
+            ids = stored.ids(piece)
+            found += [row_id for row_id in ids if row_id.startswith(page.prefix)]
+            if ids and not ids[-1].startswith(page.prefix):
+                break
+            start += 2 * page.limit
+        return found[: page.limit]
+
+    def count(self, wanted: filters.Filter | None) -> dict[str, int]:
+        """Return how many live rows pass, by namespace."""
+        stored = self.segment.columns
+        if wanted is None:
+            return self._live_by_namespace
+        return {name: int(np.count_nonzero(self._passing(name, wanted))) for name in stored.namespaces}
+
+    @functools.cached_property
+    def _live_by_namespace(self) -> dict[str, int]:
+        stored = self.segment.columns
+        counts = np.add.reduceat(self.live, stored.starts, dtype=np.int64)
+        return dict(zip(stored.namespaces, counts.tolist(), strict=True))
+
+    def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
+        """Return the keys of rows, by namespace."""
+        stored = self.segment.columns
+        owners = np.searchsorted(stored.starts, rows, side="right") - 1
+        hashes = stored.hashes()
+        found = []
+        for owner in np.unique(owners):
+            chosen = rows[owners == owner]
+            found.append(keys.Keys(stored.namespaces[owner], stored.ids(chosen), hashes[chosen]))
+        return found
+
+
+def source_of(view: SealedView) -> writer.Source:
+    """Return the live rows of a view for the writer."""
+    rows = np.flatnonzero(view.live)
+    stored = view.segment.columns
+    return writer.Source(stored.table(rows), stored.hashes()[rows], view.segment.vectors.vectors, rows)

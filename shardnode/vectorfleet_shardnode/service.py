@@ -1,0 +1,236 @@
+"""The shard's API as async methods on its messages: what the gRPC server wraps and `vectorfleet serve` calls.
+
+Writes go through one thread, in the order they came; their fsyncs are shared. Searches run in threads of
+their own, since FAISS lets go of the interpreter, and the event loop stays free to take more.
+"""
+
+import asyncio
+import concurrent.futures
+import functools
+import importlib.metadata
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import faiss
+import numpy as np
+import prometheus_client
+
+from . import errors, files, filters, keys, log, metrics, operations, records, shard, storage
+from .api import config, shard_pb2
+from .arrays import Scores
+from .segments import part
+from .settings import Tuning
+from .snapshot import Place, Snapshot
+
+MAX_TOP_K = 10_000
+MAX_PAGE = 10_000
+_PATIENCE = 1.0  # seconds that a read waits for the write it demands
+_T = TypeVar("_T")
+
+
+async def open_service(
+    index: config.IndexConfig,
+    number: int,
+    data_dir: Path,
+    tuning: Tuning | None = None,
+    search_threads: int = 0,
+) -> "ShardService":
+    """Open shard `number` of an index in `data_dir`, replay its log, and serve it in this process.
+
+    Raises:
+        WrongIdentityError: the folder holds rows of another index, dimension or metric.
+        DataLossError: its files are damaged.
+        NotHereError: another process serves it.
+        OSError: the disk is full or failing.
+    """
+    opened = await asyncio.to_thread(storage.open_shard, index, number, data_dir, tuning or Tuning())
+    return ShardService(opened, index, number, search_threads or len(os.sched_getaffinity(0)))
+
+
+class ShardService:
+    """One shard, served. Every method raises a `ShardError`, whose `code` is the gRPC status."""
+
+    def __init__(
+        self, opened: storage.OpenShard, index: config.IndexConfig, number: int, threads: int
+    ) -> None:
+        self._opened = opened
+        self._shard = opened.shard
+        self._index = index
+        self._number = number
+        self._closing = False
+        executor = concurrent.futures.ThreadPoolExecutor
+        self._writer = executor(1, "write")
+        self._readers = executor(threads, "read", initializer=faiss.omp_set_num_threads, initargs=(1,))
+        self._collector = metrics.Collector(self._state)
+        prometheus_client.REGISTRY.register(self._collector)
+
+    @property
+    def refusal(self) -> str:
+        """Why the shard is not ready, empty where it is."""
+        return "stopping" if self._closing else ""
+
+    async def close(self) -> None:
+        """Finish what is under way, make it durable, and give the folder back."""
+        self._closing = True
+        prometheus_client.REGISTRY.unregister(self._collector)
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self._opened.close()
+
+    async def write(self, request: shard_pb2.WriteRequest) -> shard_pb2.WriteReply:
+        """Write one record group; durable and visible when this returns."""
+        if request.epoch not in (0, log.EPOCH):
+            raise errors.NotHereError(
+                f"this shard is in epoch {log.EPOCH}; the write was sent for epoch {request.epoch}"
+            )
+        done = await self._run(self._writer, self._submit, request)
+        written = await asyncio.wrap_future(done)
+        return shard_pb2.WriteReply(position=self._position(written.seq), affected=written.affected)
+
+    def _submit(self, request: shard_pb2.WriteRequest) -> shard.Done:
+        return self._shard.write(operations.parse(request, self._shard.shape))
+
+    async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
+        """Answer a batch of queries, in order."""
+        state = await self._state_at(request.at_least)
+        return await self._run(self._readers, self._search, state, request)
+
+    def _search(self, state: Snapshot, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
+        results = [shard_pb2.Matches()] * len(request.queries)
+        for numbers in _alike(request).values():
+            question = self._question(state, [request.queries[number] for number in numbers])
+            for number, (scores, place) in zip(numbers, state.search(question), strict=True):
+                results[number] = _matches(state, scores, place, request.queries[number])
+        return shard_pb2.SearchReply(results=results, position=self._position(state.seq))
+
+    def _question(self, state: Snapshot, queries: list[shard_pb2.Query]) -> part.Question:
+        first = queries[0]
+        if not 1 <= first.top_k <= MAX_TOP_K:
+            raise errors.BadRequestError(f"top_k is {first.top_k}; 1 to {MAX_TOP_K} are possible")
+        data = b"".join(query.vector for query in queries)
+        vectors = operations.parse_vectors(data, len(queries), self._shard.shape)
+        return part.Question(
+            namespace=first.namespace,
+            queries=state.comparable(vectors),
+            k=first.top_k,
+            wanted=filters.parse(first.filter),
+            ef=first.ef_search or self._index.serving.hnsw.ef_search,
+            exact=first.exact,
+        )
+
+    async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
+        """Return the rows that exist, in the order asked."""
+        state = await self._state_at(request.at_least)
+        return await self._run(self._readers, self._fetch, state, request)
+
+    def _fetch(self, state: Snapshot, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
+        place = state.locate(keys.keys_of(request.namespace, list(request.ids)))
+        fields = part.Fields(request.include_values, request.include_metadata)
+        return shard_pb2.FetchReply(
+            rows=_to_message(state.take(place, fields)), position=self._position(state.seq)
+        )
+
+    async def list(self, request: shard_pb2.ListRequest) -> shard_pb2.ListReply:
+        """Return ids in ascending order of their UTF-8 bytes."""
+        if not 1 <= request.limit <= MAX_PAGE:
+            raise errors.BadRequestError(f"limit is {request.limit}; 1 to {MAX_PAGE} are possible")
+        page = part.Page(request.namespace, request.prefix, request.after, request.limit)
+        state = self._shard.snapshot
+        ids = await self._run(self._readers, state.list_ids, page)
+        return shard_pb2.ListReply(ids=ids, position=self._position(state.seq))
+
+    async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
+        """Return rows by namespace, all or those that pass a filter."""
+        wanted = filters.parse(request.filter)
+        state = self._shard.snapshot
+        counts = await self._run(self._readers, state.count, wanted)
+        return shard_pb2.StatsReply(namespaces=counts, position=self._position(state.seq))
+
+    async def report(self, _: shard_pb2.ReportRequest) -> shard_pb2.ReportReply:
+        """Return what the operator needs to know."""
+        return await self._run(None, self._report)
+
+    def _report(self) -> shard_pb2.ReportReply:
+        state, folder = self._shard.snapshot, self._shard.folder
+        return shard_pb2.ReportReply(
+            index=self._index.index,
+            generation=self._index.serving.name,
+            shard=self._number,
+            position=self._position(state.seq),
+            rows=state.live_rows,
+            unindexed_rows=self._opened.maintenance.waiting_rows(),
+            dead_rows=sum(view.dead_rows for view in state.sealed),
+            segments=len(state.sealed),
+            memory_bytes=resident_bytes(),
+            disk_bytes=files.bytes_under(folder),
+            disk_free_bytes=shard.free_bytes(folder),
+            building=self._opened.maintenance.building,
+            version=program_version(),
+            problem=self._shard.refusal or self._opened.maintenance.problem,
+        )
+
+    def _state(self) -> tuple[shard_pb2.ReportReply, dict[str, int]]:
+        return self._report(), self._shard.snapshot.count(None)
+
+    def _position(self, seq: int) -> shard_pb2.Position:
+        return shard_pb2.Position(shard=self._number, epoch=log.EPOCH, seq=seq)
+
+    async def _state_at(self, wanted: shard_pb2.Position) -> Snapshot:
+        """Return a state that holds the demanded write; waits a little for one that is on its way."""
+        state = self._shard.snapshot
+        if wanted.seq and wanted.shard != self._number:
+            raise errors.BadRequestError(
+                f"this is shard {self._number}; the position is of shard {wanted.shard}"
+            )
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while state.seq < wanted.seq:
+            if asyncio.get_running_loop().time() > deadline:
+                raise errors.NotHereError(
+                    f"this replica is at seq {state.seq}; seq {wanted.seq} was demanded"
+                )
+            await asyncio.sleep(0.005)
+            state = self._shard.snapshot
+        return state
+
+    async def _run(
+        self, pool: concurrent.futures.Executor | None, function: Callable[..., _T], *arguments: object
+    ) -> _T:
+        if self._closing:
+            raise errors.UnavailableError("the shard is stopping")
+        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+
+
+def _alike(request: shard_pb2.SearchRequest) -> dict[object, list[int]]:
+    """Group the numbers of queries that differ in nothing but their vectors: one pass serves them all."""
+    groups: dict[object, list[int]] = {}
+    for number, query in enumerate(request.queries):
+        same = (query.namespace, query.filter, query.top_k, query.ef_search, query.exact)
+        groups.setdefault(same, []).append(number)
+    return groups
+
+
+def _matches(state: Snapshot, scores: Scores, place: Place, query: shard_pb2.Query) -> shard_pb2.Matches:
+    fields = part.Fields(query.include_values, query.include_metadata)
+    rows = state.take(place, fields)
+    return shard_pb2.Matches(rows=_to_message(rows), scores=np.ascontiguousarray(scores, "<f4").tobytes())
+
+
+def _to_message(rows: records.Rows) -> shard_pb2.Rows:
+    return shard_pb2.Rows(ids=rows.ids, vectors=rows.vectors.tobytes(), metadata=rows.metadata)
+
+
+def resident_bytes() -> int:
+    """Return the process's resident memory, mapped files included."""
+    pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@functools.cache
+def program_version() -> str:
+    """Return the version of this program."""
+    return importlib.metadata.version("vectorfleet")

@@ -1,0 +1,72 @@
+"""How a shard node is configured: environment variables with the prefix VECTORFLEET_, and storage bounds."""
+
+import os
+from pathlib import Path
+
+import pydantic
+import pydantic_settings
+
+
+class Tuning(pydantic.BaseModel):
+    """Bounds of the storage; each can be set as VECTORFLEET_TUNING__<NAME>."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    growing_rows: int = pydantic.Field(
+        default=8_192, ge=1, description="Rows in memory before they are sealed."
+    )
+    growing_bytes: int = pydantic.Field(default=16 << 20, ge=1, description="The same, in bytes.")
+    log_file_bytes: int = pydantic.Field(
+        default=64 << 20, ge=1, description="Size at which a log file is full."
+    )
+    unindexed_bytes: int = pydantic.Field(
+        default=128 << 20, ge=1, description="Sealed vectors that may wait for a graph while writes go on."
+    )
+    index_min_rows: int = pydantic.Field(
+        default=1_000, ge=2, description="Fewer rows than this are searched exactly, without a graph."
+    )
+    settle_seconds: float = pydantic.Field(
+        default=2.0, ge=0, description="Pause in writes that counts as rest."
+    )
+    fanout: int = pydantic.Field(
+        default=4, ge=2, description="Segments of one tier that make one of the next."
+    )
+    rest_segments: int = pydantic.Field(default=2, ge=1, description="Segments left when writes rest.")
+    dead_share: float = pydantic.Field(
+        default=0.2, gt=0, lt=1, description="Dead rows that are carried along."
+    )
+    build_threads: int = pydantic.Field(default=0, ge=0, description="Threads of a build; 0 for all cores.")
+    build_niceness: int = pydantic.Field(
+        default=10, ge=0, le=19, description="Niceness of the builder process."
+    )
+    reserved_bytes: int = pydantic.Field(
+        default=64 << 20, ge=0, description="Free space on the volume below which upserts are refused."
+    )
+
+    @property
+    def threads(self) -> int:
+        """How many threads a build uses."""
+        return self.build_threads or len(os.sched_getaffinity(0))
+
+
+class Settings(pydantic_settings.BaseSettings):
+    """What the process needs to know, see the fields' descriptions."""
+
+    model_config = pydantic_settings.SettingsConfigDict(
+        env_prefix="VECTORFLEET_", env_nested_delimiter="__", frozen=True
+    )
+
+    config: Path = pydantic.Field(
+        default=Path("/etc/vectorfleet/config/index.json"), description="IndexConfig."
+    )
+    shard: int = pydantic.Field(ge=0, description="Which shard this node serves.")
+    data_dir: Path = pydantic.Field(default=Path("/var/lib/vectorfleet"), description="Its volume.")
+    host: str = pydantic.Field(default="127.0.0.1", description="Address to listen on.")
+    grpc_port: int = pydantic.Field(default=7400, ge=0, le=65535)
+    metrics_port: int = pydantic.Field(default=9090, ge=0, le=65535)
+    log_level: str = "INFO"
+    log_format: str = pydantic.Field(default="json", pattern="^(json|text)$")
+    internal_token_file: Path = Path("/etc/vectorfleet/internal/token")
+    pod_name: str = ""
+    search_threads: int = pydantic.Field(default=0, ge=0, description="Searches at a time; 0 for all cores.")
+    tuning: Tuning = Tuning()

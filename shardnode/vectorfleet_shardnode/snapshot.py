@@ -1,0 +1,134 @@
+"""One consistent state of a shard: the views of all its parts at one seq, and every read over them.
+
+A key lives in one part at most, so reads gather from the parts and never have to choose between versions.
+"""
+
+import dataclasses
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from . import filters, keys, records
+from .api import config
+from .arrays import RowNumbers, Scores, Vectors
+from .engines import base
+from .segments import growing, part, sealed
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where rows stand: for each the number of its part, -1 for none, and its row there."""
+
+    parts: npt.NDArray[np.int64]
+    rows: RowNumbers
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The parts of a shard after the write `seq`. The last growing view is the one that still grows."""
+
+    seq: int
+    metric: config.Metric
+    dimensions: int
+    sealed: tuple[sealed.SealedView, ...]
+    growing: tuple[growing.GrowingView, ...]
+
+    @property
+    def parts(self) -> Sequence[part.Part]:
+        """All parts."""
+        return (*self.sealed, *self.growing)
+
+    @property
+    def live_rows(self) -> int:
+        """How many rows exist."""
+        return sum(view.live_rows for view in self.parts)
+
+    def without(self, sought: keys.Keys) -> "Snapshot":
+        """Return the snapshot in which no row has these keys."""
+        return dataclasses.replace(
+            self,
+            sealed=tuple(view.without(_present(view.find(sought))) for view in self.sealed),
+            growing=tuple(view.without(_present(view.find(sought))) for view in self.growing),
+        )
+
+    def without_namespace(self, namespace: str) -> "Snapshot":
+        """Return the snapshot in which the namespace has no rows."""
+        return dataclasses.replace(
+            self,
+            sealed=tuple(view.without(view.matching(namespace, None)) for view in self.sealed),
+            growing=tuple(view.without(view.matching(namespace, None)) for view in self.growing),
+        )
+
+    def locate(self, sought: keys.Keys) -> Place:
+        """Find the row of each key."""
+        place = Place(np.full(len(sought.ids), -1, np.int64), np.full(len(sought.ids), -1, np.int64))
+        for number, view in enumerate(self.parts):
+            found = view.find(sought)
+            hits = found >= 0
+            place.parts[hits], place.rows[hits] = number, found[hits]
+        return place
+
+    def take(self, place: Place, fields: part.Fields) -> records.Rows:
+        """Return the rows of a place, in its order; those of part -1 are left out."""
+        kept = place.parts >= 0
+        parts, rows = place.parts[kept], place.rows[kept]
+        owners: list[int] = np.unique(parts).tolist()
+        if len(owners) == 1:
+            return self.parts[owners[0]].take(rows, fields)
+        ids, metadata = [""] * len(rows), [b""] * (len(rows) if fields.metadata else 0)
+        vectors = np.empty((len(rows) if fields.values else 0, self.dimensions), np.float32)
+        for owner in owners:
+            positions = np.flatnonzero(parts == owner)
+            taken = self.parts[owner].take(rows[positions], fields)
+            for at, row_id in zip(positions, taken.ids, strict=True):
+                ids[at] = row_id
+            for at, content in zip(positions if fields.metadata else (), taken.metadata, strict=True):
+                metadata[at] = content
+            if fields.values:
+                vectors[positions] = taken.vectors
+        return records.Rows(ids, vectors, metadata)
+
+    def matching_ids(self, namespace: str, wanted: filters.Filter | None) -> list[str]:
+        """Return the ids of all rows that pass, in no order."""
+        nothing_else = part.Fields(values=False, metadata=False)
+        found = (view.take(view.matching(namespace, wanted), nothing_else).ids for view in self.parts)
+        return list(itertools.chain.from_iterable(found))
+
+    def list_ids(self, page: part.Page) -> list[str]:
+        """Return a page of a namespace's ids in ascending order."""
+        merged = heapq.merge(*(view.list_ids(page) for view in self.parts))
+        return list(itertools.islice(merged, page.limit))
+
+    def count(self, wanted: filters.Filter | None) -> dict[str, int]:
+        """Return how many rows pass, by namespace; namespaces without such rows are left out."""
+        total: Counter[str] = Counter()
+        for view in self.parts:
+            total.update(view.count(wanted))
+        return {name: rows for name, rows in sorted(total.items()) if rows}
+
+    def search(self, question: part.Question) -> list[tuple[Scores, Place]]:
+        """Return the best matches for each query, best first."""
+        answers = [view.search(question) for view in self.parts]
+        scores = np.concatenate([answer.scores for answer in answers], axis=1)
+        rows = np.concatenate([answer.rows for answer in answers], axis=1)
+        parts = np.repeat(np.arange(len(answers)), [answer.rows.shape[1] for answer in answers])
+        badness = -scores if base.larger_is_better(self.metric) else scores
+        badness = np.where(rows < 0, np.inf, badness)
+        best = np.argsort(badness, axis=1, kind="stable")[:, : question.k]
+        found = []
+        for query, chosen in enumerate(best):
+            existing = chosen[rows[query, chosen] >= 0]
+            found.append((scores[query, existing], Place(parts[existing], rows[query, existing])))
+        return found
+
+    def comparable(self, vectors: Vectors) -> Vectors:
+        """Return query vectors as the engines compare them."""
+        return base.comparable(self.metric, vectors)
+
+
+def _present(found: RowNumbers) -> RowNumbers:
+    return found[found >= 0]

@@ -1,0 +1,130 @@
+"""A shard's folder: opened in one order, so that each step may trust the ones before it.
+
+```
+lock           held by the process that serves the folder
+identity.json  whose data this is; written last when a folder is set up
+log/           the write-ahead log
+manifest.json  the sealed segments, and the seq that they cover
+segments/      one folder for each
+build/         work in progress; emptied at every start
+```
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import errors, files, identity, log, maintenance, metrics, records, recovery, shard
+from .api import config
+from .segments import growing, manifest, sealed
+from .settings import Tuning
+from .snapshot import Snapshot
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenShard:
+    """A shard that is being served, with what keeps its segments in shape."""
+
+    shard: shard.Shard
+    maintenance: maintenance.Maintenance
+    lock: int
+
+    def close(self) -> None:
+        """Stop building, make durable what was written, and give the folder back."""
+        self.maintenance.stop()
+        self.shard.close()
+        os.close(self.lock)
+
+
+def open_shard(index: config.IndexConfig, number: int, folder: Path, tuning: Tuning) -> OpenShard:
+    """Open the folder of shard `number`, or set it up where it is new.
+
+    Raises:
+        WrongIdentityError: it holds another index's rows, or vectors of other dimensions or metric.
+        DataLossError: its files are damaged; nothing was changed.
+        NotHereError: another process serves it.
+        OSError: the disk is full or failing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = identity.lock(folder)
+    with _closed_on_error(held):
+        _set_up(folder, identity.of(index, number))
+        stored = manifest.read(folder)
+        _clean(folder, stored)
+        start = _load(folder, stored, index.serving)
+        opened = shard.Shard(folder, tuning, start)
+        keeper = maintenance.Maintenance(opened, index.serving, stored)
+        keeper.start()
+        return OpenShard(opened, keeper, held)
+
+
+@contextlib.contextmanager
+def _closed_on_error(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _set_up(folder: Path, wanted: identity.Identity) -> None:
+    if identity.exists(folder):
+        identity.check(folder, wanted)
+        return
+    if (folder / manifest.FILE_NAME).exists():
+        raise errors.DataLossError(
+            f"{folder} holds segments but no {identity.FILE_NAME}, so whose they are is unknown"
+        )
+    _discard_empty_log(folder / shard.LOG)
+    for name in (shard.LOG, manifest.SEGMENTS, maintenance.BUILD):
+        (folder / name).mkdir(exist_ok=True)
+    log.create(folder / shard.LOG, 1)
+    files.fsync_path(folder)
+    identity.write(folder, wanted)
+
+
+def _discard_empty_log(folder: Path) -> None:
+    """Remove what a set-up that was cut short left; a log with records is somebody's data."""
+    for path in log.paths(folder):
+        if path.stat().st_size > recovery.EMPTY_BYTES:
+            raise errors.DataLossError(f"{path} holds records, but {identity.FILE_NAME} is gone")
+        path.unlink()
+
+
+def _clean(folder: Path, stored: manifest.Manifest) -> None:
+    manifest.clean(folder, stored)
+    for leftover in (folder / shard.LOG).glob(files.TEMPORARY + "*"):
+        leftover.unlink()
+    shutil.rmtree(folder / maintenance.BUILD, ignore_errors=True)
+    (folder / maintenance.BUILD).mkdir()
+
+
+def _load(folder: Path, stored: manifest.Manifest, generation: config.Generation) -> Snapshot:
+    views = []
+    for listed in stored.segments:
+        home = folder / manifest.SEGMENTS / listed.name
+        segment = sealed.SealedSegment(home, listed.described)
+        views.append(
+            sealed.SealedView(segment, manifest.read_live(home, listed.described.rows, listed.tombstones))
+        )
+    metric, dimensions = generation.metric, generation.dimensions
+    empty = growing.empty_view(metric, dimensions)
+    state = Snapshot(stored.covered_seq, metric, dimensions, tuple(views), (empty,))
+
+    def replay(seq: int, record: records.Record) -> None:
+        nonlocal state
+        state = shard.apply(state, seq, record)
+
+    found = recovery.recover(folder / shard.LOG, stored.covered_seq, replay)
+    if found.torn_bytes:
+        metrics.TORN_BYTES.inc(found.torn_bytes)
+        _LOG.warning(
+            "cut a torn tail off the log", extra={"bytes": found.torn_bytes, "last_seq": found.last_seq}
+        )
+    return state
