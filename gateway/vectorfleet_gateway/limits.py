@@ -108,10 +108,10 @@ def vectors_of(
             )
     with np.errstate(over="ignore"):
         matrix = np.array([values for _, values in named], dtype=np.float32)
-    finite = np.isfinite(matrix).all(axis=1)
+    finite = np.isfinite(matrix)
     if not finite.all():
-        name, values = named[int(np.argmin(finite))]
-        place = int(np.argmin(np.isfinite(np.array(values, dtype=np.float32))))
+        row, place = divmod(int(np.argmin(finite)), dimensions)
+        name, values = named[row]
         raise errors.InvalidArgumentError(
             f"{name}: value {place} is {values[place]!r}, which float32 can't hold"
         )

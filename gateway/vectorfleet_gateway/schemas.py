@@ -96,6 +96,8 @@ class Decoder(msgspec.Struct, frozen=True):
             InvalidArgumentError: it is not UTF-8, not JSON, names a field twice, is nested too deeply, or is
                 not a request of this route.
         """
+        if not body:
+            raise errors.InvalidArgumentError("the body is empty; this route takes JSON")
         try:
             request = self.inner.decode(body)
         except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """Every route, what it needs, and how a path resolves to one. Pure.
 
-A path resolves exactly or not at all: nothing is normalised, so there is one spelling of each route, and a
-decision about a route holds however a path was written.
+A path, percent-decoded once, resolves exactly or not at all: nothing is normalised. What is decided is
+decided on the route, so it holds however the path was written.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,0 +1,92 @@
+"""Configuration: what is missing or wrong is said in one line that names the variable."""
+
+import json
+
+import pytest
+
+from vectorfleet_gateway import __main__ as program
+from vectorfleet_gateway import errors, metrics, settings
+
+CONFIG = {
+    "index": "products",
+    "serving": {"dimensions": 2, "shards": [{"number": 0, "replicas": ["s0:7400"]}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("WORKERS", "2", "VECTORFLEET_WORKERS: more than 1 is not supported yet; run more gateways instead"),
+        ("HTTP_PORT", "http", "VECTORFLEET_HTTP_PORT: "),
+        ("HTTP_PORT", "70000", "VECTORFLEET_HTTP_PORT: "),
+        ("MAX_BODY_BYTES", "0", "VECTORFLEET_MAX_BODY_BYTES: "),
+        ("REQUEST_TIMEOUT_SECONDS", "0", "VECTORFLEET_REQUEST_TIMEOUT_SECONDS: "),
+        ("LOG_LEVEL", "LOUD", "VECTORFLEET_LOG_LEVEL: "),
+    ],
+)
+def test_values_that_are_refused(monkeypatch, capsys, name, value, said):
+    """One line on standard error, and exit status 2."""
+    monkeypatch.setenv(f"VECTORFLEET_{name}", value)
+    with pytest.raises(SystemExit) as caught:
+        program.main()
+    out = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert said in out
+    assert out.count("\n") == 1
+
+
+def test_defaults():
+    """Those that the images count on."""
+    read = settings.read()
+    assert (read.http_port, read.metrics_port, read.workers) == (8080, 9090, 1)
+    assert read.max_body_bytes == 33_554_432
+    assert not read.access_log
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is no configuration"),
+        ("{}", "index: Field required"),
+        (json.dumps(CONFIG | {"serving": {"dimensions": 2}}), "names no shard"),
+        (json.dumps(CONFIG | {"unknown": 1}), "unknown"),
+        (json.dumps(CONFIG | {"serving": CONFIG["serving"] | {"dimensions": 0}}), "serving.dimensions"),
+    ],
+)
+def test_configurations_that_are_refused(tmp_path, text, said):
+    """The message names the variable, the file, and the field."""
+    file = tmp_path / "index.json"
+    file.write_text(text)
+    with pytest.raises(errors.SettingsError, match="VECTORFLEET_CONFIG") as caught:
+        settings.read_config(file)
+    assert said in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_configuration(tmp_path):
+    """Said as it is."""
+    with pytest.raises(errors.SettingsError, match="No such file"):
+        settings.read_config(tmp_path / "none")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\nb", b"\xff", "é".encode()])
+def test_tokens_that_are_refused(tmp_path, content):
+    """A token is one line that can travel in a header."""
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    with pytest.raises(errors.SettingsError, match="VECTORFLEET_INTERNAL_TOKEN_FILE"):
+        settings.read_token(file)
+
+
+def test_a_token_is_read(tmp_path):
+    """Its newline is not a part of it."""
+    (tmp_path / "token").write_text("t0ken\n")
+    assert settings.read_token(tmp_path / "token") == "t0ken"
+
+
+def test_namespaces_do_not_multiply_metrics(monkeypatch):
+    """A hundred have a value of their own; those that come after share one."""
+    monkeypatch.setattr(metrics, "_namespaces", set())
+    labels = [metrics.label_of(f"n{number}") for number in range(101)]
+    assert labels[99:] == ["n99", "__other__"]
+    assert metrics.label_of("n5") == "n5"

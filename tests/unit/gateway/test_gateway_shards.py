@@ -1,0 +1,135 @@
+"""Statuses, safe repeats, and where a shard listens."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from vectorfleet_gateway import errors
+from vectorfleet_gateway.shards import hosts, inprocess, statuses
+from vectorfleet_shardnode.api import shard_pb2
+
+CODE = grpc.StatusCode
+FILE = """
+127.0.0.1 localhost
+127.1.0.2   products-g1-s0-0.products-shards.shop.svc  s0   # the first
+fd00::7 Six.Example
+127.1.0.9 s0
+"""
+
+
+@pytest.mark.parametrize("code", [code for code in CODE if code is not CODE.OK])
+def test_every_status_is_an_error_of_the_api(code):
+    """None is left to chance, and none tells the caller that his own key is wrong."""
+    error = statuses.error_of(code, "words", 3)
+    assert isinstance(error, errors.ApiError)
+    assert error.status not in {401, 403}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        (CODE.INVALID_ARGUMENT, 400, "words"),
+        (CODE.UNAVAILABLE, 503, "shard 3 can't be reached"),
+        (CODE.FAILED_PRECONDITION, 503, "shard 3: words"),
+        (CODE.RESOURCE_EXHAUSTED, 429, "shard 3: words"),
+        (CODE.DEADLINE_EXCEEDED, 504, "shard 3 did not answer in time"),
+        (CODE.DATA_LOSS, 500, "shard 3: words"),
+        (CODE.UNAUTHENTICATED, 500, "shard 3 does not take the gateway's token"),
+    ],
+)
+def test_what_a_status_means(code, status, said):
+    """The shard is named where the fault is its own."""
+    error = statuses.error_of(code, "words", 3)
+    assert (error.status, str(error)) == (status, said)
+
+
+def test_braces_in_a_message_are_just_text():
+    """A shard's words may quote a filter."""
+    assert str(statuses.error_of(CODE.INVALID_ARGUMENT, "{shard} {0}", 3)) == "{shard} {0}"
+
+
+def test_an_answer_beyond_the_message_limit_is_the_callers_to_shorten():
+    """GRPC calls it exhausted, as it does a full disk."""
+    error = statuses.error_of(CODE.RESOURCE_EXHAUSTED, "Received message larger than max (9 vs. 8)", 0)
+    assert isinstance(error, errors.InvalidArgumentError)
+    assert "64 MiB" in str(error)
+
+
+def write(**operation):
+    """Return a write."""
+    return shard_pb2.WriteRequest(namespace="n", **operation)
+
+
+@pytest.mark.parametrize(
+    ("request_", "repeatable"),
+    [
+        (shard_pb2.SearchRequest(), True),
+        (shard_pb2.StatsRequest(), True),
+        (write(upsert=shard_pb2.Upsert()), True),
+        (write(update=shard_pb2.Update(id="a")), True),
+        (write(delete=shard_pb2.Delete(ids=shard_pb2.Ids(ids=["a"]))), True),
+        (write(delete=shard_pb2.Delete(filter=b"{}")), False),
+        (write(delete=shard_pb2.Delete(all=True)), False),
+    ],
+)
+def test_what_may_be_sent_again(request_, repeatable):
+    """A delete that is not by id could take what was written in between."""
+    assert statuses.is_repeatable(request_) is repeatable
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("s0", "127.1.0.2"),
+        ("products-g1-s0-0.products-shards.shop.svc", "127.1.0.2"),
+        ("six.example.", "fd00::7"),
+        ("first", None),
+        ("", None),
+    ],
+)
+def test_a_hosts_file_is_read_as_etc_hosts_is(name, address):
+    """The first line that has the name; comments are none, and case does not matter."""
+    assert hosts.lookup(name, FILE) == address
+
+
+def test_targets(tmp_path):
+    """An address of the hosts file is dialled as it is; any other name is DNS's."""
+    file = tmp_path / "hosts"
+    assert hosts.target_of("s0:7400", file) == "dns:///s0:7400"
+    file.write_text(FILE)
+    assert hosts.target_of("s0:7400", file) == "ipv4:127.1.0.2:7400"
+    assert hosts.target_of("six.example:7400", file) == "ipv6:[fd00::7]:7400"
+    assert hosts.target_of("other:7400", file) == "dns:///other:7400"
+    assert hosts.target_of("s0:7400", None) == "dns:///s0:7400"
+
+
+class Service:
+    """A shard in process that fails as told."""
+
+    def __init__(self, failure=None):
+        self.failure = failure
+
+    async def list(self, _):
+        if self.failure:
+            raise self.failure
+        await asyncio.Event().wait()
+
+
+async def test_errors_in_process_are_those_of_the_wire(refused):
+    """The same status gives the same error without a hop."""
+    shard = inprocess.InProcessShard(4, Service(refused(CODE.FAILED_PRECONDITION, "not the primary")))
+    with pytest.raises(errors.NotReadyError, match="shard 4: not the primary"):
+        await shard.list(shard_pb2.ListRequest(), 5)
+
+
+async def test_faults_in_process_stay_faults():
+    """An exception that is no refusal is not dressed up as one."""
+    with pytest.raises(ZeroDivisionError):
+        await inprocess.InProcessShard(0, Service(ZeroDivisionError())).list(shard_pb2.ListRequest(), 5)
+
+
+async def test_deadlines_hold_in_process():
+    """A shard that does not answer is late, here as over the wire."""
+    with pytest.raises(errors.DeadlineExceededError, match="shard 2"):
+        await inprocess.InProcessShard(2, Service()).list(shard_pb2.ListRequest(), 0.001)
