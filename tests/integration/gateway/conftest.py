@@ -1,0 +1,177 @@
+"""A gateway and its shards as real processes on loopback, each on ports of its own."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pinecone
+import pytest
+
+KEY = "integration-key"
+TOKEN = "integration-token"
+START_SECONDS = 30
+
+
+def free_port():
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """One of our programs; its log is in a file."""
+
+    def __init__(self, module, folder, env):
+        self.metrics = env["VECTORFLEET_METRICS_PORT"]
+        self._command = [sys.executable, "-m", module]
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith("VECTORFLEET_")}
+        self._env |= {name: str(value) for name, value in env.items()}
+        self._log = folder / f"{module}-{self.metrics}.log"
+        self.process = None
+
+    def start(self):
+        """Start it, and do not wait."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, env=self._env, stderr=log, stdout=log)
+
+    def ready(self):
+        """Wait until it says that it is ready."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"it ended by itself:\n{self.log}"
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/ready", timeout=5),
+            ):
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"not ready after {START_SECONDS} s:\n{self.log}")
+
+    def kill(self):
+        """End it with SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """End it with SIGTERM; return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    def scrape(self):
+        """Return its metrics as text."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
+    @property
+    def log(self):
+        """What it has logged."""
+        return self._log.read_text()
+
+
+class Fleet:
+    """An index: its shards and one gateway."""
+
+    def __init__(self, folder, shards=2, dimensions=4, metric="cosine", **env):
+        self.folder = folder
+        self.port = free_port()
+        self.keys = folder / "keys"
+        self.keys.mkdir()
+        (self.keys / "api-key").write_text(KEY)
+        (folder / "token").write_text(TOKEN)
+        ports = [free_port() for _ in range(shards)]
+        # The shards have names, so that the hosts file is what finds them.
+        (folder / "hosts").write_text("".join(f"127.0.0.1 s{number}.test\n" for number in range(shards)))
+        addresses = [
+            {"number": number, "replicas": [f"s{number}.test:{port}"]} for number, port in enumerate(ports)
+        ]
+        serving = {"dimensions": dimensions, "metric": metric, "shards": addresses}
+        (folder / "index.json").write_text(json.dumps({"index": "test", "serving": serving}))
+        self.shards = [self._shard(number, port) for number, port in enumerate(ports)]
+        self.gateway = self._gateway(env)
+
+    def _common(self):
+        return {
+            "VECTORFLEET_CONFIG": self.folder / "index.json",
+            "VECTORFLEET_INTERNAL_TOKEN_FILE": self.folder / "token",
+            "VECTORFLEET_METRICS_PORT": free_port(),
+        }
+
+    def _shard(self, number, port):
+        data = self.folder / f"data-{number}"
+        data.mkdir()
+        own = {"SHARD": number, "DATA_DIR": data, "GRPC_PORT": port, "POD_NAME": f"s{number}"}
+        env = self._common() | {f"VECTORFLEET_{name}": value for name, value in own.items()}
+        return Process("vectorfleet_shardnode", self.folder, env)
+
+    def _gateway(self, env):
+        own = {"HTTP_PORT": self.port, "API_KEYS_DIR": self.keys, "HOSTS_FILE": self.folder / "hosts"} | env
+        return Process(
+            "vectorfleet_gateway",
+            self.folder,
+            self._common() | {f"VECTORFLEET_{name}": value for name, value in own.items()},
+        )
+
+    @property
+    def host(self):
+        """The gateway's URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Start all, and wait for each."""
+        for process in (*self.shards, self.gateway):
+            process.start()
+        for process in (*self.shards, self.gateway):
+            process.ready()
+        return self
+
+    def close(self):
+        """End what still runs."""
+        for process in (*self.shards, self.gateway):
+            if process.process is not None and process.process.poll() is None:
+                process.kill()
+
+    def index(self, **options):
+        """Return the official client's index."""
+        return pinecone.Pinecone(api_key=KEY).Index(host=self.host, **options)
+
+    def index_asyncio(self):
+        """Return the official asyncio client's index, a context manager."""
+        return pinecone.PineconeAsyncio(api_key=KEY).IndexAsyncio(host=self.host)
+
+
+@pytest.fixture(scope="module")
+def make_fleet(tmp_path_factory):
+    """Start fleets that end with the module: shards, dimensions, metric, and the gateway's settings."""
+    fleets = []
+
+    def make(**options):
+        fleets.append(Fleet(pathlib.Path(tmp_path_factory.mktemp("fleet")), **options))
+        return fleets[-1].start()
+
+    yield make
+    for fleet in fleets:
+        fleet.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(make_fleet):
+    """Two shards of four dimensions under cosine, and a gateway."""
+    return make_fleet()
+
+
+@pytest.fixture
+def index(fleet):
+    """The official client on an empty index."""
+    index = fleet.index()
+    for namespace in index.describe_index_stats().namespaces:
+        index.delete(delete_all=True, namespace=namespace)
+    yield index
+    index.close()
