@@ -1,7 +1,7 @@
 """A cluster that is data only: the port's contract kept by a dictionary. The seam of the operator's tests.
 
 It keeps objects and the rules of server-side apply, and runs nothing: who wants pods to become ready says so
-with `set_status`. Lists are replaced whole, where an API server would merge some of them by key.
+with `set_status`.
 """
 
 import copy
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import errors, ports
+from . import fields
 
 _Place = tuple[str, str, str]
 
@@ -29,11 +30,9 @@ class MemoryCluster:
 
     async def apply(self, manifest: ports.Manifest) -> ports.Manifest:
         """Make the fields that `manifest` names equal to it."""
-        place, wanted = _place(manifest), _without_status(manifest)
+        place, wanted = _place(manifest), fields.without_status(manifest)
         before = self._objects.get(place)
-        now = copy.deepcopy(before) if before else self._new()
-        _remove(now, self._applied.get(place, {}), wanted)
-        _merge(now, wanted)
+        now = fields.applied(before or self._new(), self._applied.get(place, {}), wanted)
         self._applied[place] = wanted
         self._store(place, before, now)
         return copy.deepcopy(self._objects[place])
@@ -106,24 +105,3 @@ class MemoryCluster:
 def _place(manifest: ports.Manifest) -> _Place:
     metadata = manifest["metadata"]
     return manifest["kind"], metadata["namespace"], metadata["name"]
-
-
-def _without_status(manifest: ports.Manifest) -> dict[str, Any]:
-    return {key: copy.deepcopy(value) for key, value in manifest.items() if key != "status"}
-
-
-def _remove(now: dict[str, Any], before: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Take out of `now` what the apply before named and this one does not."""
-    for key, value in before.items():
-        if key not in wanted:
-            now.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(wanted[key], Mapping) and key in now:
-            _remove(now[key], value, wanted[key])
-
-
-def _merge(now: dict[str, Any], wanted: Mapping[str, Any]) -> None:
-    for key, value in wanted.items():
-        if isinstance(value, Mapping) and isinstance(now.get(key), dict):
-            _merge(now[key], value)
-        else:
-            now[key] = copy.deepcopy(value)

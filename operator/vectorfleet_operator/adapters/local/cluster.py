@@ -1,0 +1,51 @@
+"""The port `Cluster` on a store of files. What it stores, `workloads` brings to life."""
+
+import logging
+from collections.abc import Mapping
+
+from ... import ports
+from . import store
+
+_LOG = logging.getLogger(__name__)
+
+
+class LocalCluster:
+    """Implements `ports.Cluster` on this machine."""
+
+    def __init__(self, objects: store.Store) -> None:
+        self._objects = objects
+
+    async def apply(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Make the fields that `manifest` names equal to it."""
+        return self._objects.apply(manifest)
+
+    async def get(self, kind: ports.Kind, namespace: str, name: str) -> ports.Manifest | None:
+        """Return the object, or None."""
+        return self._objects.find((kind.kind, namespace, name))
+
+    async def list(
+        self, kind: ports.Kind, namespace: str, labels: Mapping[str, str]
+    ) -> tuple[ports.Manifest, ...]:
+        """Return the objects that carry the labels, by name."""
+        return tuple(
+            one
+            for one in self._objects.of_kind(kind)
+            if one["metadata"]["namespace"] == namespace
+            and labels.items() <= one["metadata"].get("labels", {}).items()
+        )
+
+    async def delete(self, manifest: ports.Manifest) -> None:
+        """Delete exactly this object, and what belongs to it."""
+        found = self._objects.find(store.place_of(manifest))
+        if found is not None and found["metadata"]["uid"] == manifest["metadata"].get("uid"):
+            self._objects.delete(store.place_of(manifest))
+
+    async def apply_status(self, manifest: ports.Manifest) -> None:
+        """Write the object's status, where its resourceVersion is the one that `manifest` carries."""
+        version = manifest["metadata"].get("resourceVersion")
+        self._objects.set_status(store.place_of(manifest), manifest["status"], version)
+
+    async def emit(self, event: ports.Event) -> None:
+        """Write the event to the log."""
+        extra = {"index": event.about["metadata"]["name"], "reason": event.reason, "event": event.message}
+        _LOG.log(logging.WARNING if event.warning else logging.INFO, "event", extra=extra)

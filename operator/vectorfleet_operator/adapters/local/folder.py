@@ -1,0 +1,89 @@
+"""The state directory: where objects, volumes, logs and processes are written down.
+
+It is its owner's alone (mode 700): Secrets lie in it.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """The places below one state directory."""
+
+    root: pathlib.Path
+
+    def create(self) -> None:
+        """Make the directory, and make it private."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        self.inbox.mkdir(exist_ok=True)
+
+    @property
+    def objects(self) -> pathlib.Path:
+        """Objects: <kind>/<namespace>/<name>.json."""
+        return self.root / "objects"
+
+    @property
+    def inbox(self) -> pathlib.Path:
+        """Requests to the supervisor: manifests to apply, objects to delete."""
+        return self.root / "inbox"
+
+    @property
+    def lock(self) -> pathlib.Path:
+        """Locked by the one supervisor, while it lives."""
+        return self.root / "lock"
+
+    @property
+    def supervisor_log(self) -> pathlib.Path:
+        """The supervisor's log."""
+        return self.root / "supervisor.log"
+
+    @property
+    def hosts(self) -> pathlib.Path:
+        """Names of pods and Services, in the form of /etc/hosts."""
+        return self.root / "hosts"
+
+    @property
+    def network(self) -> pathlib.Path:
+        """Which loopback addresses are given to whom."""
+        return self.root / "network.json"
+
+    def pod(self, namespace: str, name: str) -> pathlib.Path:
+        """What one pod has besides its claims; gone with the pod."""
+        return self.root / "pods" / namespace / name
+
+    def log(self, namespace: str, name: str) -> pathlib.Path:
+        """A pod's log."""
+        return self.root / "logs" / namespace / f"{name}.log"
+
+    def claims(self) -> pathlib.Path:
+        """Volumes: <namespace>/<claim>."""
+        return self.root / "volumes"
+
+    def claim(self, namespace: str, name: str) -> pathlib.Path:
+        """One claim's volume."""
+        return self.claims() / namespace / name
+
+
+def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
+    """Write a file whole or not at all, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file, indent=1)
+    partial.replace(path)
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any] | None:
+    """Return a file's object; None where there is no file, or none that can be read."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,123 @@
+"""What a state directory holds, read from its files: for those who ask, not for those who decide."""
+
+import base64
+import dataclasses
+import pathlib
+
+from ... import ports
+from ...api import condition, parse, vector_index
+from ...desired import names
+from . import folder, processes, store, volumes
+
+
+@dataclasses.dataclass(frozen=True)
+class PodView:
+    """A pod: its process, and how much memory that holds (resident, bytes)."""
+
+    name: str
+    ready: bool
+    address: str
+    pid: int
+    memory_bytes: int
+    log: str
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexView:
+    """An index as its user sees it."""
+
+    namespace: str
+    name: str
+    current: bool
+    """Whether the status answers the newest spec."""
+    status: vector_index.VectorIndexStatus
+    model: str
+    endpoint: str
+    api_key_file: str
+    pods: tuple[PodView, ...]
+
+    def holds(self, kind: str) -> bool:
+        """Return whether a condition is true of the newest spec."""
+        found = condition.find(self.status.conditions, kind)
+        return bool(self.current and found is not None and found.holds)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the index serves what its newest spec asks for, and nothing is under way."""
+        return self.holds(condition.READY) and not self.holds(condition.RECONCILING)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether only a person can help it."""
+        return self.holds(condition.STALLED)
+
+    @property
+    def message(self) -> str:
+        """Why it is not ready, or what is under way; else what is good."""
+        order = (condition.STALLED, condition.RECONCILING, condition.READY)
+        found = [condition.find(self.status.conditions, kind) for kind in order]
+        for one in found[:2]:
+            if one is not None and one.holds:
+                return one.message
+        return found[2].message if found[2] is not None else "not looked at yet"
+
+
+def indexes(place: folder.Folder) -> tuple[IndexView, ...]:
+    """Return every index of a state directory, by namespace and name."""
+    pods = store.read(place.objects, ports.POD)
+    return tuple(_index(place, one, pods) for one in store.read(place.objects, ports.VECTOR_INDEX))
+
+
+def read_key(place: folder.Folder, index: IndexView) -> str:
+    """Return an index's API key; empty where there is none yet."""
+    for secret in store.read(place.objects, ports.SECRET):
+        here = (secret["metadata"]["namespace"], secret["metadata"]["name"])
+        if here == (index.namespace, index.status.api_key_secret):
+            values = list((secret.get("data") or {}).values())
+            return base64.b64decode(values[0]).decode() if values else ""
+    return ""
+
+
+def claims(place: folder.Folder) -> tuple[tuple[pathlib.Path, str], ...]:
+    """Return the folder of each volume, and the index that it belongs to."""
+    found = sorted(place.claims().glob(f"*/*/{volumes.META}"))
+    return tuple((meta.parent, str((folder.read_json(meta) or {}).get("index", ""))) for meta in found)
+
+
+def _index(place: folder.Folder, manifest: ports.Manifest, pods: tuple[ports.Manifest, ...]) -> IndexView:
+    metadata = manifest["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
+    mine = [one for one in pods if one["metadata"]["namespace"] == namespace and _is_of(one, name)]
+    gateway = f"{names.gateway(name)}-0"
+    address = next((one["status"]["podIP"] for one in mine if one["metadata"]["name"] == gateway), "")
+    status = parse.parse_status(manifest)
+    keys = place.pod(namespace, gateway) / "volumes" / "api-keys"
+    files = [path for path in sorted(keys.glob("*")) if not path.name.startswith(".")]
+    return IndexView(
+        namespace=namespace,
+        name=name,
+        current=status.observed_generation == metadata["generation"],
+        status=status,
+        model=str(manifest["spec"].get("model", {}).get("name", "")),
+        endpoint=f"http://{address}:{names.HTTP_PORT}" if address else "",
+        api_key_file=str(files[0]) if files else "",
+        pods=tuple(_pod(place, one) for one in mine),
+    )
+
+
+def _pod(place: folder.Folder, manifest: ports.Manifest) -> PodView:
+    namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+    status = manifest.get("status") or {}
+    running = processes.recall(place.pod(namespace, name) / processes.RECORD)
+    return PodView(
+        name=name,
+        ready=any(one["ready"] for one in status.get("containerStatuses") or ()),
+        address=status.get("podIP", ""),
+        pid=running.pid if running else 0,
+        memory_bytes=processes.memory_of(running.pid) if running else 0,
+        log=str(place.log(namespace, name)),
+    )
+
+
+def _is_of(pod: ports.Manifest, index: str) -> bool:
+    return bool(pod["metadata"]["labels"].get(names.LABEL_INDEX) == index and "status" in pod)

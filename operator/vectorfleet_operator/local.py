@@ -1,0 +1,189 @@
+"""The operator on this machine: the same passes over each VectorIndex, and processes in place of pods.
+
+One supervisor serves a state directory. Whoever wants something of it leaves a request in the inbox; what
+came of it is read from the objects' files. It may be killed at any moment: the processes serve on, and the
+next supervisor finds them again.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import logging
+import os
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import vectorfleet_runtime.logs
+
+from . import attend, errors, ports, reconcile
+from .adapters import shards, system
+from .adapters.local import cluster, folder, store, workloads
+from .desired import names
+
+_LOG = logging.getLogger(__name__)
+_INBOX_SECONDS = 0.1
+_WAKING = frozenset(
+    kind.kind
+    for kind in (
+        ports.STATEFUL_SET,
+        ports.DEPLOYMENT,
+        ports.SERVICE,
+        ports.CONFIG_MAP,
+        ports.SECRET,
+        ports.POD,
+    )
+)
+IMAGE = "local"
+
+
+class Supervisor:
+    """Keeps the objects of one state directory true.
+
+    Args:
+        place: the state directory.
+    """
+
+    def __init__(self, place: folder.Folder) -> None:
+        self._place = place
+        self._board = attend.Board()
+        self._objects = store.Store(place.objects, self._changed)
+        self._workloads = workloads.Workloads(place, self._objects)
+        self._attended: dict[ports.Key, asyncio.Task[None]] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; processes are left to serve on."""
+        nodes = shards.GrpcShards(self._place.hosts)
+        world = ports.Ports(
+            cluster.LocalCluster(self._objects), nodes, system.SystemClock(), system.SystemEntropy()
+        )
+        take_pass = functools.partial(reconcile.reconcile, world, IMAGE)
+        keep = asyncio.create_task(self._workloads.run())
+        try:
+            while not stop.is_set():
+                self._read_inbox()
+                self._attend(take_pass)
+                if keep.done():
+                    keep.result()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _INBOX_SECONDS)
+        finally:
+            for task in (keep, *self._attended.values()):
+                task.cancel()
+            await asyncio.gather(keep, *self._attended.values(), return_exceptions=True)
+            await nodes.close()
+
+    def _read_inbox(self) -> None:
+        for path in sorted(self._place.inbox.glob("*.json")):
+            request = folder.read_json(path) or {}
+            if "apply" in request:
+                self._objects.apply(request["apply"])
+            elif "delete" in request:
+                self._objects.delete((ports.VECTOR_INDEX.kind, *request["delete"]))
+            path.unlink()
+
+    def _attend(self, take_pass: attend.Pass) -> None:
+        there = {_key(one) for one in self._objects.of_kind(ports.VECTOR_INDEX)}
+        for key in there - set(self._attended):
+            self._attended[key] = asyncio.create_task(attend.attend(key, take_pass, self._board))
+        for key in set(self._attended) - there:
+            self._attended.pop(key).cancel()
+
+    def _changed(self, manifest: ports.Manifest) -> None:
+        metadata = manifest["metadata"]
+        if manifest["kind"] == ports.VECTOR_INDEX.kind:
+            self._board.wake_on_change(_key(manifest), metadata["uid"], metadata["generation"])
+        elif manifest["kind"] in _WAKING:
+            index = metadata.get("labels", {}).get(names.LABEL_INDEX, "")
+            self._board.wake(ports.Key(metadata["namespace"], index))
+
+
+@contextlib.contextmanager
+def alone(place: folder.Folder) -> Iterator[None]:
+    """Hold the lock of a state directory.
+
+    Raises:
+        errors.Rejected: another supervisor holds it.
+    """
+    with place.lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise errors.Rejected(f"another supervisor serves {place.root}") from error
+        file.seek(0)
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def supervisor_of(place: folder.Folder) -> int | None:
+    """Return the pid of the supervisor that serves a state directory, None where none does."""
+    try:
+        with place.lock.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return int(file.read().strip() or 0) or None
+            return None
+    except OSError:
+        return None
+
+
+def request(place: folder.Folder, wish: dict[str, Any]) -> None:
+    """Leave a request for the supervisor: `{"apply": manifest}` or `{"delete": [namespace, name]}`."""
+    folder.write_json(place.inbox / f"{time.time_ns():020d}-{os.getpid()}.json", wish)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the supervisor is told."""
+
+    place: folder.Folder
+    log_level: str
+    log_format: str
+
+
+async def serve(given: Settings) -> None:
+    """Serve a state directory until SIGTERM or SIGINT.
+
+    Raises:
+        errors.Rejected: another supervisor serves it, or no addresses are to be had.
+    """
+    vectorfleet_runtime.logs.configure(given.log_level, as_json=given.log_format == "json")
+    given.place.create()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with alone(given.place):
+        _LOG.info("the supervisor starts", extra={"state_dir": str(given.place.root)})
+        await Supervisor(given.place).run(stop)
+    _LOG.info("the supervisor stops; processes serve on")
+
+
+def main() -> None:
+    """Run a supervisor: `python -m vectorfleet_operator.local --state-dir D`."""
+    parser = argparse.ArgumentParser(description="The operator on this machine.")
+    parser.add_argument("--state-dir", type=pathlib.Path, required=True)
+    parser.add_argument("--log-level", default="INFO")
+    parser.add_argument("--log-format", default="json", choices=("json", "text"))
+    arguments = parser.parse_args()
+    place = folder.Folder(arguments.state_dir.resolve())
+    try:
+        asyncio.run(serve(Settings(place, arguments.log_level, arguments.log_format)))
+    except errors.OperatorError as error:
+        sys.exit(f"vectorfleet: {error}")
+
+
+def _key(manifest: ports.Manifest) -> ports.Key:
+    return ports.Key(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+
+if __name__ == "__main__":
+    main()
