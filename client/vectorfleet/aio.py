@@ -119,7 +119,7 @@ class Client:
         await self._send(calls.delete(ids, filter, delete_all, namespace))
 
     async def list(
-        self, prefix: str = "", *, namespace: str = "", page_size: int = 100
+        self, prefix: str = "", *, namespace: str = "", page_size: int = 1000
     ) -> AsyncIterator[results.ListPage]:
         """Yield the ids that begin with `prefix`, in pages; see `vectorfleet.Client.list`."""
         token: str | None = None

@@ -18,6 +18,8 @@ from . import backoff, batches, calls, errors, results, rows, wire
 
 T = TypeVar("T")
 
+Flying = dict[concurrent.futures.Future[results.UpsertResult], batches.Batch]
+
 
 class Client:
     """A client for one index; safe to share between threads.
@@ -90,8 +92,9 @@ class Client:
             AuthenticationError, PermissionDeniedError: the key is refused, so no batch could succeed.
         """
         packer, load = batches.Packer(namespace, batch_size), batches.Load(concurrency, progress)
-        with concurrent.futures.ThreadPoolExecutor(concurrency, "vectorfleet-upsert") as pool:
-            flying: dict[concurrent.futures.Future[results.UpsertResult], batches.Batch] = {}
+        pool = concurrent.futures.ThreadPoolExecutor(concurrency, "vectorfleet-upsert")
+        try:
+            flying: Flying = {}
             for item in packer.pack(rows):
                 if isinstance(item, results.BatchFailure):
                     load.refuse(item)
@@ -102,6 +105,9 @@ class Client:
                 flying[pool.submit(self._send, item.call)] = item
             while flying:
                 _land(flying, load)
+        finally:
+            # Nothing flies any more, unless an error or Ctrl-C ends the load: that is not held up.
+            pool.shutdown(wait=False, cancel_futures=True)
         return load.result
 
     def query(  # noqa: PLR0913  # what one may ask, each by its name
@@ -170,9 +176,9 @@ class Client:
         self._send(calls.delete(ids, filter, delete_all, namespace))
 
     def list(
-        self, prefix: str = "", *, namespace: str = "", page_size: int = 100
+        self, prefix: str = "", *, namespace: str = "", page_size: int = 1000
     ) -> Iterator[results.ListPage]:
-        """Yield the ids that begin with `prefix`, ascending, in pages of at most `page_size` (1 to 100)."""
+        """Yield the ids that begin with `prefix`, ascending, in pages of `page_size` (1 to 10,000)."""
         token: str | None = None
         while True:
             page = self._send(calls.list_page(prefix, namespace, page_size, token))
@@ -246,9 +252,7 @@ class Client:
         return wire.read(call, response, b"".join(chunks))
 
 
-def _land(
-    flying: dict[concurrent.futures.Future[results.UpsertResult], batches.Batch], load: batches.Load
-) -> None:
+def _land(flying: Flying, load: batches.Load) -> None:
     done, _ = concurrent.futures.wait(flying, return_when=concurrent.futures.FIRST_COMPLETED)
     for future in done:
         load.land(flying.pop(future), future.exception())

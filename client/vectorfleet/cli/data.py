@@ -8,6 +8,8 @@ from . import options, output, session
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of rows.")]
 
+PAGE_SIZE = 1000
+
 
 def fetch(  # noqa: PLR0913  # a command's options are its parameters
     ids: Ids,
@@ -83,7 +85,7 @@ def list_ids(  # noqa: PLR0913  # a command's options are its parameters
     """
     left = limit
     with session.connect(host, api_key, api_key_file, timeout) as index:
-        for page in index.list(prefix, namespace=namespace, page_size=min(left or 100, 100)):
+        for page in index.list(prefix, namespace=namespace, page_size=min(left or PAGE_SIZE, PAGE_SIZE)):
             for id_ in page.ids[:left]:
                 if output_as is options.Output.JSON:
                     output.write_json_line({"id": id_})

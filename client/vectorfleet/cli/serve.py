@@ -1,5 +1,111 @@
-"""`vectorfleet serve`."""
+"""`vectorfleet serve`: its options. What they start is in `serving`, which needs the servers' extras."""
+
+import enum
+import importlib
+import pathlib
+from typing import Annotated, Any
+
+import typer
+
+from . import errors, options, session
+
+EXTRA = "this command needs the servers, which are extras: pip install 'vectorfleet[all]'"
 
 
-def serve() -> None:
-    """Serve."""
+class Metric(enum.StrEnum):
+    """How two vectors are compared."""
+
+    COSINE = "cosine"
+    DOTPRODUCT = "dotproduct"
+    EUCLIDEAN = "euclidean"
+
+
+class Profile(enum.StrEnum):
+    """How much HNSW spends on finding every neighbour."""
+
+    LATENCY = "latency"
+    BALANCED = "balanced"
+    RECALL = "recall"
+
+
+class LogLevel(enum.StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(enum.StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def serve(  # noqa: PLR0913  # a command's options are its parameters
+    *,
+    data_dir: Annotated[
+        pathlib.Path, typer.Option("--data-dir", help="Folder of the index; made where it does not exist.")
+    ],
+    dimensions: Annotated[
+        int | None,
+        typer.Option(
+            "--dimensions", min=1, max=20_000, show_default=False, help="Values of each vector; needed once."
+        ),
+    ] = None,
+    metric: Annotated[
+        Metric | None, typer.Option("--metric", show_default="cosine", help="How vectors are compared.")
+    ] = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option("--profile", show_default="balanced", help="How much HNSW spends on finding all."),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="TCP port to listen on.")] = 8080,
+    api_key: options.ApiKey = None,
+    api_key_file: options.ApiKeyFile = None,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", min=0, max=65_535, help="Port of health and metrics; 0 is none.")
+    ] = 0,
+    max_body_bytes: Annotated[
+        int, typer.Option("--max-body-bytes", min=1024, help="Longest request body.")
+    ] = 32 * 1024 * 1024,
+    text_field: Annotated[
+        list[str] | None, typer.Option("--text-field", show_default=False, help="Not supported yet.")
+    ] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option("--log-level", help="The least that is logged.")
+    ] = LogLevel.WARNING,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", help="For people, or for pods.")
+    ] = LogFormat.TEXT,
+) -> None:
+    """Run one index in this process, until SIGTERM or Ctrl-C.
+
+    What is acknowledged is on the disk, and the next read sees it. The folder keeps its dimensions,
+    metric and profile: they are needed the first time only, and another dimension or metric is refused.
+    """
+    if text_field:
+        raise typer.BadParameter("text fields are not supported yet", param_hint="'--text-field'")
+    key = options.key_of(api_key, api_key_file)
+    # The folder is looked at before the servers are loaded, which takes a second.
+    folder = _load("folder")
+    wanted = folder.Wanted(data_dir=data_dir, dimensions=dimensions, metric=metric, profile=profile)
+    try:
+        with folder.claim(data_dir):
+            settled = folder.settle(wanted)
+            serving = _load("serving")
+            door = serving.Door(host, port, key, metrics_port=metrics_port, max_body_bytes=max_body_bytes)
+            how = serving.Logs(log_level, as_json=log_format is LogFormat.JSON)
+            serving.run(settled, data_dir, door, how)
+    except errors.ServeError as error:
+        session.fail(str(error))
+
+
+def _load(name: str) -> Any:
+    try:
+        return importlib.import_module(f"{__package__}.{name}")
+    except ModuleNotFoundError as error:
+        session.fail(f"{EXTRA} (there is no module {error.name})")

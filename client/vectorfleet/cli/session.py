@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 import pathlib
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -25,13 +27,18 @@ def connect(
     with opened:
         try:
             yield opened
+        except KeyboardInterrupt:
+            complain("interrupted")
+            sys.stdout.flush()
+            # Requests in flight may wait long for a server that does not answer; nobody waits for them.
+            os._exit(130)
         except errors.InvalidInputError as error:
             fail(str(error), status=2)
         except errors.VectorfleetError as error:
             fail(str(error))
 
 
-def fail(message: str, status: int = 1) -> None:
+def fail(message: str, status: int = 1) -> NoReturn:
     """Say why in one line, and end the command.
 
     Raises:

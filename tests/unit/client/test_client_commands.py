@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 
 import httpx
 import pytest
@@ -211,6 +212,39 @@ def test_a_wrong_key_stops_an_upsert_before_it_begins(run, tmp_path):
     refusal = httpx.Response(401, json={"message": "no such key"})
     result = run("upsert", str(tmp_path / "r.jsonl"), answers={"/describe_index_stats": refusal})
     assert (result.exit_code, result.stderr) == (1, "vectorfleet: error: no such key (HTTP 401)\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "message"),
+    [
+        ((), "", "VECTORFLEET_API_KEY"),
+        (("--text-field", "title"), "k", "not supported yet"),
+        (("--metric", "manhattan"), "k", "manhattan"),
+        (("--dimensions", "0"), "k", "--dimensions"),
+        (("--dimensions", "20001"), "k", "--dimensions"),
+        (("--profile", "fast"), "k", "fast"),
+        (("--api-key-file", "/nowhere"), "k", "can't read /nowhere"),
+    ],
+)
+def test_serve_called_wrongly_does_not_start(tmp_path, options, key, message):
+    """No key, no start: status 2, what is wrong is said, and no folder is made."""
+    arguments = ["serve", "--data-dir", str(tmp_path / "data"), "--dimensions", "3", *options]
+    result = testing.CliRunner().invoke(
+        cli.app, arguments, env={"VECTORFLEET_API_KEY": key, "COLUMNS": "200"}
+    )
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert not (tmp_path / "data").exists()
+
+
+def test_serve_without_its_extra_says_which(tmp_path, monkeypatch):
+    """The SDK alone lacks the servers; the command that brings them is named."""
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    monkeypatch.delitem(sys.modules, "vectorfleet.cli.serving", raising=False)
+    arguments = ["serve", "--data-dir", str(tmp_path), "--dimensions", "3", "--api-key", "k"]
+    result = testing.CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 1
+    assert "pip install 'vectorfleet[all]'" in result.stderr
 
 
 @pytest.mark.parametrize(
