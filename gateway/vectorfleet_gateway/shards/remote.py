@@ -1,7 +1,7 @@
 """A shard's replica over gRPC: token, deadline, and one more try where that is safe.
 
-A shard that restarts is back within a second or two; the second try waits that long for the connection, so
-that a restart costs a caller time and no error.
+A shard that restarts is back within seconds. Until it has been away for longer than that, requests wait for
+it, so that a restart costs their callers time and no error; after that they fail at once.
 """
 
 import asyncio
@@ -23,8 +23,9 @@ from . import hosts, statuses
 _log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-RECONNECT_SECONDS = 3.0
-"""How long a second try waits for the shard to be there again."""
+RECONNECT_SECONDS = 8.0
+"""For how long a shard that went away is waited for."""
+_PAUSE_SECONDS = 0.05
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -33,7 +34,7 @@ _OPTIONS = (
     # missed for as long.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 500),
-    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.dns_min_time_between_resolutions_ms", 500),
     ("grpc.enable_retries", 0),
     # Shards are reached directly; a proxy of the environment is for other ways.
@@ -67,6 +68,7 @@ class RemoteShard:
         self._dial = dial
         self._metadata = (("authorization", f"Bearer {dial.token}"),)
         self._target = ""
+        self._away_since: float | None = None
         self._connect()
 
     async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
@@ -105,33 +107,47 @@ class RemoteShard:
 
     async def _ask(self, method: str, request: object, kind: type[A], seconds: float) -> A:
         deadline = time.monotonic() + seconds
-        try:
-            return await self._try(method, request, kind, seconds)
-        except errors.UnavailableError:
-            if not statuses.is_repeatable(request):
-                raise
-            await self._reconnected(min(RECONNECT_SECONDS, seconds))
-        return await self._try(method, request, kind, deadline - time.monotonic())
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return await self._try(method, request, kind, left)
+            except errors.UnavailableError:
+                # Half of the time is kept for another try, and for saying why there was none.
+                if not statuses.is_repeatable(request) or not await self._is_back(left / 2):
+                    raise
 
     async def _try(self, method: str, request: object, _: type[A], seconds: float) -> A:
         call: Callable[..., Awaitable[A]] = getattr(self._stub, method)
         code, started = grpc.StatusCode.OK, time.perf_counter()
         try:
-            return await call(request, timeout=max(seconds, 0.001), metadata=self._metadata)
+            reply = await call(request, timeout=max(seconds, 0.001), metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             code = error.code()
             _log.debug("shard call failed", extra={"shard": self._dial.shard, "code": code.name})
             raise statuses.error_of(code, error.details() or code.name, self._dial.shard) from None
+        else:
+            self._away_since = None
+            return reply
         finally:
             metrics.observe_shard_call(self._dial.shard, method, code.name, time.perf_counter() - started)
 
-    async def _reconnected(self, seconds: float) -> None:
+    async def _is_back(self, seconds: float) -> bool:
+        """Wait for the shard to be there again, and return whether it is worth another try."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        await self._follow_hosts()
+        try:
+            async with asyncio.timeout(min(self._away_since + RECONNECT_SECONDS - now, seconds)):
+                # A shard may be connected and still starting, or stopping already.
+                await asyncio.sleep(_PAUSE_SECONDS)
+                await self._channel.channel_ready()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow_hosts(self) -> None:
         if hosts.target_of(self._dial.address, self._dial.hosts_file) != self._target:
             stale = self._channel
             self._connect()
             await stale.close()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._channel.channel_ready()
-        except TimeoutError:
-            raise errors.UnavailableError(f"shard {self._dial.shard} can't be reached") from None

@@ -113,6 +113,7 @@ class Fleet:
 
     def _gateway(self, env):
         own = {"HTTP_PORT": self.port, "API_KEYS_DIR": self.keys, "HOSTS_FILE": self.folder / "hosts"} | env
+        self.port = own["HTTP_PORT"]
         return Process(
             "vectorfleet_gateway",
             self.folder,
@@ -124,11 +125,12 @@ class Fleet:
         """The gateway's URL."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self):
-        """Start all, and wait for each."""
-        for process in (*self.shards, self.gateway):
+    def start(self, *, alone=False):
+        """Start all, or the gateway alone, and wait for each."""
+        wanted = [self.gateway] if alone else [*self.shards, self.gateway]
+        for process in wanted:
             process.start()
-        for process in (*self.shards, self.gateway):
+        for process in wanted:
             process.ready()
         return self
 
@@ -149,12 +151,15 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def make_fleet(tmp_path_factory):
-    """Start fleets that end with the module: shards, dimensions, metric, and the gateway's settings."""
+    """Make fleets that end with the module: shards, dimensions, metric, and the gateway's settings.
+
+    They are started, unless told otherwise; `alone` leaves the shards away.
+    """
     fleets = []
 
-    def make(**options):
+    def make(*, start=True, alone=False, **options):
         fleets.append(Fleet(pathlib.Path(tmp_path_factory.mktemp("fleet")), **options))
-        return fleets[-1].start()
+        return fleets[-1].start(alone=alone) if start else fleets[-1]
 
     yield make
     for fleet in fleets:
