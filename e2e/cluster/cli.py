@@ -8,7 +8,6 @@ import sys
 from . import (
     addresses,
     errors,
-    images,
     kubectl,
     lifecycle,
     machine,
@@ -16,6 +15,7 @@ from . import (
     node,
     packages,
     processes,
+    publish,
     settings,
     toolchain,
 )
@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace, where: settings.Settings) -> None:
             print(_claimed().kubeconfig)
         case "load-image":
             for image in arguments.images:
-                images.load(_claimed(), image)
+                publish.push(_claimed(), image)
         case _:
             with machine.lock():
                 _change(arguments, where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from cluster import buildah, errors, images, machine, packages, settings
+from cluster import buildah, errors, machine, packages, publish, settings
 
 from . import products
 
@@ -39,5 +39,5 @@ def build(names: list[str]) -> list[str]:
     tags = [products.build(store, products.PRODUCTS[name]) for name in names]
     if there is not None:
         for tag in tags:
-            images.load(there, tag)
+            publish.push(there, tag)
     return tags

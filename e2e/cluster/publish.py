@@ -10,7 +10,7 @@ from . import buildah, node, progress, settings
 REGISTRY_HOST_MARKS = (".", ":")  # what tells a registry's host from the first part of a name
 
 
-def load(where: settings.Settings, image: str) -> str:
+def push(where: settings.Settings, image: str) -> str:
     """Push `image`, a name in the store or an archive of `docker save`; return the name for manifests."""
     store = buildah.Store(where.cache)
     began = time.monotonic()

@@ -1,0 +1,101 @@
+"""What every end-to-end test stands on: the cluster, the images, a namespace for each file.
+
+The cluster is brought up once. `KEEP=1` leaves it up afterwards and takes one that is up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import buildah, machine, processes, publish, s3, toolchain
+from harness import handle, stopwatch
+from images import base, products
+
+HERE = Path(__file__).parent
+TEST_SECONDS = 600
+laps: list[stopwatch.Lap] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and bound what each does itself."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            # The fixtures have bounds of their own: a cold build alone takes longer.
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the times of the stories' steps."""
+    if laps:
+        terminalreporter.section("times")
+        for line in stopwatch.table(laps):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[handle.Handle]:
+    """The running cluster; its progress is shown as it comes, since a cold build takes minutes."""
+    keep = os.environ.get("KEEP") == "1"
+    if not (keep and _is_up()):
+        _command(request, "up")
+    where = machine.claimed()
+    assert where is not None
+    yield handle.Handle(where, toolchain.build_all(where.cache))
+    if not keep:
+        _command(request, "down")
+
+
+def _is_up() -> bool:
+    where = machine.claimed()
+    return where is not None and all(processes.alive(where, name) for name in processes.names(where))
+
+
+def _command(request: pytest.FixtureRequest, word: str) -> None:
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        subprocess.run([handle.COMMAND, word], check=True)
+
+
+@pytest.fixture(scope="session")
+def python_image(cluster: handle.Handle) -> str:
+    """An image with Python and nothing of ours, as manifests name it."""
+    store = buildah.Store(cluster.where.cache)
+    return publish.push(cluster.where, base.ensure(store, base.RUNTIME))
+
+
+@pytest.fixture(scope="session")
+def product_images(cluster: handle.Handle) -> dict[str, str]:
+    """Both planes' images of this checkout, pushed: `operator` and `data-plane` → name for manifests."""
+    store = buildah.Store(cluster.where.cache)
+    built = {name: products.build(store, product) for name, product in products.PRODUCTS.items()}
+    return {name: publish.push(cluster.where, tag) for name, tag in built.items()}
+
+
+@pytest.fixture(scope="module")
+def namespace(request: pytest.FixtureRequest, cluster: handle.Handle) -> Iterator[str]:
+    """A namespace of the test file's own, gone after it."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.path.stem.removeprefix("test_"))
+    name = f"e2e-{name}"
+    cluster.kubectl("delete", "namespace", name, "--ignore-not-found")
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def s3_account(cluster: handle.Handle) -> s3.Account:
+    """The S3 server beside the cluster; its endpoint as the host sees it."""
+    return s3.account(cluster.where)
+
+
+@pytest.fixture
+def timed(request: pytest.FixtureRequest) -> Iterator[stopwatch.Stopwatch]:
+    """A context manager that puts a step's time into the table behind the tests."""
+    watch = stopwatch.Stopwatch(request.node.nodeid)
+    yield watch
+    laps.extend(watch.laps)
