@@ -1,0 +1,559 @@
+"""The port `Cluster` kept by both: the memory cluster of the unit tests, and a real API server.
+
+The API server is kube-apiserver with etcd, no nodes: objects are stored, validated and defaulted as in any
+cluster, and no pod ever starts. Where it was never built (`make e2e` does) its tests are skipped.
+"""
+
+import asyncio
+import contextlib
+import copy
+import json
+import os
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+import yaml
+from kubernetes.aio import client
+
+from vectorfleet_operator import errors, handlers, ports, reconcile
+from vectorfleet_operator.adapters import kubernetes, memory, shards, system
+from vectorfleet_operator.api import crd
+
+IMAGE = "vectorfleet/data-plane:0.1.0"
+TOKEN = "test"
+KEY = ports.Key("default", "products")
+CACHE = pathlib.Path(os.environ.get("CACHE") or pathlib.Path.home() / ".cache/vectorfleet/e2e")
+START_SECONDS = 60
+INDEX = {
+    "apiVersion": "vectorfleet.io/v1alpha1",
+    "kind": "VectorIndex",
+    "metadata": {"name": "products", "namespace": "default"},
+    "spec": {
+        "model": {"name": "m", "dimensions": 3},
+        "shards": 2,
+        "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"memory": "1.5Gi"}},
+        "storage": {"size": "1024Mi", "storageClassName": "fast"},
+        "gateway": {
+            "replicas": 2,
+            "resources": {"requests": {"cpu": 1}},
+            "service": {"type": "NodePort", "annotations": {"a": "b"}},
+        },
+        "imagePullSecrets": [{"name": "registry"}],
+        "scheduling": {
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"operator": "Exists"}],
+            "affinity": {"podAntiAffinity": {}},
+            "priorityClassName": "high",
+        },
+        "podLabels": {"team": "search"},
+        "podAnnotations": {"note": "hello"},
+    },
+}
+
+
+def find_programs():
+    """Return kube-apiserver and etcd, or None where one is missing."""
+    servers = sorted(CACHE.glob("bin/kubernetes-*/kube-apiserver"), key=lambda path: path.stat().st_mtime)
+    etcd = shutil.which("etcd")
+    return (str(servers[-1]), etcd) if servers and etcd else None
+
+
+def free_port():
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The address of an API server that knows our definitions."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("kube-apiserver and etcd are not there: `make e2e` builds and installs them")
+    place = tmp_path_factory.mktemp("apiserver")
+    etcd_port, peer_port, port = free_port(), free_port(), free_port()
+    (place / "tokens.csv").write_text(f"{TOKEN},admin,1,system:masters\n")
+    subprocess.run(
+        ["openssl", "genrsa", "-out", "sa.key", "2048"], cwd=place, check=True, capture_output=True
+    )
+    server, etcd = programs
+    peer = f"http://127.0.0.1:{peer_port}"
+    commands = (
+        [
+            etcd, "--data-dir", "etcd", "--unsafe-no-fsync", "--initial-cluster", f"default={peer}",
+            "--listen-client-urls", f"http://127.0.0.1:{etcd_port}", "--listen-peer-urls", peer,
+            "--advertise-client-urls", f"http://127.0.0.1:{etcd_port}", "--initial-advertise-peer-urls", peer,
+        ],
+        [
+            server, "--etcd-servers", f"http://127.0.0.1:{etcd_port}", "--secure-port", str(port),
+            "--bind-address", "127.0.0.1", "--cert-dir", "certs", "--token-auth-file", "tokens.csv",
+            "--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.97.0.0/24",
+            "--service-account-issuer", "https://test.local", "--service-account-key-file", "sa.key",
+            "--service-account-signing-key-file", "sa.key", "--disable-admission-plugins", "ServiceAccount",
+        ],
+    )  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        for command in commands:
+            log = stack.enter_context((place / f"{pathlib.Path(command[0]).name}.log").open("wb"))
+            process = subprocess.Popen(command, cwd=place, stdout=log, stderr=subprocess.STDOUT)
+            stack.callback(stop, process)
+        url = f"https://127.0.0.1:{port}"
+        wait_until_ready(url)
+        define_kinds(url)
+        yield url
+
+
+def stop(process):
+    """End a process that the fixture started."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def call(url, path, method="GET", body=None, content="application/json"):
+    """Call the API server as its administrator and return the answer."""
+    request = urllib.request.Request(
+        url + path,
+        method=method,
+        data=json.dumps(body).encode() if body is not None else None,
+        headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": content},
+    )
+    context = ssl._create_unverified_context()
+    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+        text = answer.read()
+    return json.loads(text) if text.startswith(b"{") else text
+
+
+def wait_until_ready(url):
+    """Wait for the API server."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            call(url, "/readyz")
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"the API server was not ready within {START_SECONDS} s")
+
+
+def define_kinds(url):
+    """Create our definitions, and wait until they are served."""
+    for resource in crd.RESOURCES:
+        definition = crd.build_crd(resource)
+        call(url, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "POST", definition)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            for resource in crd.RESOURCES:
+                call(url, f"/apis/{resource.kind.api_version}/namespaces/default/{resource.kind.plural}")
+            return
+        time.sleep(0.2)
+    raise AssertionError("the definitions were not served")
+
+
+@pytest.fixture
+async def server(address):
+    """The adapter, connected to the API server; what a test made is deleted after it."""
+    configuration = client.Configuration(host=address, api_key={"BearerToken": f"Bearer {TOKEN}"})
+    configuration.verify_ssl = False
+    cluster = kubernetes.KubernetesCluster(client.ApiClient(configuration))
+    yield cluster
+    for kind in ports.KINDS.values():
+        for left in await cluster.list(kind, "default", {}):
+            if left["metadata"]["name"] != "kubernetes":
+                await cluster.delete(left)
+    await kubernetes.close(cluster)
+
+
+@pytest.fixture(params=["memory", "kubernetes"])
+def cluster(request):
+    """Each implementation of the port in turn."""
+    return memory.MemoryCluster() if request.param == "memory" else request.getfixturevalue("server")
+
+
+def config_map(name="one", labels=None, **data):
+    """Return a small object."""
+    metadata = {"name": name, "namespace": "default", "labels": labels or {"app": "test"}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+async def test_apply_creates_and_returns_what_is_stored(cluster):
+    """The object comes back with the identity that the cluster gave it."""
+    stored = await cluster.apply(config_map(a="1"))
+
+    assert stored["metadata"]["uid"]
+    assert stored["metadata"]["resourceVersion"]
+    assert await cluster.get(ports.CONFIG_MAP, "default", "one") == stored
+
+
+async def test_applying_the_same_again_changes_nothing(cluster):
+    """Not even the version."""
+    first = await cluster.apply(config_map(a="1"))
+
+    assert await cluster.apply(config_map(a="1")) == first
+
+
+async def test_what_an_apply_no_longer_names_is_removed(cluster):
+    """A field that was ours goes when we do not name it any more."""
+    await cluster.apply(config_map(a="1", b="2"))
+
+    assert (await cluster.apply(config_map(a="3")))["data"] == {"a": "3"}
+
+
+async def test_a_missing_object_is_none(cluster):
+    """It is no error to ask."""
+    assert await cluster.get(ports.CONFIG_MAP, "default", "nobody") is None
+
+
+async def test_list_selects_by_all_labels_and_orders_by_name(cluster):
+    """An object that lacks one label is not listed."""
+    await cluster.apply(config_map("b", {"app": "x", "part": "y"}))
+    await cluster.apply(config_map("a", {"app": "x", "part": "y"}))
+    await cluster.apply(config_map("c", {"app": "x"}))
+
+    listed = await cluster.list(ports.CONFIG_MAP, "default", {"app": "x", "part": "y"})
+
+    assert [one["metadata"]["name"] for one in listed] == ["a", "b"]
+    assert {(one["apiVersion"], one["kind"]) for one in listed} == {("v1", "ConfigMap")}
+
+
+async def test_delete_is_for_exactly_this_object(cluster):
+    """A namesake with another uid stays; the object itself goes; once more is fine."""
+    stored = await cluster.apply(config_map(a="1"))
+    other = copy.deepcopy(stored)
+    other["metadata"]["uid"] = "11111111-1111-1111-1111-111111111111"
+
+    await cluster.delete(other)
+    kept = await cluster.get(ports.CONFIG_MAP, "default", "one")
+    await cluster.delete(stored)
+    await cluster.delete(stored)
+
+    assert kept == stored
+    assert await cluster.get(ports.CONFIG_MAP, "default", "one") is None
+
+
+def shard(number=0):
+    """Return a VectorShard, the object whose status is changed by compare-and-swap."""
+    spec = {"indexRef": {"name": "products"}, "generation": "g1", "number": number}
+    metadata = {"name": f"products-g1-s{number}", "namespace": "default"}
+    return {
+        "apiVersion": "vectorfleet.io/v1alpha1",
+        "kind": "VectorShard",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+async def test_status_and_spec_are_written_apart(cluster):
+    """An apply does not touch the status, and the other way round."""
+    await cluster.apply(shard())
+    await cluster.apply_status(shard() | {"status": {"rows": 7, "seq": 9}})
+    await cluster.apply(shard())
+
+    stored = await cluster.get(ports.VECTOR_SHARD, "default", "products-g1-s0")
+
+    assert (stored["status"], stored["spec"]) == ({"rows": 7, "seq": 9}, shard()["spec"])
+
+
+async def test_a_status_is_replaced_whole(cluster):
+    """A field that the new status does not name is gone."""
+    await cluster.apply(shard())
+    await cluster.apply_status(shard() | {"status": {"rows": 7, "seq": 9}})
+    await cluster.apply_status(shard() | {"status": {"rows": 8}})
+
+    assert (await cluster.get(ports.VECTOR_SHARD, "default", "products-g1-s0"))["status"] == {"rows": 8}
+
+
+async def test_a_versioned_status_is_a_compare_and_swap(cluster):
+    """Of two writers who read the same version, the second is refused and writes nothing."""
+    read = await cluster.apply(shard())
+    versioned = shard()
+    versioned["metadata"] = versioned["metadata"] | {"resourceVersion": read["metadata"]["resourceVersion"]}
+    await cluster.apply_status(versioned | {"status": {"reserved": 2}})
+
+    with pytest.raises(errors.Transient):
+        await cluster.apply_status(versioned | {"status": {"reserved": 3}})
+
+    assert (await cluster.get(ports.VECTOR_SHARD, "default", "products-g1-s0"))["status"] == {"reserved": 2}
+
+
+async def test_a_status_of_nothing_is_an_error(cluster):
+    """The object has to exist."""
+    with pytest.raises(errors.Transient):
+        await cluster.apply_status(shard() | {"status": {"rows": 1}})
+
+
+async def test_an_event_is_recorded(server, address):
+    """`kubectl describe` shows it."""
+    about = await server.apply(config_map(a="1"))
+    await server.emit(ports.Event(about, "Tested", "it was seen", warning=True))
+
+    [event] = call(address, "/api/v1/namespaces/default/events?fieldSelector=reason=Tested")["items"]
+
+    assert (event["type"], event["message"], event["involvedObject"]["name"]) == (
+        "Warning",
+        "it was seen",
+        "one",
+    )
+
+
+async def test_what_the_server_never_accepts_is_rejected(server):
+    """The message is the server's own."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": "default"}}
+
+    with pytest.raises(errors.Rejected, match=r"spec\.ports"):
+        await server.apply(service | {"spec": {"selector": {"a": "b"}}})
+
+
+async def test_what_may_pass_is_transient(server):
+    """A namespace that does not exist yet, a server that is away."""
+    nowhere = config_map(a="1")
+    nowhere["metadata"]["namespace"] = "nowhere"
+    away = kubernetes.KubernetesCluster(client.ApiClient(client.Configuration(host="http://127.0.0.1:1")))
+
+    with pytest.raises(errors.Transient, match="nowhere"):
+        await server.apply(nowhere)
+    with pytest.raises(errors.Transient):
+        await away.get(ports.CONFIG_MAP, "default", "one")
+    await kubernetes.close(away)
+
+
+async def take_pass(server):
+    """Take one pass over the index."""
+    given = ports.Ports(server, shards.GrpcShards(), system.SystemClock(), system.SystemEntropy())
+    return await reconcile.reconcile(given, IMAGE, KEY)
+
+
+async def versions(server):
+    """Return the version of every object of the index."""
+    listed = [await server.list(kind, "default", {}) for kind in ports.KINDS.values()]
+    return {
+        (one["kind"], one["metadata"]["name"]): one["metadata"]["resourceVersion"]
+        for kind in listed
+        for one in kind
+    }
+
+
+async def test_a_second_pass_finds_nothing_to_do(server):
+    """With all that a real server fills in, normalises and defaults, no object is written twice."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    before = await versions(server)
+
+    await take_pass(server)
+
+    assert len(before) > 15
+    assert await versions(server) == before
+
+
+DRIFTS = [
+    ("services/products", {"spec": {"ports": [{"name": "http", "port": 81, "targetPort": "http"}]}}),
+    ("services/products", {"spec": {"ports": [{"name": "other", "port": 81}, {"name": "http", "port": 80}]}}),
+    ("services/products", {"spec": {"selector": {"vectorfleet.io/index": "other"}}}),
+    ("configmaps/products-config", {"data": {"index.json": "{}"}}),
+    ("configmaps/products-config", {"metadata": {"ownerReferences": None}}),
+]
+
+
+@pytest.mark.parametrize(("path", "patch"), DRIFTS, ids=lambda value: json.dumps(value)[:60])
+async def test_what_somebody_changes_is_changed_back(server, address, path, patch):
+    """Also where a list was changed so that an apply alone would clash or keep the stranger's item."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    before = without_history(call(address, f"/api/v1/namespaces/default/{path}"))
+    call(address, f"/api/v1/namespaces/default/{path}", "PATCH", patch, "application/merge-patch+json")
+
+    await take_pass(server)
+    settled = await versions(server)
+    await take_pass(server)
+
+    if "ownerReferences" not in json.dumps(patch):  # an object without an owner may be anybody's
+        assert without_history(call(address, f"/api/v1/namespaces/default/{path}")) == before
+    assert await versions(server) == settled
+
+
+def without_history(manifest):
+    """Return an object without what every write changes."""
+    changing = {"resourceVersion", "managedFields", "generation"}
+    metadata = {key: value for key, value in manifest["metadata"].items() if key not in changing}
+    return manifest | {"metadata": metadata}
+
+
+async def test_a_stranger_in_a_pod_template_is_taken_out(server, address):
+    """A container that somebody added to a StatefulSet by hand does not stay."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    path = "/apis/apps/v1/namespaces/default/statefulsets/products-g1-s0"
+    call(
+        address,
+        path,
+        "PATCH",
+        [{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "x", "image": "y"}}],
+        "application/json-patch+json",
+    )
+
+    await take_pass(server)
+
+    containers = call(address, path)["spec"]["template"]["spec"]["containers"]
+    assert [container["name"] for container in containers] == ["shard"]
+
+
+REFUSED = [
+    ({"shards": 3}, "spec.shards is immutable"),
+    ({"metric": "euclidean"}, "spec.metric is immutable"),
+    ({"model": {"name": "m", "dimensions": 4}}, "spec.model is immutable"),
+    ({"index": {"m": 8}}, "spec.index is immutable"),
+    ({"quantization": {"type": "sq8"}}, "spec.quantization is immutable"),
+    ({"storage": {"size": "2Gi", "storageClassName": "fast"}}, "spec.storage.size is immutable"),
+    ({"storage": {"size": "1024Mi"}}, "spec.storage.storageClassName is immutable"),
+    ({"bootstrap": {"restore": {"backupName": "b"}}}, "spec.bootstrap is immutable"),
+    ({"rollout": {"steps": [50, 10, 100]}}, "steps must grow, and end with 100"),
+    ({"rollout": {"steps": [10, 10, 100]}}, "steps must grow, and end with 100"),
+    ({"rollout": {"steps": [10, 50]}}, "steps must grow, and end with 100"),
+    ({"resources": {"limits": {"memory": "4Gib"}}}, "spec.resources.limits.memory"),
+    ({"replicas": 0}, "spec.replicas"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED, ids=lambda value: json.dumps(value)[:60])
+async def test_the_schema_refuses_a_change(server, change, message):
+    """With no webhook and no operator, the API server says what is wrong with it."""
+    await server.apply(INDEX)
+
+    with pytest.raises(errors.Rejected, match=message):
+        await server.apply(INDEX | {"spec": INDEX["spec"] | change})
+
+
+NEVER = [
+    ({"index": {"profile": "recall", "m": 8}}, "profile may not be given together"),
+    ({"index": {"type": "flat", "m": 8}}, "may only be given where type is hnsw"),
+    ({"quantization": {"rescore": {}}}, "rescore may only be given where type is not none"),
+    ({"metric": "hamming"}, "spec.metric"),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), NEVER, ids=lambda value: json.dumps(value)[:60])
+async def test_the_schema_refuses_a_new_index(server, spec, message):
+    """What contradicts itself is not stored."""
+    with pytest.raises(errors.Rejected, match=message):
+        await server.apply(INDEX | {"spec": INDEX["spec"] | spec})
+
+
+@pytest.mark.parametrize("name", ["my.products", "1products", "p" * 41])
+async def test_the_schema_refuses_names_that_do_not_fit(server, name):
+    """Nothing could be named after it."""
+    with pytest.raises(errors.Rejected, match=r"metadata\.name must be at most 40 characters"):
+        await server.apply(INDEX | {"metadata": {"name": name, "namespace": "default"}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"storage": INDEX["spec"]["storage"] | {"deletionPolicy": "Delete"}},
+        {"gateway": {"replicas": 5}},
+        {"image": {"tag": "2"}},
+        {"paused": True},
+        {"rollout": {"steps": [5, 100]}},
+    ],
+    ids=json.dumps,
+)
+async def test_the_schema_lets_other_changes_through(server, change):
+    """Immutability is for what a generation is built from, and for volumes."""
+    await server.apply(INDEX)
+
+    stored = await server.apply(INDEX | {"spec": INDEX["spec"] | change})
+
+    assert stored["metadata"]["generation"] == 2
+
+
+async def test_pods_fit_the_restricted_standard(server, address):
+    """A namespace that enforces Kubernetes's strictest pod security standard takes our pods."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    enforced = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    namespace = "/api/v1/namespaces/default"
+    call(address, namespace, "PATCH", enforced, "application/merge-patch+json")
+
+    for workload in ("statefulsets/products-g1-s0", "deployments/products-gateway"):
+        template = call(address, f"/apis/apps/v1/namespaces/default/{workload}")["spec"]["template"]
+        template["spec"].pop("priorityClassName", None)
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "try"}, "spec": template["spec"]}
+        pod["spec"]["volumes"].append({"name": "data", "emptyDir": {}})
+        call(address, f"{namespace}/pods?dryRun=All", "POST", pod)
+
+    pod["spec"]["containers"][0]["securityContext"] = {}
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        call(address, f"{namespace}/pods?dryRun=All", "POST", pod)
+
+
+async def test_the_whole_operator(server, address, tmp_path, monkeypatch):
+    """Kopf's watches and the daemon: made, repaired, and let go at once when it is deleted."""
+    monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, address)))
+    ready, finish = asyncio.Event(), asyncio.Event()
+
+    async def pass_over(key):
+        given = ports.Ports(server, shards.GrpcShards(), system.SystemClock(), system.SystemEntropy())
+        return await reconcile.reconcile(given, IMAGE, key)
+
+    running = asyncio.create_task(handlers.operate(pass_over, (), ready, finish))
+    try:
+        await asyncio.wait_for(ready.wait(), 20)
+        await server.apply(INDEX)
+        deployment = await eventually(lambda: server.get(ports.DEPLOYMENT, "default", "products-gateway"))
+        await server.delete(deployment)
+        again = await eventually(lambda: server.get(ports.DEPLOYMENT, "default", "products-gateway"))
+        index = await server.get(ports.VECTOR_INDEX, "default", "products")
+        assert index["metadata"]["finalizers"] == ["vectorfleet.io/operator"]
+        assert "annotations" not in index["metadata"]
+
+        await server.delete(index)
+        await eventually(lambda: is_gone(server))
+    finally:
+        finish.set()
+        await asyncio.wait_for(running, 20)
+
+    assert again["metadata"]["uid"] != deployment["metadata"]["uid"]
+
+
+async def is_gone(server):
+    """Return whether the index is gone, finalizer and all."""
+    return await server.get(ports.VECTOR_INDEX, "default", "products") is None
+
+
+async def eventually(ask, seconds=10):
+    """Return the first answer that is true, asking for some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := await ask():
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"nothing within {seconds} s")
+
+
+def write_kubeconfig(folder, address):
+    """Write a kubeconfig for kopf, which reads its own."""
+    path = folder / "kubeconfig"
+    cluster = {"server": address, "insecure-skip-tls-verify": True}
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "c", "cluster": cluster}],
+                "users": [{"name": "u", "user": {"token": TOKEN}}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        )
+    )
+    return path
