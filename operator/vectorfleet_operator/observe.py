@@ -69,11 +69,11 @@ async def observe_reports(
     return observed.Observed(seen.owner_uid, seen.objects, answered)
 
 
-def entry(seen: observed.Observed, name: str, entry: str) -> str:
+def entry(seen: observed.Observed, name: str, key: str) -> str:
     """Return an entry of a Secret as text, empty where it is missing or no text."""
     data = (seen.find(ports.SECRET, name) or {}).get("data") or {}
     try:
-        return base64.b64decode(data.get(entry, ""), validate=True).decode()
+        return base64.b64decode(data.get(key, ""), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
 
@@ -89,5 +89,5 @@ async def _add(
 
 
 def _has_ready_pod(seen: observed.Observed, index: str, number: int) -> bool:
-    workload = seen.find(ports.STATEFUL_SET, names.shard(index, number)) or {}
-    return bool((workload.get("status") or {}).get("readyReplicas", 0))
+    workload = seen.find(ports.STATEFUL_SET, names.shard(index, number))
+    return workload is not None and observed.serves(workload)

@@ -130,11 +130,18 @@ def _unready(done: Pass) -> tuple[str, str]:
         missing = ", ".join(str(number) for number in range(shards) if number not in ready)
         return "ShardsNotReady", _join(f"shards not ready: {missing} (of {shards})", trouble)
     if not _ready_gateways(done.seen, name):
-        return "GatewayNotReady", _join("no gateway is ready", trouble)
+        return "GatewayNotReady", _join("no gateway is ready", _missing_keys(done), trouble)
     refusing = [
         f"shard {n}: {report.problem}" for n, report in sorted(done.seen.reports.items()) if report.problem
     ]
     return ("WritesRefused", "; ".join(refusing)) if refusing else ("", "")
+
+
+def _missing_keys(done: Pass) -> str:
+    secret = names.api_key_secret(done.index)
+    if done.seen.find(ports.SECRET, secret) is not None:
+        return ""
+    return f"the Secret {secret}, which holds the API keys, does not exist"
 
 
 def _progress(done: Pass) -> tuple[str, str] | None:

@@ -58,7 +58,7 @@ RESOURCES = (
     Resource(
         ports.VECTOR_SHARD,
         vector_shard.VectorShard,
-        ("vs",),
+        ("vsh",),  # vs is Istio's
         (
             Column("Index", "string", ".spec.indexRef.name", "The index that the shard belongs to"),
             Column("Generation", "string", ".spec.generation", "The generation that the shard belongs to"),

@@ -28,7 +28,7 @@ def names_are_free(desired: inputs.Desired, seen: observed.Observed) -> actions.
     taken = [
         f"{manifest['kind']} {manifest['metadata']['name']}"
         for manifest in desired.manifests
-        if (found := seen.objects.get(observed.ref(manifest))) is not None and not seen.owns(found)
+        if (found := _foreign(manifest, seen)) is not None and not _is_predecessors(found, manifest)
     ]
     if not taken:
         return None
@@ -36,6 +36,19 @@ def names_are_free(desired: inputs.Desired, seen: observed.Observed) -> actions.
         f"{', '.join(taken)} exists and does not belong to this VectorIndex: delete it or rename the index"
     )
     return actions.Refusal("NameTaken", message, stalls=True)
+
+
+def predecessor_is_gone(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
+    """Wait until what an index of the same name left behind is collected."""
+    left = [
+        " ".join(observed.ref(manifest))
+        for manifest in desired.manifests
+        if (found := _foreign(manifest, seen)) is not None and _is_predecessors(found, manifest)
+    ]
+    if not left:
+        return None
+    message = f"waiting until {', '.join(left)} of a deleted index of the same name is gone"
+    return actions.Refusal("Terminating", message)
 
 
 def generation_unchanged(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
@@ -90,7 +103,20 @@ def waits_for(wanted: ports.Manifest, busy: str) -> actions.Refusal:
 
 
 INDEX_GUARDS = (only_supported_fields, not_paused)
-OBJECT_GUARDS = (names_are_free, generation_unchanged, volumes_unchanged)
+OBJECT_GUARDS = (names_are_free, predecessor_is_gone, generation_unchanged, volumes_unchanged)
+
+
+def _foreign(wanted: ports.Manifest, seen: observed.Observed) -> ports.Manifest | None:
+    """Return the object that has the name of `wanted` and is not ours, or None."""
+    found = seen.objects.get(observed.ref(wanted))
+    return None if found is None or seen.owns(found) else found
+
+
+def _is_predecessors(found: ports.Manifest, wanted: ports.Manifest) -> bool:
+    """Return whether `found` belongs to an earlier VectorIndex of the name that `wanted` belongs to."""
+    [ours] = wanted["metadata"]["ownerReferences"]
+    owners = found["metadata"].get("ownerReferences") or ()
+    return any((owner.get("kind"), owner.get("name")) == (ours["kind"], ours["name"]) for owner in owners)
 
 
 def _config_map(manifests: Any) -> ports.Manifest | None:

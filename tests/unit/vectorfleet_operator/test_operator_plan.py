@@ -214,6 +214,19 @@ def test_a_name_that_belongs_to_somebody_else_stalls():
     assert "Deployment products-gateway" in plan.stall.message
 
 
+def test_what_a_deleted_namesake_left_is_awaited():
+    """An index made again at once waits until its predecessor's objects are collected."""
+    desired = build_desired()
+    left = copy.deepcopy(realise(desired).objects["Service", "products"])
+    left["metadata"]["ownerReferences"][0]["uid"] = "uid-0"
+
+    plan = planner.plan(desired, observed.Observed(UID, {("Service", "products"): left}))
+
+    assert (plan.actions, plan.stall) == ((), None)
+    [refusal] = plan.refusals
+    assert refusal.message == "waiting until Service products of a deleted index of the same name is gone"
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

@@ -251,6 +251,18 @@ async def test_a_shard_that_refuses_writes_is_told(world):
     assert ready["message"] == "shard 1: disk is full to the soft limit"
 
 
+async def test_a_missing_secret_of_keys_is_told(world):
+    """The gateway can't start without keys; the condition names the Secret that is missing."""
+    await world.submit(gateway={"auth": {"secretRef": {"name": "mine"}}})
+    await world.take_pass()
+    world.start_pods("products-g1-s0", "products-g1-s1")
+
+    await world.take_pass()
+
+    message = (await world.conditions())["Ready"]["message"]
+    assert message == "no gateway is ready; the Secret mine, which holds the API keys, does not exist"
+
+
 async def test_a_pod_in_trouble_is_told(world):
     """`kubectl get vi -o wide` shows what the kubelet says of the pod."""
     await world.submit()
