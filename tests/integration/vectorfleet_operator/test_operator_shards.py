@@ -1,0 +1,119 @@
+"""The port `Shards` over gRPC, against a real shard process that runs the operator's own configuration."""
+
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from vectorfleet_operator.adapters import shards
+from vectorfleet_operator.api import parse
+from vectorfleet_operator.desired import config_map, inputs, names
+
+TOKEN = "the-internal-token"
+START_SECONDS = 60
+
+
+def free_port():
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def write_configuration(folder):
+    """Write what the operator's ConfigMap and Secret would mount."""
+    manifest = {
+        "metadata": {"name": "products", "namespace": "shop", "uid": "1"},
+        "spec": {"model": {"name": "m", "dimensions": 3}, "shards": 2},
+    }
+    given = inputs.Inputs(parse.parse_index(manifest), inputs.Credentials(TOKEN, None), "image:1")
+    [text] = config_map.build_config_map(given)["data"].values()
+    (folder / "index.json").write_text(text)
+    (folder / "token").write_text(TOKEN)
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory):
+    """A running shard 1; the file that says where its name leads to, with its port."""
+    folder = tmp_path_factory.mktemp("shard")
+    write_configuration(folder)
+    grpc_port, metrics_port = free_port(), free_port()
+    variables = {
+        "CONFIG": str(folder / "index.json"), "INTERNAL_TOKEN_FILE": str(folder / "token"), "SHARD": "1",
+        "DATA_DIR": str(folder / "data"), "GRPC_PORT": str(grpc_port), "METRICS_PORT": str(metrics_port),
+        "POD_NAME": "products-g1-s1-0", "HOST": "127.0.0.1",
+    }  # fmt: skip
+    program = pathlib.Path(sys.executable).with_name("vectorfleet-shardnode")
+    environment = os.environ | {f"VECTORFLEET_{name}": value for name, value in variables.items()}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until_ready(process, metrics_port, folder / "log")
+        host = names.replica_address(names.ports.Key("shop", "products"), 1, 0).partition(":")[0]
+        (folder / "hosts").write_text(f"# names of pods\n127.0.0.1 localhost {host}\n")
+        yield folder / "hosts", f"{host}:{grpc_port}"
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def wait_until_ready(process, port, log):
+    """Wait until the shard serves."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5).close()
+            return
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+@contextlib.asynccontextmanager
+async def connected(hosts_file):
+    """Return the adapter, closed afterwards."""
+    nodes = shards.GrpcShards(hosts_file)
+    try:
+        yield nodes
+    finally:
+        await nodes.close()
+
+
+async def test_a_shard_reports(hosts):
+    """Under the name that the operator gives it, an empty shard says that it is empty and can take writes."""
+    hosts_file, address = hosts
+    async with connected(hosts_file) as nodes:
+        report = await nodes.report(address, TOKEN)
+
+    assert (report.pod, report.rows, report.problem) == ("products-g1-s1-0", 0, "")
+    assert report.version
+
+
+async def test_a_wrong_token_gets_no_report(hosts):
+    """The shard shows itself to nobody else."""
+    hosts_file, address = hosts
+    async with connected(hosts_file) as nodes:
+        assert await nodes.report(address, "wrong") is None
+        assert (await nodes.report(address, TOKEN)) is not None
+
+
+async def test_a_shard_that_is_away_gets_no_report():
+    """Neither a refused connection nor an unknown name is an error."""
+    async with connected(None) as nodes:
+        assert await nodes.report(f"127.0.0.1:{free_port()}", TOKEN) is None
+        assert await nodes.report("nobody.invalid:7400", TOKEN) is None
+
+
+def test_hosts_are_read_like_etc_hosts(tmp_path):
+    """Comments and several names on a line; no file means no names."""
+    path = tmp_path / "hosts"
+    path.write_text("127.0.0.1 a b # c\n\n# d\n::1 e\n")
+
+    assert shards.read_hosts(path) == {"a": "127.0.0.1", "b": "127.0.0.1", "e": "::1"}
+    assert shards.read_hosts(tmp_path / "none") == {}
