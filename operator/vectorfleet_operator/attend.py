@@ -77,9 +77,9 @@ async def _measured(key: ports.Key, take_pass: Pass) -> float:
         metrics.VECTORS.labels(key.namespace, key.name).set(outcome.status.vectors)
         for condition in outcome.status.conditions:
             metrics.CONDITION.labels(key.namespace, key.name, condition.type).set(condition.holds)
-    if outcome.error:
-        metrics.RECONCILE_ERRORS.labels("Refused").inc()
-        _LOG.warning("a pass was cut short", extra=_names(key) | {"reason": outcome.error})
+    if outcome.error is not None:
+        _count(outcome.error)
+        _LOG.warning("a pass was cut short", extra=_names(key) | {"reason": str(outcome.error)})
     return outcome.requeue_after if outcome.requeue_after is not None else _FORGOTTEN
 
 
@@ -92,12 +92,17 @@ async def _sleep(flag: asyncio.Event, seconds: float) -> None:
 
 
 def _report(key: ports.Key, error: Exception, pause: float) -> None:
-    metrics.RECONCILE_ERRORS.labels(type(error).__name__).inc()
+    _count(error)
     extra = _names(key) | {"reason": str(error), "retry_seconds": pause}
     if isinstance(error, errors.OperatorError):
         _LOG.warning("a pass failed", extra=extra)
     else:
         _LOG.error("a pass failed in a way that is our fault", extra=extra, exc_info=error)
+
+
+def _count(error: Exception) -> None:
+    step = error.step if isinstance(error, errors.OperatorError) else ""
+    metrics.RECONCILE_ERRORS.labels(step or "unknown", type(error).__name__).inc()
 
 
 def _names(key: ports.Key) -> dict[str, object]:

@@ -5,12 +5,18 @@ OperatorError
 ├── Transient        a call failed in a way that a later try may mend; its outcome is unknown
 └── Rejected         the cluster will never accept this object as it is
 
-Each message says what was wrong and what would be right; it ends up in the index's conditions.
+Each message says what was wrong and what would be right; it ends up in the index's conditions. `step` says
+in which part of a pass it happened, for the metrics.
 """
+
+import contextlib
+from collections.abc import Iterator
 
 
 class OperatorError(Exception):
     """Base of all errors that the operator raises itself."""
+
+    step: str = ""
 
 
 class InvalidSpec(OperatorError):  # noqa: N818  a word of the conditions
@@ -23,3 +29,13 @@ class Transient(OperatorError):  # noqa: N818  it tells of the cause, not of a f
 
 class Rejected(OperatorError):  # noqa: N818  it tells of the cause, not of a fault
     """The cluster refuses the object for what it says, so that trying again changes nothing."""
+
+
+@contextlib.contextmanager
+def during(step: str) -> Iterator[None]:
+    """Note `step` on every error of ours that passes through."""
+    try:
+        yield
+    except OperatorError as error:
+        error.step = step
+        raise

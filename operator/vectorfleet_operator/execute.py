@@ -22,7 +22,8 @@ async def execute(cluster: ports.Cluster, plan: actions.Plan) -> Executed:
     result = Executed()
     for action in plan.actions:
         try:
-            stored = await _take(cluster, action)
+            with errors.during("execute"):
+                stored = await _take(cluster, action)
         except (errors.Transient, errors.Rejected) as error:
             return dataclasses.replace(result, error=error)
         result = Executed((*result.applied, *stored), (*result.done, action))

@@ -9,8 +9,8 @@ RECONCILE_SECONDS = prometheus_client.Histogram(
 )
 RECONCILE_ERRORS = prometheus_client.Counter(
     "vectorfleet_operator_reconcile_errors_total",
-    "Passes that failed, by kind of error.",
-    ["error"],
+    "Passes that failed or were cut short, by the step that did and the kind of error.",
+    ["step", "error"],
 )
 INDEXES = prometheus_client.Gauge(
     "vectorfleet_operator_indexes",

@@ -24,7 +24,8 @@ class Outcome:
     requeue_after: float | None
     """Seconds after which to look again if nothing happens before; None where there is nothing to look at."""
     status: vector_index.VectorIndexStatus | None = None
-    error: str = ""
+    error: errors.OperatorError | None = None
+    """Why the pass ended before its time, None where it did not."""
 
 
 async def reconcile(given: ports.Ports, image: str, key: ports.Key) -> Outcome:
@@ -37,17 +38,20 @@ async def reconcile(given: ports.Ports, image: str, key: ports.Key) -> Outcome:
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
         return Outcome(None)  # what the index owns goes by its owner references
     try:
-        index = parse.parse_index(manifest)
+        with errors.during("parse"):
+            index = parse.parse_index(manifest)
     except errors.InvalidSpec as reason:
         return await _refuse(given, manifest, reason)
-    seen = await observe.observe(given.cluster, index)
-    seen, plan = await _decide(given, image, index, seen)
+    with errors.during("observe"):
+        seen = await observe.observe(given.cluster, index)
+        seen, plan = await _decide(given, image, index, seen)
     executed = await execute.execute(given.cluster, plan)
     seen = await observe.observe_reports(given.shards, index, seen.updated(executed.applied))
     done = status.Pass(index, seen, plan, executed)
-    await publish.publish_shards(given, done)
     fresh = status.fold(done, given.clock.now())
-    await publish.publish(given, manifest, fresh)
+    with errors.during("publish"):
+        await publish.publish_shards(given, done)
+        await publish.publish(given, manifest, fresh)
     return _outcome(fresh, executed)
 
 
@@ -66,10 +70,10 @@ async def _decide(
 async def _refuse(given: ports.Ports, manifest: ports.Manifest, reason: errors.InvalidSpec) -> Outcome:
     fresh = status.invalid(manifest, parse.parse_status(manifest), reason, given.clock.now())
     await publish.publish(given, manifest, fresh)
-    return Outcome(SETTLED_SECONDS, fresh, str(reason))
+    return Outcome(SETTLED_SECONDS, fresh, reason)
 
 
 def _outcome(fresh: vector_index.VectorIndexStatus, executed: execute.Executed) -> Outcome:
     going_on = condition.find(fresh.conditions, condition.RECONCILING)
     soon = going_on is not None and going_on.holds
-    return Outcome(SOON_SECONDS if soon else SETTLED_SECONDS, fresh, str(executed.error or ""))
+    return Outcome(SOON_SECONDS if soon else SETTLED_SECONDS, fresh, executed.error)

@@ -60,13 +60,19 @@ async def test_errors_end_no_loop_and_pauses_double(monkeypatch):
 
 
 async def test_errors_are_counted_by_kind(monkeypatch):
-    """A bug is told from an API server that is away."""
+    """A bug is told from an object that the API server refused, and where that was."""
     name = "vectorfleet_operator_reconcile_errors_total"
-    before = sample(name, error="ZeroDivisionError") or 0.0
+    labels = [
+        {"step": "unknown", "error": "ZeroDivisionError"},
+        {"step": "execute", "error": "Rejected"},
+    ]
+    before = [sample(name, **one) or 0.0 for one in labels]
+    rejected = errors.Rejected("never")
+    rejected.step = "execute"
 
-    await follow(Script(ZeroDivisionError("a bug")), monkeypatch)
+    await follow(Script(ZeroDivisionError("a bug"), reconcile.Outcome(5.0, error=rejected)), monkeypatch)
 
-    assert sample(name, error="ZeroDivisionError") == before + 1
+    assert [sample(name, **one) for one in labels] == [count + 1 for count in before]
 
 
 async def test_gauges_follow_the_index_and_go_with_it(monkeypatch):

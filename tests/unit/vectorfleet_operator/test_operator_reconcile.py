@@ -327,6 +327,21 @@ async def test_a_transient_error_is_told_and_tried_again(world):
     assert (await world.conditions())["Ready"]["status"] == "True"
 
 
+@pytest.mark.parametrize(("method", "step"), [("list", "observe"), ("apply_status", "publish")])
+async def test_errors_say_in_which_step_they_happened(world, method, step):
+    """The metrics tell an API server that can't be read from one that can't be written."""
+    await world.submit()
+
+    async def fail(*_):
+        raise errors.Transient("away")
+
+    setattr(world.cluster, method, fail)
+    with pytest.raises(errors.Transient) as failure:
+        await world.take_pass()
+
+    assert failure.value.step == step
+
+
 async def test_a_rejected_object_stalls(world):
     """What the cluster will never accept is for a person to mend."""
     await world.submit()
@@ -338,7 +353,7 @@ async def test_a_rejected_object_stalls(world):
 
     stalled = (await world.conditions())["Stalled"]
     assert (stalled["status"], stalled["reason"]) == ("True", "Rejected")
-    assert outcome.error == "limits must not be below requests"
+    assert (str(outcome.error), outcome.error.step) == ("limits must not be below requests", "execute")
 
 
 @dataclasses.dataclass
