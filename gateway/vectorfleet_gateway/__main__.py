@@ -15,6 +15,8 @@ from .shards import remote
 
 _log = logging.getLogger(__name__)
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 KEYS_SECONDS = 2.0
 """How often the folder of API keys is looked at."""
 
@@ -25,6 +27,8 @@ def main() -> None:
         wanted = settings.read()
         logs.configure(wanted.log_level, as_json=wanted.log_format == "json")
         uvloop.run(run(wanted))
+        for number in _SIGNALS:  # it ends with 0 even where it is told once more
+            signal.signal(number, signal.SIG_IGN)
     except errors.SettingsError as error:
         sys.stderr.write(f"vectorfleet-gateway: {error}\n")
         sys.exit(2)
@@ -60,7 +64,7 @@ async def run(wanted: settings.Settings) -> None:
 
 async def _serve(application: app.App, wanted: settings.Settings) -> None:
     loop, stop, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
 
     def unready() -> str:

@@ -78,6 +78,13 @@ class App:
         self._ring = ring
         self._bounds = bounds or Bounds()
         self._access_log = access_log
+        self._in_flight: set[asyncio.Task[object] | None] = set()
+
+    def cut_off(self) -> None:
+        """Give up what is in flight."""
+        for task in self._in_flight:
+            if task is not None:
+                task.cancel()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request."""
@@ -85,11 +92,14 @@ class App:
         asked = scope.headers.get("x-request-id")
         request_id = asked if asked and call.is_request_id(asked) else secrets.token_hex(16)
         resolved = table.resolve(scope.method, scope.path)
+        task = asyncio.current_task()
+        self._in_flight.add(task)
         metrics.IN_FLIGHT.inc()
         try:
             reply = await self._reply(resolved, scope, exchange, request_id)
         finally:
             metrics.IN_FLIGHT.dec()
+            self._in_flight.discard(task)
         headers = [_JSON, ("x-request-id", request_id), *(reply.headers or {}).items()]
         exchange.response_bytes(reply.status, headers, reply.body)
         route = resolved.route.name if resolved.route else "none"
@@ -106,6 +116,8 @@ class App:
     ) -> replies.Reply:
         try:
             return await self._answer(resolved, scope, exchange)
+        except asyncio.CancelledError:  # by cut_off, and by nothing else
+            return replies.failure(errors.UnavailableError("the gateway is stopping"))
         except errors.ApiError as error:
             if error.status >= 500:
                 _log.warning("request failed", extra={"error": str(error), "request_id": request_id})

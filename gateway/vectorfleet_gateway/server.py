@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 DRAIN_SECONDS = 10.0
 BACKLOG = 2048
 MAX_CONNECTIONS = 4096
+_CUT_OFF_SECONDS = 1.0
 _HEADER_MILLISECONDS = 10_000
 
 
@@ -66,9 +67,11 @@ async def serve(
         if not stop.is_set():
             raise errors.GatewayError("the HTTP server ended by itself")
         server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait_for(serving, DRAIN_SECONDS)
-    except TimeoutError:
-        _log.warning("cut off what was in flight", extra={"seconds": DRAIN_SECONDS})
+        ended, _ = await asyncio.wait({serving}, timeout=DRAIN_SECONDS)
+        if not ended:
+            _log.warning("cutting off what is in flight", extra={"after_seconds": DRAIN_SECONDS})
+            application.cut_off()
+            await asyncio.wait({serving}, timeout=_CUT_OFF_SECONDS)
     finally:
         stopping.cancel()
         serving.cancel()

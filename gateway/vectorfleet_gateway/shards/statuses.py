@@ -40,7 +40,8 @@ def error_of(code: grpc.StatusCode, message: str, shard: int) -> errors.ApiError
     """
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in message:
         return errors.InvalidArgumentError(
-            "the answer is longer than 64 MiB; ask for fewer rows, or leave out values or metadata"
+            "what would go to a shard or come from it is longer than 64 MiB; send or ask for fewer rows at "
+            "a time, or leave out values or metadata"
         )
     kind, said = _ERRORS.get(code, (errors.InternalError, _THE_SHARDS))
     return kind(said.format(shard=shard, message=message))

@@ -3,6 +3,7 @@
 No shard runs here: what is refused at the door asks none.
 """
 
+import asyncio
 import http.client
 import json
 import socket
@@ -13,7 +14,10 @@ import time
 
 import pytest
 
+from vectorfleet_gateway import app, index, server
+from vectorfleet_gateway.auth import keys
 from vectorfleet_gateway.routes import table
+from vectorfleet_shardnode.api import config
 
 KEY = "integration-key"
 LIMIT = 1_000_000
@@ -250,6 +254,23 @@ def test_it_stops_gracefully(make_fleet):
         assert answer_of(connection)[0] == 400
     stopped.join()
     assert gateway.gateway.process.returncode == 0
+
+
+async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch):
+    """After the time to drain, what is left is cut off, and the server ends."""
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.2)
+    generation = config.Generation(dimensions=2)
+    application = app.App(index.Index(generation, []), keys.KeyRing({"first": KEY}))
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(server.serve(application, "127.0.0.1", 0, stop, port.set_result))
+    reader, writer = await asyncio.open_connection("127.0.0.1", await port)
+    writer.write(head("Content-Length: 10"))
+    while not application._in_flight:  # noqa: ASYNC110  # the server tells nobody
+        await asyncio.sleep(0.01)
+    stop.set()
+    await asyncio.wait_for(serving, 10)
+    assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+    writer.close()
 
 
 def until(condition, seconds=10):

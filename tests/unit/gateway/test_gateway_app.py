@@ -186,3 +186,14 @@ async def test_nothing_of_a_request_is_logged(gateway, caplog, refused):
     said = " ".join(str(vars(record)) for record in caplog.records)
     for secret in ("0.123", "private", "word", "key-1", "almost-key"):
         assert secret not in said
+
+
+async def test_what_is_cut_off_is_told_so(gateway, make_exchange):
+    """Where the time to stop is up, a request that still waits gets 503 and nothing hangs."""
+    asked = asyncio.create_task(
+        gateway.ask("POST", "/query", headers={"content-length": "9"}, exchange=make_exchange(hang=True))
+    )
+    await asyncio.sleep(0)
+    gateway.app.cut_off()
+    answer = await asked
+    assert (answer.status, answer.json["message"]) == (503, "the gateway is stopping")
