@@ -14,6 +14,7 @@ from .desired import names
 
 FINALIZER = f"{names.GROUP}/operator"
 _STOP_SECONDS = 5.0
+_IDENTITY: Any = "vectorfleet-operator"
 _OWNED = (
     ports.STATEFUL_SET,
     ports.DEPLOYMENT,
@@ -82,6 +83,8 @@ async def operate(take_pass: attend.Pass, namespaces: tuple[str, ...], ready: An
     await kopf.operator(
         registry=build_registry(take_pass, board),
         settings=build_settings(),
+        # kopf would ask for the name of the user, and in a container the user has none.
+        identity=_IDENTITY,
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,
