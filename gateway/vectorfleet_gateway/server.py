@@ -21,7 +21,9 @@ DRAIN_SECONDS = 10.0
 BACKLOG = 2048
 MAX_CONNECTIONS = 4096
 _CUT_OFF_SECONDS = 1.0
-_HEADER_MILLISECONDS = 10_000
+# For a request's head, and between two requests of a connection: longer than the 60 s for which proxies
+# commonly keep idle connections, so that they do not send into one that is being closed.
+_HEADER_MILLISECONDS = 65_000
 
 
 async def serve(
