@@ -208,5 +208,5 @@ class Log:
             if self._failure is None:
                 try:
                     self._write(records.Op.MARK, seq, [])
-                except errors.StorageFullError:
-                    return
+                except errors.ShardError:
+                    return  # where the disk failed, `_failure` says so

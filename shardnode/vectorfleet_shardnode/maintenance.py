@@ -6,11 +6,11 @@ deletion of what is no longer named. A crash between any two leaves a state that
 
 import dataclasses
 import logging
+import os
 import shutil
-import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,9 @@ from .api import config
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
 
 BUILD = "build"
+StartBuilder = Callable[[builder.Job, Path], builder.Process]
+"""Starts a builder for a job that is written to a path; `builder.start`."""
+
 _LOG = logging.getLogger(__name__)
 _TICK = 0.1  # seconds between looks
 _PAUSE = 1.0  # seconds after a failure
@@ -30,7 +33,7 @@ _PAUSE = 1.0  # seconds after a failure
 class _Building:
     """A builder at work, what it merges as it was when it began, and where its output goes."""
 
-    process: "subprocess.Popen[bytes]"
+    process: builder.Process
     inputs: tuple[sealed.SealedView, ...]
     output: Path
     started: float
@@ -39,8 +42,15 @@ class _Building:
 class Maintenance:
     """The thread. `problem` says why it can't do its work, empty where it can."""
 
-    def __init__(self, served: shard.Shard, generation: config.Generation, stored: manifest.Manifest) -> None:
+    def __init__(
+        self,
+        served: shard.Shard,
+        generation: config.Generation,
+        stored: manifest.Manifest,
+        start_builder: StartBuilder = builder.start,
+    ) -> None:
         self.problem = ""
+        self._start_builder = start_builder
         self._shard = served
         self._generation = generation
         self._manifest = stored
@@ -75,7 +85,8 @@ class Maintenance:
         """End the thread, and the builder with it; its unfinished work is dropped."""
         self._stopping.set()
         self._shard.frozen.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if self._building:
             self._building.process.kill()
             self._building.process.communicate()
@@ -95,6 +106,8 @@ class Maintenance:
 
     def step(self) -> None:
         """Do what is to be done now, at most one thing of each kind."""
+        if self._shard.failed:
+            return  # nothing can be installed any more; a restart reads what is there
         if self._shard.problem:
             self._probe_room()
         state = self._shard.snapshot
@@ -166,8 +179,9 @@ class Maintenance:
             recipe=self._recipe(config.EngineKind.HNSW if indexed else config.EngineKind.FLAT),
             threads=tuning.threads,
             niceness=tuning.build_niceness,
+            parent=os.getpid(),
         )
-        process = builder.start(job, folder / "job.json")
+        process = self._start_builder(job, folder / "job.json")
         self._building = _Building(process, inputs, folder / "merge", time.monotonic())
 
     def _finish_build(self, building: _Building) -> None:

@@ -48,6 +48,10 @@ class Collector(registry.Collector):
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def describe(self) -> Iterable[core.Metric]:
+        """Return nothing, so that several shards of one process may register."""
+        return ()
+
     def collect(self) -> Iterable[core.Metric]:
         """Return the gauges."""
         report, namespaces = self._state()

@@ -78,7 +78,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
             refusal = errors.UnauthenticatedError("the internal token is missing or wrong")
             await context.abort(refusal.code, str(refusal))
 
-        self._refuse = grpc.unary_unary_rpc_method_handler(refuse)
+        self._refuse: Any = grpc.unary_unary_rpc_method_handler(refuse)
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Let a call with the right token through."""

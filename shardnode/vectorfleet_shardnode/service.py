@@ -46,6 +46,7 @@ async def open_service(
         OSError: the disk is full or failing.
     """
     opened = await asyncio.to_thread(storage.open_shard, index, number, data_dir, tuning or Tuning())
+    opened.maintenance.start()
     return ShardService(opened, index, number, search_threads or len(os.sched_getaffinity(0)))
 
 

@@ -80,6 +80,11 @@ class Shard:
         return operations.Shape(self._visible.metric, self._visible.dimensions)
 
     @property
+    def failed(self) -> bool:
+        """Whether the log has failed, so that nothing can change until a restart."""
+        return self._failure is not None
+
+    @property
     def refusal(self) -> str:
         """Why writes are refused now, empty where they are taken."""
         return str(self._failure) if self._failure else self.problem

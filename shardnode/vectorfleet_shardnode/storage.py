@@ -20,7 +20,7 @@ from pathlib import Path
 
 from . import errors, files, identity, log, maintenance, metrics, records, recovery, shard
 from .api import config
-from .segments import growing, manifest, sealed
+from .segments import builder, growing, manifest, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
 
@@ -42,8 +42,14 @@ class OpenShard:
         os.close(self.lock)
 
 
-def open_shard(index: config.IndexConfig, number: int, folder: Path, tuning: Tuning) -> OpenShard:
-    """Open the folder of shard `number`, or set it up where it is new.
+def open_shard(
+    index: config.IndexConfig,
+    number: int,
+    folder: Path,
+    tuning: Tuning,
+    start_builder: maintenance.StartBuilder = builder.start,
+) -> OpenShard:
+    """Open the folder of shard `number`, or set it up where it is new; maintenance is not started yet.
 
     Raises:
         WrongIdentityError: it holds another index's rows, or vectors of other dimensions or metric.
@@ -59,8 +65,7 @@ def open_shard(index: config.IndexConfig, number: int, folder: Path, tuning: Tun
         _clean(folder, stored)
         start = _load(folder, stored, index.serving)
         opened = shard.Shard(folder, tuning, start)
-        keeper = maintenance.Maintenance(opened, index.serving, stored)
-        keeper.start()
+        keeper = maintenance.Maintenance(opened, index.serving, stored, start_builder)
         return OpenShard(opened, keeper, held)
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import faiss
 
@@ -35,9 +36,27 @@ class Job(descriptor.Model):
     recipe: descriptor.Recipe
     threads: int
     niceness: int
+    parent: int
 
 
-def start(job: Job, path: Path) -> "subprocess.Popen[bytes]":
+class Process(Protocol):
+    """A builder at work, as `subprocess.Popen` shows it."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, None while it works."""
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it works."""
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        """Wait for the end; returns what it said on standard output and error."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+def start(job: Job, path: Path) -> Process:
     """Start a builder for a job, which is written to `path`; its messages come on standard error."""
     path.write_text(job.model_dump_json())
     command = [sys.executable, "-m", "vectorfleet_shardnode.segments.builder", str(path)]
@@ -73,6 +92,8 @@ def main() -> int:
     logging.basicConfig(format="%(message)s")
     path = Path(sys.argv[1])
     job = Job.model_validate_json(path.read_bytes())
+    if os.getppid() != job.parent:
+        return 1  # it died before the signal was asked for
     os.nice(job.niceness)
     run(job, path.parent)
     return 0

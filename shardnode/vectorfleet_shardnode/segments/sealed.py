@@ -181,6 +181,8 @@ class SealedView:
 
     def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
         """Return the keys of rows, by namespace."""
+        if not len(rows):
+            return []
         stored = self.segment.columns
         owners = np.searchsorted(stored.starts, rows, side="right") - 1
         hashes = stored.hashes()

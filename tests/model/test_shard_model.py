@@ -1,0 +1,287 @@
+"""A shard against a dictionary: any sequence of writes, maintenance, restarts and crashes leaves them equal.
+
+Segments are tiny, so that a few steps already flush, merge, and search graphs.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import hypothesis
+import numpy as np
+from hypothesis import stateful
+from hypothesis import strategies as st
+
+from vectorfleet_shardnode import files, filters, keys, operations, records, storage
+from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.engines import base, flat
+from vectorfleet_shardnode.segments import builder, part
+from vectorfleet_shardnode.settings import Tuning
+
+DIMENSIONS = 4
+TUNING = Tuning(
+    growing_rows=8,
+    log_file_bytes=2_000,
+    unindexed_bytes=300,
+    index_min_rows=10,
+    settle_seconds=0,
+    fanout=2,
+    rest_segments=1,
+    build_threads=1,
+    reserved_bytes=0,
+)
+EVERYTHING = part.Fields(values=True, metadata=True)
+
+namespaces = st.sampled_from(["", "", "", "a", "é"])
+ids = st.sampled_from(["x", "y", "ab", "abc", "ö", "漢", *(f"n{number}" for number in range(40))])
+values = st.lists(st.integers(-3, 3), min_size=DIMENSIONS, max_size=DIMENSIONS).filter(any)
+vectors = values.map(lambda whole: np.array([whole], np.float32) * np.float32(0.1))
+metadata = st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from([1, 2, True, "1", ["1", "2"]]))
+wanted = st.sampled_from(
+    [
+        b'{"k": 1}',
+        b'{"k": {"$ne": true}}',
+        b'{"l": {"$in": ["1", 2]}}',
+        b'{"k": {"$gt": 1}}',
+        b'{"l": {"$exists": true}}',
+    ]
+)
+
+
+class FinishedBuilder:
+    """A builder that did its job in this process, before anyone asked."""
+
+    returncode = 0
+
+    def __init__(self, job: builder.Job, path: Path) -> None:
+        builder.run(job, path.parent)
+
+    def poll(self) -> int:
+        return 0
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        return b"", b""
+
+    def kill(self) -> None:
+        """Nothing is left to end."""
+
+
+class ShardMachine(stateful.RuleBasedStateMachine):
+    """The rules; `expected` is the dictionary."""
+
+    @stateful.initialize(
+        metric=st.sampled_from(config.Metric),
+        engine=st.sampled_from(["hnsw", "hnsw", "hnsw", "flat"]).map(config.EngineKind),
+        steps=st.sampled_from([0, 3, 9, 9, 9]),
+    )
+    def begin(self, metric, engine, steps):
+        self.syncing = mock.patch.object(files, "fsync")  # a process that is killed loses no written pages
+        self.syncing.start()
+        self.root = Path(tempfile.mkdtemp(prefix="shard-model-"))
+        self.folder = self.root / "0"
+        self.crashes = 0
+        hnsw = config.HnswParameters(m=2, ef_construction=8, ef_search=1)
+        generation = config.Generation(dimensions=DIMENSIONS, metric=metric, engine=engine, hnsw=hnsw)
+        self.index = config.IndexConfig(index="model", serving=generation)
+        self.expected: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self.open()
+        numbers = np.random.default_rng(len(metric) + len(engine))
+        for start in range(0, 40, 10):
+            rows = {
+                f"n{row}": (numbers.integers(1, 9, (1, DIMENSIONS)).astype(np.float32), {"k": row})
+                for row in range(start, start + 10)
+            }
+            self.put("", rows)
+        self.maintain(steps)
+
+    def open(self):
+        self.opened = storage.open_shard(self.index, 0, self.folder, TUNING, FinishedBuilder)
+
+    def teardown(self):
+        if hasattr(self, "opened"):
+            self.opened.close()
+            shutil.rmtree(self.root)
+            self.syncing.stop()
+
+    def write(self, operation):
+        while len(self.opened.shard.snapshot.growing) > 2:
+            self.opened.maintenance.step()
+        return self.opened.shard.write(operation).result(10).affected
+
+    @stateful.rule(
+        namespace=namespaces, rows=st.dictionaries(ids, st.tuples(vectors, metadata), min_size=1, max_size=24)
+    )
+    def upsert(self, namespace, rows):
+        self.put(namespace, rows)
+
+    def put(self, namespace, rows):
+        columns = records.Rows(
+            list(rows),
+            np.concatenate([vector for vector, _ in rows.values()]),
+            [json.dumps(data).encode() if data else b"" for _, data in rows.values()],
+        )
+        assert self.write(operations.Upsert(namespace, columns)) == len(rows)
+        for row_id, (vector, data) in rows.items():
+            self.expected[namespace, row_id] = (vector.tobytes(), json.dumps(data).encode() if data else b"")
+
+    @stateful.rule(seed=st.integers(0, 10_000))
+    def live(self, seed):
+        """A piece of a busy life: writes between the steps of maintenance."""
+        numbers = np.random.default_rng(seed)
+        for _ in range(12):
+            chosen = [f"n{row}" for row in numbers.choice(40, size=5, replace=False)]
+            drawn = numbers.integers(1, 9, (5, 1, DIMENSIONS)).astype(np.float32)
+            if numbers.random() < 0.5:
+                self.put(
+                    "", {row_id: (vector, {"k": 1}) for row_id, vector in zip(chosen, drawn, strict=True)}
+                )
+            else:
+                self.delete_ids("", chosen)
+            self.maintain(int(numbers.integers(0, 3)))
+
+    @stateful.rule(namespace=namespaces, row_id=ids, vector=st.none() | vectors, merge=metadata)
+    def update(self, namespace, row_id, vector, merge):
+        affected = self.write(operations.Update(namespace, row_id, vector, merge))
+        assert affected == ((namespace, row_id) in self.expected)
+        if affected:
+            old_vector, old = self.expected[namespace, row_id]
+            merged = old
+            if merge:
+                merged = json.dumps((json.loads(old) if old else {}) | merge, separators=(",", ":")).encode()
+            self.expected[namespace, row_id] = (old_vector if vector is None else vector.tobytes(), merged)
+
+    @stateful.rule(namespace=namespaces, gone=st.lists(ids, unique=True, max_size=6))
+    def delete(self, namespace, gone):
+        self.delete_ids(namespace, gone)
+
+    def delete_ids(self, namespace, gone):
+        affected = self.write(operations.DeleteIds(namespace, gone))
+        removed = [self.expected.pop((namespace, row_id), None) for row_id in gone]
+        assert affected == sum(row is not None for row in removed)
+
+    @stateful.rule(namespace=namespaces, source=wanted)
+    def delete_matching(self, namespace, source):
+        passing = self.passing(namespace, source)
+        assert self.write(operations.DeleteMatching(namespace, filters.parse(source))) == len(passing)
+        for row_id in passing:
+            del self.expected[namespace, row_id]
+
+    @stateful.rule(namespace=namespaces)
+    def clear(self, namespace):
+        rows = [key for key in self.expected if key[0] == namespace]
+        assert self.write(records.Clear(namespace)) == len(rows)
+        for key in rows:
+            del self.expected[key]
+
+    @stateful.rule(steps=st.integers(1, 6))
+    def keep(self, steps):
+        self.maintain(steps)
+
+    def maintain(self, steps):
+        for _ in range(steps):
+            self.opened.maintenance.step()
+
+    @stateful.rule()
+    def restart(self):
+        self.opened.close()
+        self.open()
+
+    @stateful.rule()
+    def crash(self):
+        """Go on from a copy of the files as they are, as after a SIGKILL."""
+        self.crashes += 1
+        copy = self.root / str(self.crashes)
+        shutil.copytree(self.folder, copy)
+        self.opened.close()
+        self.folder = copy
+        self.open()
+
+    @stateful.invariant()
+    def rows_are_equal(self):
+        state = self.opened.shard.snapshot
+        counts: dict[str, int] = {}
+        for namespace, _ in self.expected:
+            counts[namespace] = counts.get(namespace, 0) + 1
+        assert state.count(None) == counts
+        for namespace in ("", "a", "é"):
+            listed = state.list_ids(part.Page(namespace, "", "", 100))
+            assert listed == sorted(row_id for owner, row_id in self.expected if owner == namespace)
+            rows = state.take(state.locate(keys.keys_of(namespace, listed)), EVERYTHING)
+            found = zip(rows.ids, rows.vectors, rows.metadata, strict=True)
+            assert {row_id: (vector.tobytes(), data) for row_id, vector, data in found} == {
+                row_id: row for (owner, row_id), row in self.expected.items() if owner == namespace
+            }
+
+    @stateful.rule(
+        namespace=namespaces,
+        prefix=st.sampled_from(["", "a", "n", "n1", "z"]),
+        after=st.just("") | ids,
+        limit=st.integers(1, 4),
+    )
+    def list_page(self, namespace, prefix, after, limit):
+        fitting = sorted(
+            row_id
+            for owner, row_id in self.expected
+            if owner == namespace and row_id.startswith(prefix) and row_id > after
+        )
+        page = part.Page(namespace, prefix, after, limit)
+        assert self.opened.shard.snapshot.list_ids(page) == fitting[:limit]
+
+    @stateful.rule(
+        namespace=namespaces,
+        query=vectors,
+        k=st.sampled_from([1, 1, 2, 5, 50]),
+        source=st.none() | wanted,
+        exact=st.booleans(),
+    )
+    def search(self, namespace, query, k, source, exact):
+        self.check_search(namespace, query, k, source, exact)
+
+    @stateful.invariant()
+    def graphs_answer(self):
+        self.check_search("", np.ones((1, DIMENSIONS), np.float32), 1, None, False)
+
+    def check_search(self, namespace, query, k, source, exact):
+        """An exact search is the oracle's; any other returns passing rows with right scores, best first."""
+        state = self.opened.shard.snapshot
+        chosen = filters.parse(source or b"")
+        queries = state.comparable(query)
+        [(scores, place)] = state.search(part.Question(namespace, queries, k, chosen, 1, exact))
+        found = state.take(place, EVERYTHING).ids
+        passing = self.passing(namespace, source)
+        assert len(set(found)) == len(found)
+        assert set(found) <= set(passing)
+        every = np.array(
+            [np.frombuffer(self.expected[namespace, row_id][0], np.float32) for row_id in passing]
+        )
+        every = state.comparable(every.reshape(len(passing), DIMENSIONS))
+        oracle = flat.search(state.metric, every, queries, len(passing) or 1)
+        right = {passing[row]: score for row, score in zip(oracle.rows[0], oracle.scores[0], strict=True)}
+        np.testing.assert_allclose(scores, [right[row_id] for row_id in found], rtol=1e-5, atol=1e-6)
+        signed = -scores if base.larger_is_better(state.metric) else scores
+        assert (np.diff(signed) >= 0).all()
+        if exact:
+            np.testing.assert_allclose(scores, oracle.scores[0, :k], rtol=1e-5, atol=1e-6)
+
+    def passing(self, namespace, source):
+        rows = [row_id for owner, row_id in self.expected if owner == namespace]
+        if source is None:
+            return rows
+        decoded = [json.loads(self.expected[namespace, row_id][1] or b"{}") for row_id in rows]
+        return [
+            row_id
+            for row_id, passes in zip(rows, filters.mask(filters.parse(source), decoded), strict=True)
+            if passes
+        ]
+
+
+ShardMachine.TestCase.settings = hypothesis.settings(
+    max_examples=30,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+TestShardModel = ShardMachine.TestCase
