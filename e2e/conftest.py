@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cluster import buildah, machine, processes, publish, s3, toolchain
-from harness import handle, stopwatch
+from harness import handle, index, install, stopwatch
 from images import base, products
 
 HERE = Path(__file__).parent
@@ -76,6 +76,14 @@ def product_images(cluster: handle.Handle) -> dict[str, str]:
     return {name: publish.push(cluster.where, tag) for name, tag in built.items()}
 
 
+@pytest.fixture(scope="session")
+def second_image(cluster: handle.Handle, product_images: dict[str, str]) -> str:
+    """The data plane's image once more under another tag, for rolling from one to the other."""
+    reference = product_images["data-plane"].rpartition(":")[0] + ":second"
+    buildah.Store(cluster.where.cache).push(f"localhost/{product_images['data-plane']}", reference)
+    return reference
+
+
 @pytest.fixture(scope="module")
 def namespace(request: pytest.FixtureRequest, cluster: handle.Handle) -> Iterator[str]:
     """A namespace of the test file's own, gone after it."""
@@ -99,3 +107,22 @@ def timed(request: pytest.FixtureRequest) -> Iterator[stopwatch.Stopwatch]:
     watch = stopwatch.Stopwatch(request.node.nodeid)
     yield watch
     laps.extend(watch.laps)
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: handle.Handle, product_images: dict[str, str]) -> Iterator[handle.Handle]:
+    """The cluster with the chart installed; every VectorIndex is deleted before the chart goes."""
+    install.uninstall(cluster)
+    install.install(cluster, product_images)
+    yield cluster
+    cluster.kubectl("delete", "vectorindexes", "--all", "--all-namespaces", "--timeout=60s")
+    install.uninstall(cluster)
+
+
+@pytest.fixture(scope="module")
+def small(request: pytest.FixtureRequest, operator: handle.Handle, namespace: str) -> index.Index:
+    """A small index of 2 shards, Ready, in the test file's namespace."""
+    operator.kubectl.apply(index.build(namespace, "small"))
+    made = index.Index(operator, namespace, "small")
+    made.wait_until_ready()
+    return made
