@@ -46,10 +46,27 @@ async def serve(
         SettingsError: the address can't be listened on.
     """
     address, port = claim(host, port)
+    server = _make(application, address, port)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await _listening(serving, address, port)
+        started(port)
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise errors.GatewayError("the HTTP server ended by itself")
+        server.stop()  # type: ignore[no-untyped-call]
+        await _drain(application, serving)
+    finally:
+        stopping.cancel()
+        serving.cancel()
+
+
+def _make(application: app.App, address: str, port: int) -> embed.Server:
     # The embedded server says on every start that it is experimental; why it is used all the same is in
     # docs/decisions/0003-http-server.md.
     logging.getLogger("_granian").setLevel(logging.ERROR)
-    server = embed.Server(
+    return embed.Server(
         application,
         address=address,
         port=port,
@@ -60,23 +77,14 @@ async def serve(
         backpressure=MAX_CONNECTIONS,
         log_enabled=False,
     )
-    serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await _listening(serving, address, port)
-        started(port)
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            raise errors.GatewayError("the HTTP server ended by itself")
-        server.stop()  # type: ignore[no-untyped-call]
-        ended, _ = await asyncio.wait({serving}, timeout=DRAIN_SECONDS)
-        if not ended:
-            _log.warning("cutting off what is in flight", extra={"after_seconds": DRAIN_SECONDS})
-            application.cut_off()
-            await asyncio.wait({serving}, timeout=_CUT_OFF_SECONDS)
-    finally:
-        stopping.cancel()
-        serving.cancel()
+
+
+async def _drain(application: app.App, serving: "asyncio.Task[None]") -> None:
+    ended, _ = await asyncio.wait({serving}, timeout=DRAIN_SECONDS)
+    if not ended:
+        _log.warning("cutting off what is in flight", extra={"after_seconds": DRAIN_SECONDS})
+        application.cut_off()
+        await asyncio.wait({serving}, timeout=_CUT_OFF_SECONDS)
 
 
 def claim(host: str, port: int) -> tuple[str, int]:
