@@ -51,10 +51,18 @@ integration: setup ## tests with real processes
 
 check: lint types layers unit ## lint, types, layers, unit tests: under two minutes
 
-e2e: setup ## the same on a real Kubernetes, three nodes on this machine (root)
+tools: ## install and build what a real Kubernetes needs, where it is missing (root, apt, Go)
+	e2e/cluster/cluster packages
+	e2e/cluster/cluster build
+
+e2e: setup ## the stories on a real Kubernetes, three nodes on this machine (root)
 	$(BIN)/pytest -q e2e
 
-test: check integration e2e ## everything, from nothing; installs what it needs
+test: ## everything, from nothing; installs what it needs
+	$(MAKE) check
+	$(MAKE) tools
+	$(MAKE) integration
+	$(MAKE) e2e
 
 run: setup ## a sharded index on this machine, loaded with Fashion-MNIST and measured
 	$(BIN)/python examples/fashion_mnist/run.py $(ARGS)
@@ -63,4 +71,4 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock generate lint types layers unit integration check e2e test run format
+.PHONY: help setup lock generate lint types layers unit integration check tools e2e test run format
