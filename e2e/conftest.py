@@ -5,6 +5,7 @@ The cluster is brought up once. `KEEP=1` leaves it up afterwards and takes one t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -42,13 +43,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def cluster(request: pytest.FixtureRequest) -> Iterator[handle.Handle]:
     """The running cluster; its progress is shown as it comes, since a cold build takes minutes."""
     keep = os.environ.get("KEEP") == "1"
-    if not (keep and _is_up()):
-        _command(request, "up")
-    where = machine.claimed()
-    assert where is not None
-    yield handle.Handle(where, toolchain.build_all(where.cache))
-    if not keep:
-        _command(request, "down")
+    with contextlib.ExitStack() as held:
+        with _shown(request):
+            held.enter_context(machine.session())
+            if not (keep and _is_up()):
+                subprocess.run([handle.COMMAND, "up"], check=True)
+        where = machine.claimed()
+        assert where is not None
+        yield handle.Handle(where, toolchain.build_all(where.cache))
+        if not keep:
+            with _shown(request):
+                subprocess.run([handle.COMMAND, "down"], check=True)
 
 
 def _is_up() -> bool:
@@ -56,9 +61,11 @@ def _is_up() -> bool:
     return where is not None and all(processes.alive(where, name) for name in processes.names(where))
 
 
-def _command(request: pytest.FixtureRequest, word: str) -> None:
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        subprocess.run([handle.COMMAND, word], check=True)
+def _shown(request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[None]:
+    """What is printed within is seen at once, not kept for the case that a test fails."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    found: contextlib.AbstractContextManager[None] = capture.global_and_fixture_disabled()
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import errors, settings
+from . import errors, progress, settings
 
 RECORD = Path("/run/vectorfleet-e2e")
 MARK = ".vectorfleet-e2e"
@@ -29,6 +29,19 @@ def lock() -> Iterator[None]:
             raise errors.ClusterError(
                 "another command is changing the cluster of this machine; wait for it"
             ) from problem
+        yield
+
+
+@contextlib.contextmanager
+def session() -> Iterator[None]:
+    """Hold the machine's cluster for a whole run of tests; wait for the run that holds it now."""
+    RECORD.mkdir(mode=0o700, exist_ok=True)
+    with (RECORD / "session").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("other tests run on this machine's cluster; waiting for their end")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -87,7 +87,8 @@ def _link_flags(module: Path) -> str:
 def _digest(module: Path) -> str:
     digest = hashlib.sha256(json.dumps(LINK_FLAGS.get(module.name)).encode())
     for path in sorted(module.rglob("*")):
-        if path.name in {"go.mod", "go.sum"} or path.suffix == ".go":
+        is_code = path.suffix == ".go" and not path.name.endswith("_test.go")
+        if is_code or path.name in {"go.mod", "go.sum"}:
             digest.update(f"{path.relative_to(module)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
