@@ -1,0 +1,137 @@
+"""The filter language: what passes, against a naive oracle, and what is refused, by name."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vectorfleet_shardnode import errors, filters
+
+scalars = st.one_of(
+    st.sampled_from(["", "1", "a", "true"]), st.integers(-2, 2), st.sampled_from([0.5, 1.0, True, False])
+)
+rows = st.dictionaries(st.sampled_from("ab"), scalars | st.lists(scalars, max_size=3))
+numbers = st.integers(-2, 2) | st.sampled_from([0.5, 1.0])
+conditions = st.one_of(
+    st.tuples(st.sampled_from(["$eq", "$ne"]), scalars),
+    st.tuples(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), numbers),
+    st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(scalars, max_size=3)),
+    st.tuples(st.just("$exists"), st.booleans()),
+)
+leaves = st.builds(lambda field, condition: {field: dict([condition])}, st.sampled_from("ab"), conditions)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.builds(
+        lambda name, parts: {name: parts},
+        st.sampled_from(["$and", "$or"]),
+        st.lists(inner, min_size=1, max_size=3),
+    ),
+    max_leaves=6,
+)
+
+
+def same(left, right):
+    """Equality of JSON: numbers equal by value, and only values of one type."""
+    number = {int: "number", float: "number"}
+    return number.get(type(left), type(left)) == number.get(type(right), type(right)) and left == right
+
+
+def naive(tree, row):
+    """The semantics, said as directly as possible."""
+    [(name, inner)] = tree.items()
+    if name in ("$and", "$or"):
+        return (all if name == "$and" else any)(naive(part, row) for part in inner)
+    [(operator, operand)] = inner.items()
+    if operator == "$exists":
+        return (name in row) == operand
+    value = row.get(name)
+    elements = value if isinstance(value, list) else [value] if name in row else []
+    if operator in ("$eq", "$ne", "$in", "$nin"):
+        listed = operand if isinstance(operand, list) else [operand]
+        hit = any(same(element, wanted) for element in elements for wanted in listed)
+        return hit if operator in ("$eq", "$in") else not hit
+    compare = {"$gt": "__gt__", "$gte": "__ge__", "$lt": "__lt__", "$lte": "__le__"}[operator]
+    return any(getattr(float(e), compare)(operand) for e in elements if type(e) in (int, float))
+
+
+@settings(max_examples=400, deadline=None)
+@given(trees, st.lists(rows, max_size=6))
+def test_a_filter_passes_what_the_oracle_passes(tree, every):
+    """For any filter and any metadata."""
+    parsed = filters.parse(json.dumps(tree).encode())
+    assert filters.mask(parsed, every).tolist() == [naive(tree, row) for row in every]
+
+
+@pytest.mark.parametrize(
+    ("source", "row", "passes"),
+    [
+        ({"a": 1}, {"a": True}, False),
+        ({"a": True}, {"a": 1}, False),
+        ({"a": 1}, {"a": 1.0}, True),
+        ({"a": 2004}, {"a": "2004"}, False),
+        ({"a": {"$in": [1, "x"]}}, {"a": True}, False),
+        ({"a": "x"}, {"a": ["w", "x"]}, True),
+        ({"a": {"$ne": "x"}}, {}, True),
+        ({"a": {"$nin": ["x"]}}, {"a": ["w", "x"]}, False),
+        ({"a": {"$gte": 1, "$lt": 3}}, {"a": 3}, False),
+        ({"a": {"$gt": 0}}, {"a": "5"}, False),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"a": {"$gt": 9007199254740992}}, {"a": 9007199254740993}, True),
+    ],
+)
+def test_values_compare_within_their_type(source, row, passes):
+    """1 is not true, "2004" is not 2004, a list passes by any element, a missing field passes negations."""
+    assert filters.mask(filters.parse(json.dumps(source).encode()), [row]).tolist() == [passes]
+
+
+@pytest.mark.parametrize("source", [b"", b"{}"])
+def test_an_empty_filter_passes_everything(source):
+    """So that no row has to be looked at."""
+    assert filters.parse(source) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("[1]", "a filter is a JSON object; this is a list"),
+        ("{", "not JSON"),
+        ('{"price": {"$regex": "x"}}', r'field "price": \$regex is no operator; these are: \$eq'),
+        ('{"price": {"$gt": "5"}}', r'field "price": \$gt takes a number; this is a string'),
+        ('{"price": {"$gt": true}}', r'field "price": \$gt takes a number; this is a boolean'),
+        ('{"price": {"$in": 5}}', r'field "price": \$in takes a list'),
+        ('{"price": {"$in": [[1]]}}', r"\$in takes a list"),
+        ('{"price": null}', r'field "price": \$eq takes a string, number or boolean; this is null'),
+        ('{"price": {}}', 'field "price" has no operator'),
+        ('{"price": {"$exists": 1}}', r"\$exists takes true or false"),
+        ('{"$and": []}', r"\$and takes a list of one or more filters"),
+        ('{"$or": {"a": 1}}', r"\$or takes a list"),
+        ('{"$eq": 1}', r"\$eq stands where a field"),
+        ('{"$and": [' * 20 + "{}" + "]}" * 20, "deeper than 16"),
+        ("{" + ",".join(f'"f{number}": 1' for number in range(1_001)) + "}", "more than 1000 conditions"),
+        (json.dumps({"a": {"$in": list(range(10_001))}}), "at most 10000"),
+        (" " * (1 << 20) + "{}", "at most 1048576"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_what_is_not_of_the_language_is_refused_by_name(source, said):
+    """The message names the field, the operator, and what would be right."""
+    with pytest.raises(errors.BadFilterError, match=said):
+        filters.parse(source.encode())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary(max_size=60)
+    | st.recursive(
+        scalars | st.none(),
+        lambda x: st.lists(x) | st.dictionaries(st.sampled_from(["a", "$and", "$in", "$gt"]), x),
+    ).map(lambda x: json.dumps(x).encode())
+)
+def test_no_input_breaks_the_parser(source):
+    """Whatever comes is a filter or is refused as one."""
+    try:
+        parsed = filters.parse(source)
+    except errors.BadFilterError:
+        return
+    assert parsed is None or filters.mask(parsed, [{"a": 1}, {}, None]).shape == (3,)

@@ -1,0 +1,321 @@
+"""The write-ahead log: what is acknowledged comes back, torn tails are cut, damage is refused."""
+
+import errno
+import os
+import threading
+
+import google_crc32c
+import numpy as np
+import pytest
+
+from vectorfleet_shardnode import errors, files, log, log_format, records, recovery
+
+
+class Waiter:
+    """Takes the committer's word."""
+
+    def __init__(self):
+        self.durable_seq = 0
+        self.failure = None
+        self.changed = threading.Condition()
+
+    def durable(self, seq):
+        with self.changed:
+            self.durable_seq = seq
+            self.changed.notify_all()
+
+    def failed(self, failure):
+        with self.changed:
+            self.failure = failure
+            self.changed.notify_all()
+
+    def wait(self, seq):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.durable_seq >= seq or self.failure, 10)
+        if self.failure:
+            raise self.failure
+
+
+def put(number, rows=2):
+    """Return a record whose content tells its number."""
+    vectors = np.full((rows, 3), number, np.float32)
+    return records.Put(
+        "né", records.Rows([f"id{number}-{row}" for row in range(rows)], vectors, [b'{"a":1}', b""][:rows])
+    )
+
+
+def open_log(folder, last_seq=0):
+    """Return a log to append to, and who hears of its commits."""
+    waiter = Waiter()
+    if not log.paths(folder):
+        log.create(folder, last_seq + 1)
+    return log.Log(folder, last_seq, log.Listeners(waiter.durable, waiter.failed)), waiter
+
+
+def fill(folder, count):
+    """Write records 1 to `count`, each acknowledged before the next; returns where each one ends."""
+    opened, waiter = open_log(folder)
+    ends = []
+    for number in range(1, count + 1):
+        opened.append(*records.encode(put(number)))
+        waiter.wait(number)
+        ends.append(opened.bytes_in_file)
+    opened.close()
+    return ends
+
+
+def read(folder, covered=0):
+    """Recover a log; returns {seq: record} and what was found."""
+    seen = {}
+    found = recovery.recover(folder, covered, seen.__setitem__)
+    return seen, found
+
+
+def test_records_come_back_bit_for_bit_in_order(tmp_path):
+    """What was appended is replayed with the same ids, vectors and metadata."""
+    fill(tmp_path, 3)
+    seen, found = read(tmp_path)
+    assert list(seen) == [1, 2, 3]
+    assert found == recovery.Recovery(3, 0)
+    assert seen[2].namespace == "né"
+    assert seen[2].rows.ids == ["id2-0", "id2-1"]
+    assert seen[2].rows.metadata == [b'{"a":1}', b""]
+    assert seen[2].rows.vectors.tobytes() == put(2).rows.vectors.tobytes()
+
+
+def test_a_tail_torn_at_any_byte_is_cut_and_counted(tmp_path):
+    """However much of the last record is missing, the records before it stand and appending goes on."""
+    first, last = fill(tmp_path, 2)
+    [path] = log.paths(tmp_path)
+    whole = path.read_bytes()
+    mark = len(log_format.pack_record(0, (1, 0), records.Op.MARK, []))
+    for length in range(first - mark, last - mark):
+        path.write_bytes(whole[:length])
+        seen, found = read(tmp_path)
+        assert list(seen) == [1]
+        assert found.torn_bytes + path.stat().st_size == length
+        opened, waiter = open_log(tmp_path, last_seq=1)
+        opened.append(*records.encode(put(9)))
+        waiter.wait(2)
+        opened.close()
+        assert read(tmp_path)[0][2].rows.ids == ["id9-0", "id9-1"]
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 4096, b"VFR1" + b"\xff" * 100, os.urandom(700)])
+def test_a_tail_of_rubbish_is_cut(tmp_path, tail):
+    """Zeros or garbage that a power cut left behind the last record lose nothing."""
+    fill(tmp_path, 2)
+    [path] = log.paths(tmp_path)
+    path.write_bytes(path.read_bytes() + tail)
+    seen, found = read(tmp_path)
+    assert list(seen) == [1, 2]
+    assert found.torn_bytes == len(tail)
+
+
+def test_a_flipped_bit_in_any_acknowledged_byte_is_refused(tmp_path):
+    """No byte of acknowledged records can change unnoticed, and none leads to a silent cut."""
+    ends = fill(tmp_path, 2)
+    [path] = log.paths(tmp_path)
+    whole = path.read_bytes()
+    mark = len(log_format.pack_record(0, (1, 0), records.Op.MARK, []))
+    own_bytes = [
+        at for at in range(log_format.HEADER_BYTES, ends[1] - mark) if not ends[0] - mark <= at < ends[0]
+    ]
+    for at in [*range(log_format.HEADER_BYTES), *own_bytes]:
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        with pytest.raises(errors.DataLossError, match=path.name):
+            read(tmp_path)
+        assert path.stat().st_size == len(whole)
+
+
+def test_a_record_of_a_deleted_file_never_passes(tmp_path):
+    """Bytes of another log file behind the tail are rubbish, though they are well-formed there."""
+    other = tmp_path / "other"
+    other.mkdir()
+    fill(other, 3)
+    fill(tmp_path, 1)
+    [path] = log.paths(tmp_path)
+    stale = log.paths(other)[0].read_bytes()[log_format.HEADER_BYTES :]
+    path.write_bytes(path.read_bytes() + stale)
+    assert list(read(tmp_path)[0]) == [1]
+
+
+def test_what_segments_cover_is_not_replayed(tmp_path):
+    """Records up to the covered seq are read but not applied."""
+    fill(tmp_path, 4)
+    assert list(read(tmp_path, covered=3)[0]) == [4]
+
+
+def test_rotation_keeps_order_and_trimming_keeps_what_is_not_covered(tmp_path):
+    """A file is deleted only once every record in it is covered."""
+    opened, waiter = open_log(tmp_path)
+    for number in range(1, 7):
+        opened.append(*records.encode(put(number)))
+        if number % 2 == 0:
+            opened.rotate()
+    waiter.wait(6)
+    opened.trim(3)
+    assert [int(path.stem) for path in log.paths(tmp_path)] == [3, 5, 7]
+    opened.trim(4)
+    assert [int(path.stem) for path in log.paths(tmp_path)] == [5, 7]
+    opened.close()
+    assert list(read(tmp_path, covered=4)[0]) == [5, 6]
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    """A gap is named, at the start, in the middle and where the folder is empty."""
+    opened, _waiter = open_log(tmp_path)
+    for number in range(1, 4):
+        opened.append(*records.encode(put(number)))
+        opened.rotate()
+    opened.close()
+    first, second, *_ = log.paths(tmp_path)
+    with pytest.raises(errors.DataLossError, match="segments reach to seq 9"):
+        read(tmp_path, covered=9)
+    second.unlink()
+    with pytest.raises(errors.DataLossError, match="not at 2"):
+        read(tmp_path)
+    first.unlink()
+    with pytest.raises(errors.DataLossError, match="records 1 to 2 are missing"):
+        read(tmp_path)
+    for path in log.paths(tmp_path):
+        path.unlink()
+    with pytest.raises(errors.DataLossError, match="is gone"):
+        read(tmp_path)
+
+
+def test_damage_in_an_older_file_is_never_a_torn_tail(tmp_path):
+    """A file that another follows was whole once, so a short one is damage."""
+    opened, _ = open_log(tmp_path)
+    opened.append(*records.encode(put(1)))
+    opened.rotate()
+    opened.close()
+    older = log.paths(tmp_path)[0]
+    os.truncate(older, older.stat().st_size - 50)
+    with pytest.raises(errors.DataLossError, match="record 1 is lost"):
+        read(tmp_path)
+
+
+def test_a_file_whose_creation_was_cut_short_is_dropped(tmp_path):
+    """Rotation that died while writing the new header lost no record."""
+    fill(tmp_path, 2)
+    log.path_of(tmp_path, 3).write_bytes(b"VFLT")
+    assert list(read(tmp_path)[0]) == [1, 2]
+    assert len(log.paths(tmp_path)) == 1
+
+
+def test_a_newer_format_is_refused_and_named(tmp_path):
+    """A program never guesses at a format it does not know."""
+    fill(tmp_path, 1)
+    [path] = log.paths(tmp_path)
+    whole = bytearray(path.read_bytes())
+    whole[8] = 2
+    whole[28:32] = google_crc32c.value(bytes(whole[:28])).to_bytes(4, "little")
+    path.write_bytes(bytes(whole))
+    with pytest.raises(errors.DataLossError, match="format 2"):
+        read(tmp_path)
+
+
+def test_one_fsync_serves_all_that_wait(tmp_path, monkeypatch):
+    """Records that come during an fsync share the next one, and none is acknowledged before its own."""
+    opened, waiter = open_log(tmp_path)
+    entered, release, calls = threading.Event(), threading.Event(), []
+
+    def slow(descriptor):
+        calls.append(descriptor)
+        entered.set()
+        assert release.wait(10)
+
+    monkeypatch.setattr(files, "fsync", slow)
+    opened.append(*records.encode(put(1)))
+    assert entered.wait(10)
+    for number in range(2, 8):
+        opened.append(*records.encode(put(number)))
+    assert waiter.durable_seq == 0
+    release.set()
+    waiter.wait(7)
+    assert len(calls) == 2
+    opened.close()
+
+
+def test_a_failed_fsync_fails_the_log_for_good(tmp_path, monkeypatch):
+    """Nothing is acknowledged, nothing is tried again, and every later append says why."""
+    opened, waiter = open_log(tmp_path)
+    calls = []
+
+    def fail(_):
+        calls.append(1)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files, "fsync", fail)
+    opened.append(*records.encode(put(1)))
+    with pytest.raises(errors.LogFailedError, match="Input/output error"):
+        waiter.wait(1)
+    with pytest.raises(errors.LogFailedError, match="until a restart"):
+        opened.append(*records.encode(put(2)))
+    with pytest.raises(errors.LogFailedError):
+        opened.rotate()
+    assert (calls, waiter.durable_seq) == ([1], 0)
+    opened.close()
+
+
+def test_a_full_disk_refuses_the_record_and_keeps_the_log_sound(tmp_path, monkeypatch):
+    """Half a record that was written is taken back; with room again the next one follows without a gap."""
+    opened, waiter = open_log(tmp_path)
+    opened.append(*records.encode(put(1)))
+    waiter.wait(1)
+    real = os.pwrite
+
+    def half(descriptor, data, at):
+        if len(data) < 60:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data[: len(data) // 2], at)
+
+    monkeypatch.setattr(os, "pwrite", half)
+    with pytest.raises(errors.StorageFullError, match="No space left"):
+        opened.append(*records.encode(put(2)))
+    monkeypatch.setattr(os, "pwrite", real)
+    assert opened.append(*records.encode(put(3))) == 2
+    waiter.wait(2)
+    opened.close()
+    seen, found = read(tmp_path)
+    assert (list(seen), found.torn_bytes) == ([1, 2], 0)
+
+
+def test_a_failing_disk_on_append_fails_the_log(tmp_path, monkeypatch):
+    """An error that is not for want of room is never taken for one."""
+    opened, _ = open_log(tmp_path)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(errors.LogFailedError):
+        opened.append(*records.encode(put(1)))
+    opened.close()
+
+
+def test_all_kinds_of_record_survive_their_bytes():
+    """Encoding and decoding give the same record back, whatever its ids and namespace."""
+    every = [records.Clear("a"), records.Remove("", ["x", "漢" * 512]), records.Remove("ns", []), put(5)]
+    for record in every:
+        op, payload = records.encode(record)
+        again = records.decode(op, memoryview(b"".join(payload)))
+        assert records.encode(again) == (op, payload)
+
+
+def test_a_payload_that_is_too_short_is_damage():
+    """A checksum that fits bytes of another format does not lead to a crash."""
+    op, payload = records.encode(put(1))
+    data = b"".join(payload)
+    for length in range(len(data)):
+        with pytest.raises(errors.DataLossError):
+            records.decode(op, memoryview(data)[:length])
+
+
+def test_keys_that_do_not_fit_are_refused():
+    """The format's length fields bound a namespace and an id."""
+    with pytest.raises(errors.BadRequestError, match="namespace has 70000 bytes"):
+        records.encode(records.Clear("n" * 70_000))
+    with pytest.raises(errors.BadRequestError, match="id has 70000 bytes"):
+        records.encode(records.Remove("", ["i" * 70_000]))
