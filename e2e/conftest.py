@@ -47,13 +47,13 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[handle.Handle]:
         with _shown(request):
             held.enter_context(machine.session())
             if not (keep and _is_up()):
-                subprocess.run([handle.COMMAND, "up"], check=True)
+                subprocess.run([handle.COMMAND, "up", "--within-tests"], check=True)
         where = machine.claimed()
         assert where is not None
         yield handle.Handle(where, toolchain.build_all(where.cache))
         if not keep:
             with _shown(request):
-                subprocess.run([handle.COMMAND, "down"], check=True)
+                subprocess.run([handle.COMMAND, "down", "--within-tests"], check=True)
 
 
 def _is_up() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from . import (
@@ -45,8 +46,10 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cluster", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("up", help="bring it up, after removing what an earlier one has left")
-    commands.add_parser("down", help="remove it whole")
+    up = commands.add_parser("up", help="bring it up, after removing what an earlier one has left")
+    down = commands.add_parser("down", help="remove it whole")
+    for changing in (up, down):
+        changing.add_argument("--within-tests", action="store_true", help="the tests themselves ask for it")
     commands.add_parser("status", help="say what runs")
     commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
     commands.add_parser("packages", help="install the Debian packages that are missing")
@@ -80,10 +83,10 @@ def _run(arguments: argparse.Namespace, where: settings.Settings) -> None:
 
 def _change(arguments: argparse.Namespace, where: settings.Settings) -> None:
     match arguments.command:
-        case "up":
-            lifecycle.up(where)
-        case "down":
-            lifecycle.down(where)
+        case "up" | "down" as command:
+            change = lifecycle.up if command == "up" else lifecycle.down
+            with contextlib.nullcontext() if arguments.within_tests else machine.between_sessions():
+                change(where)
         case "node-start":
             there = _claimed()
             node.start(there, toolchain.build_all(there.cache), arguments.number)

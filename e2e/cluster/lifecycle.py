@@ -133,5 +133,11 @@ def _mounts(directory: Path) -> list[str]:
 def _remove_folder(directory: Path) -> None:
     if _mounts(directory):
         raise errors.ClusterError(f"something is still mounted below {directory}, so it is not removed")
-    if (directory / machine.MARK).exists():
-        shutil.rmtree(directory)
+    if not (directory / machine.MARK).exists():
+        return
+    for path in directory.iterdir():  # the mark goes last: without it nobody would dare to go on with this
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != machine.MARK:
+            path.unlink()
+    shutil.rmtree(directory)

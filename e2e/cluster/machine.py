@@ -11,6 +11,7 @@ import fcntl
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from . import errors, progress, settings
 
@@ -23,26 +24,41 @@ def lock() -> Iterator[None]:
     """Hold the machine's cluster; refuse at once if another command holds it."""
     RECORD.mkdir(mode=0o700, exist_ok=True)
     with (RECORD / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            raise errors.ClusterError(
-                "another command is changing the cluster of this machine; wait for it"
-            ) from problem
+        if not _held(file):
+            raise errors.ClusterError("another command is changing the cluster of this machine; wait for it")
         yield
 
 
 @contextlib.contextmanager
 def session() -> Iterator[None]:
     """Hold the machine's cluster for a whole run of tests; wait for the run that holds it now."""
-    RECORD.mkdir(mode=0o700, exist_ok=True)
-    with (RECORD / "session").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with _session_file() as file:
+        if not _held(file):
             progress.say("other tests run on this machine's cluster; waiting for their end")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def between_sessions() -> Iterator[None]:
+    """Hold the cluster for a moment; refuse if tests run on it."""
+    with _session_file() as file:
+        if not _held(file):
+            raise errors.ClusterError("tests run on the cluster of this machine; wait for their end")
+        yield
+
+
+def _session_file() -> TextIO:
+    RECORD.mkdir(mode=0o700, exist_ok=True)
+    return (RECORD / "session").open("w")
+
+
+def _held(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def claim(where: settings.Settings) -> None:

@@ -66,6 +66,13 @@ def connected(number: int) -> bool:
     return "UP" in links[0]["flags"]
 
 
+def members(namespace: str) -> set[int]:
+    """Every process in the namespace; pods have their own, unless they use their node's."""
+    if not (NAMESPACES / namespace).exists():
+        return set()
+    return {int(word) for word in _ip("netns", "pids", namespace).split()}
+
+
 def route_services(nodes: int) -> None:
     """Lead the host's packets for ClusterIPs through the first node that is connected."""
     for number in range(1, nodes + 1):
@@ -82,11 +89,9 @@ def remove() -> None:
         name = addresses.node_name(number)
         if (NAMESPACES / name).exists():
             _ip("netns", "del", name)
-        if _exists(name):
-            _ip("link", "del", name)
+        _delete_link(name)
         _forget_results(name)
-    if _exists(addresses.BRIDGE):
-        _ip("link", "del", addresses.BRIDGE)
+    _delete_link(addresses.BRIDGE)
     for rule in FORWARD_RULES:
         while commands.succeeds(["iptables", "-w", "10", "-D", "FORWARD", *rule]):
             pass
@@ -124,6 +129,16 @@ def _pod_namespaces() -> list[str]:
         if empty or any(ipaddress.ip_address(address) in pods for address in outside):
             ours.append(path.name)
     return ours
+
+
+def _delete_link(name: str) -> None:
+    """Delete a link, unless the kernel is faster: a veth goes some time after its other end's namespace."""
+    try:
+        if _exists(name):
+            _ip("link", "del", name)
+    except errors.CommandFailedError:
+        if _exists(name):
+            raise
 
 
 def _exists(link: str) -> bool:

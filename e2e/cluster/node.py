@@ -72,20 +72,19 @@ def heal(where: settings.Settings, number: int) -> None:
 
 
 def kill_processes(where: settings.Settings, number: int) -> None:
-    """SIGKILL to the node's programs, the shims of its containers, and everything in its control group."""
+    """SIGKILL to all that runs in the node's network namespace and in its control group."""
     name = addresses.node_name(number)
-    for program in PROGRAMS:
-        processes.stop(where, f"{name}-{program}", signal.SIGKILL)
-    for shim in processes.with_argument(str(where.node_directory(number) / "containerd.sock")):
-        processes.end(shim, signal.SIGKILL)
 
     def emptied() -> bool:
-        left = [process for pid in cgroups.members(name) if (process := processes.identify(pid))]
+        pids = network.members(name) | cgroups.members(name)
+        left = [process for pid in pids if (process := processes.identify(pid))]
         for process in left:
             processes.end(process, signal.SIGKILL)
         return not left
 
     commands.wait_until(emptied, f"death of what runs on {name}", KILL_SECONDS, 0.02)
+    for program in PROGRAMS:
+        processes.stop(where, f"{name}-{program}", signal.SIGKILL)
 
 
 def forget_image(where: settings.Settings, reference: str) -> None:

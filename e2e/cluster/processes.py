@@ -15,7 +15,10 @@ from pathlib import Path
 
 from . import commands, errors, settings
 
+START_SECONDS = 10
 STOP_SECONDS = 10
+# The process writes its own pid and start time, so that there is no moment when it runs and is not known.
+RECORD_AND_RUN = 'echo "$$ $(cut -d" " -f22 /proc/$$/stat)" >"$0" && exec "$@"'
 LOG_TAIL_LINES = 15
 
 
@@ -44,9 +47,11 @@ def start(
         words = ["nsenter", f"--net=/run/netns/{netns}", *words]
     where.logs.mkdir(parents=True, exist_ok=True)
     _pid_file(where, name).parent.mkdir(parents=True, exist_ok=True)
+    pid_file = _pid_file(where, name)
+    pid_file.unlink(missing_ok=True)
     with (where.logs / f"{name}.log").open("ab") as log:
-        child = subprocess.Popen(
-            words,
+        subprocess.Popen(
+            ["sh", "-c", RECORD_AND_RUN, str(pid_file), *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -54,7 +59,7 @@ def start(
             env={**os.environ, **env} if env else None,
             start_new_session=True,
         )
-    _pid_file(where, name).write_text(f"{child.pid} {_start_time(child.pid) or 0}\n")
+    commands.wait_until(lambda: _read(pid_file) is not None, f"start of {name}", START_SECONDS, 0.005)
 
 
 def stop(where: settings.Settings, name: str, first: signal.Signals = signal.SIGTERM) -> None:
@@ -101,22 +106,6 @@ def expect_alive(where: settings.Settings, name: str) -> None:
     log = where.logs / f"{name}.log"
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]) if log.exists() else ""
     raise errors.ProcessDiedError(f"{name} has ended; the last lines of {log}:\n{tail}")
-
-
-def with_argument(argument: str) -> list[Process]:
-    """Every process on the machine that has exactly `argument` on its command line."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        started = _start_time(int(folder.name))
-        if argument.encode() in words and started is not None:
-            found.append(Process(int(folder.name), started))
-    return found
 
 
 def identify(pid: int) -> Process | None:
