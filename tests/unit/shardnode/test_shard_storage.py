@@ -96,7 +96,7 @@ def ids_of(served):
 
 
 def test_another_indexs_data_is_refused_with_both_named(opening, tmp_path):
-    """Dimension, metric, shard and index: each difference is named with what is stored and what was wanted."""
+    """Dimension, metric, shard: each difference is named with what is stored and what was wanted."""
     opening().close()
     with pytest.raises(errors.WrongIdentityError, match="dimensions 2 stored, 3 wanted"):
         opening(index_of(dimensions=3))
@@ -115,7 +115,8 @@ def test_a_folder_that_is_served_is_refused(opening):
 
 
 @pytest.mark.parametrize(
-    "lost", [identity.FILE_NAME, shard.LOG, manifest.SEGMENTS + "/000000000001/vectors.bin"]
+    "lost",
+    [identity.FILE_NAME, shard.LOG, manifest.SEGMENTS + "/000000000001/vectors.bin"],
 )
 def test_files_that_went_missing_are_damage_not_a_new_shard(opening, tmp_path, lost):
     """Nothing acknowledged is ever replaced by an empty shard."""

@@ -1,0 +1,124 @@
+"""A shard node as its own process, on free ports, with a token."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import grpc
+import pytest
+
+from vectorfleet_shardnode.api import config, shard_pb2_grpc
+
+TOKEN = "integration-token"
+
+
+class Node:
+    """One shard node's settings, and the process while it runs."""
+
+    def __init__(self, folder, dimensions=8, metric=config.Metric.EUCLIDEAN, **tuning):
+        self.folder = folder
+        self.configure(dimensions, metric)
+        (folder / "token").write_text(TOKEN + "\n")
+        self.environment = os.environ | {
+            "VECTORFLEET_CONFIG": str(folder / "index.json"),
+            "VECTORFLEET_INTERNAL_TOKEN_FILE": str(folder / "token"),
+            "VECTORFLEET_SHARD": "0",
+            "VECTORFLEET_DATA_DIR": str(folder / "data"),
+            **{f"VECTORFLEET_TUNING__{name.upper()}": str(value) for name, value in tuning.items()},
+        }
+        self.process = None
+        self.channel = None
+
+    def configure(self, dimensions, metric):
+        """Write the index's configuration."""
+        generation = config.Generation(dimensions=dimensions, metric=metric)
+        index = config.IndexConfig(index="crash", serving=generation)
+        (self.folder / "index.json").write_text(index.model_dump_json(by_alias=True))
+
+    def start(self):
+        """Start the process without waiting for it."""
+        self.port, self.health_port = free_port(), free_port()
+        ports = {"VECTORFLEET_GRPC_PORT": str(self.port), "VECTORFLEET_METRICS_PORT": str(self.health_port)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "vectorfleet_shardnode"],
+            env=self.environment | ports,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def serve(self):
+        """Start the process and wait until it serves; returns a stub."""
+        self.start()
+        deadline = time.monotonic() + 30
+        while self.health("ready")[0] != 200:
+            assert self.process.poll() is None, self.process.stderr.read()
+            assert time.monotonic() < deadline, self.health("ready")
+            time.sleep(0.02)
+        return self.stub()
+
+    def stub(self, token=TOKEN):
+        """Return a stub whose calls carry the token."""
+        limits = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}", options=limits)
+        return Stub(self.channel, [("authorization", f"Bearer {token}")] if token else [])
+
+    def health(self, route):
+        """Ask the health listener; returns status and text, 0 where nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/{route}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read().decode()
+        except OSError:
+            return 0, ""
+
+    def end(self, number=signal.SIGTERM):
+        """Send a signal and wait; returns the exit status."""
+        if self.channel is not None:
+            self.channel.close()
+        self.process.send_signal(number)
+        status = self.process.wait(20)
+        self.said = self.process.stderr.read()
+        self.process.stderr.close()
+        return status
+
+
+class Stub:
+    """The generated stub with the token in every call."""
+
+    def __init__(self, channel, metadata):
+        self._stub = shard_pb2_grpc.ShardStub(channel)
+        self._metadata = metadata
+
+    def __getattr__(self, name):
+        method = getattr(self._stub, name)
+        return lambda request: method(request, metadata=self._metadata, timeout=30)
+
+
+def free_port():
+    """Return a TCP port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def make_node(tmp_path):
+    """Make nodes; those that still run at the end are killed."""
+    made = []
+
+    def make(**options):
+        made.append(Node(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for node in made:
+        if node.process is not None and node.process.poll() is None:
+            node.end(signal.SIGKILL)
