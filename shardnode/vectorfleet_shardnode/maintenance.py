@@ -55,6 +55,7 @@ class Maintenance:
         self._generation = generation
         self._manifest = stored
         self._building: _Building | None = None
+        self._all_indexed_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         tuning = served.tuning
@@ -120,10 +121,18 @@ class Maintenance:
 
     def _plan(self) -> compaction.Action | None:
         state = self._shard.snapshot
-        resting = time.monotonic() - self._shard.last_write >= self._shard.tuning.settle_seconds
-        return compaction.plan(
-            self._policy, _growing_rows(state.growing), sizes(state.sealed), resting=resting
-        )
+        layout = sizes(state.sealed)
+        return compaction.plan(self._policy, _growing_rows(state.growing), layout, self._pace(state.sealed))
+
+    def _pace(self, views: Sequence[sealed.SealedView]) -> compaction.Pace:
+        now, tuning = time.monotonic(), self._shard.tuning
+        if all(view.segment.engine is not None for view in views):
+            self._all_indexed_at = now
+        if now - self._shard.last_write >= tuning.settle_seconds:
+            return compaction.Pace.RESTING
+        if now - self._all_indexed_at >= tuning.index_after_seconds:
+            return compaction.Pace.STEADY
+        return compaction.Pace.LOADING
 
     def _begin(self, action: compaction.Action | None) -> None:
         match action:

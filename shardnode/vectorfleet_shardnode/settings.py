@@ -28,6 +28,9 @@ class Tuning(pydantic.BaseModel):
     settle_seconds: float = pydantic.Field(
         default=2.0, ge=0, description="Pause in writes that counts as rest."
     )
+    index_after_seconds: float = pydantic.Field(
+        default=30.0, ge=0, description="How long sealed rows wait for a graph at most while writes go on."
+    )
     fanout: int = pydantic.Field(
         default=4, ge=2, description="Segments of one tier that make one of the next."
     )

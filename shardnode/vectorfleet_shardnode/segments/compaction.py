@@ -7,10 +7,19 @@ segments of one tier make one of the next. So a row's graph links are computed o
 """
 
 import dataclasses
+import enum
 import math
 from collections.abc import Sequence
 
 from ..api import config
+
+
+class Pace(enum.Enum):
+    """How writes come, since a build is worth more the more rows it takes in."""
+
+    LOADING = enum.auto()  # rows pour in: wait for many, so that each is built into a graph once
+    STEADY = enum.auto()  # rows come, and sealed ones have waited long enough
+    RESTING = enum.auto()  # nothing has come for a while: tidy up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,15 +61,16 @@ class Merge:
 Action = Flush | Merge
 
 
-def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], *, resting: bool) -> Action | None:
+def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -> Action | None:
     """Return what to do next, None for nothing.
 
     Args:
         policy: the bounds.
         growing_rows: live rows that no segment holds yet.
         sizes: the sealed segments.
-        resting: whether writes have paused.
+        pace: how writes come.
     """
+    resting = pace is Pace.RESTING
     if empty := tuple(size.name for size in sizes if size.live == 0):
         return Merge(empty, indexed=False)
     flat = [size for size in sizes if not size.indexed]
@@ -70,7 +80,7 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], *, resting: b
     waiting = growing_rows + sum(size.live for size in flat)
     if resting and growing_rows and waiting >= policy.index_min_rows:
         return Flush()
-    if _should_index(policy, flat, resting=resting):
+    if _should_index(policy, flat, pace):
         return Merge(tuple(size.name for size in flat), indexed=True)
     return (
         _merge_tier(policy, indexed)
@@ -86,9 +96,9 @@ def waiting_rows(policy: Policy, growing_rows: int, sizes: Sequence[Size]) -> in
     return 0 if exact else waiting
 
 
-def _should_index(policy: Policy, flat: Sequence[Size], *, resting: bool) -> bool:
+def _should_index(policy: Policy, flat: Sequence[Size], pace: Pace) -> bool:
     rows, held = sum(size.live for size in flat), sum(size.bytes for size in flat)
-    return rows >= policy.index_min_rows and (resting or held >= policy.unindexed_bytes)
+    return rows >= policy.index_min_rows and (pace is not Pace.LOADING or held >= policy.unindexed_bytes)
 
 
 def _merge_flat(policy: Policy, flat: Sequence[Size], *, resting: bool) -> Merge | None:

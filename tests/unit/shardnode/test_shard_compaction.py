@@ -6,8 +6,9 @@ import pytest
 
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import compaction
-from vectorfleet_shardnode.segments.compaction import Flush, Merge, Size
+from vectorfleet_shardnode.segments.compaction import Flush, Merge, Pace, Size
 
+LOADING, STEADY, RESTING = Pace
 HNSW = compaction.Policy(config.EngineKind.HNSW, 1_000_000, 1_000, fanout=4, rest_segments=2, dead_share=0.2)
 FLAT = compaction.Policy(config.EngineKind.FLAT, 1_000_000, 1_000, fanout=4, rest_segments=2, dead_share=0.2)
 
@@ -22,50 +23,53 @@ def graph(name, live, dead=0):
     return Size(name, True, live, dead, live * 100)
 
 
-def plan(sizes, growing=0, resting=False, policy=HNSW):
+def plan(sizes, growing=0, pace=LOADING, policy=HNSW):
     """Return the policy's next action."""
-    return compaction.plan(policy, growing, sizes, resting=resting)
+    return compaction.plan(policy, growing, sizes, pace)
 
 
 @pytest.mark.parametrize(
-    ("sizes", "growing", "resting", "expected"),
+    ("sizes", "growing", "pace", "expected"),
     [
-        ([], 0, True, None),
-        ([], 999, True, None),
-        ([], 1_000, True, Flush()),
-        ([], 1_000, False, None),
-        ([flat("a", 9_000)], 0, False, None),
-        ([flat("a", 9_000)], 0, True, Merge(("a",), indexed=True)),
-        ([flat("a", 9_000)], 5, True, Flush()),
-        ([flat("a", 6_000), flat("b", 6_000)], 0, False, Merge(("a", "b"), indexed=True)),
-        ([flat("a", 400), flat("b", 599)], 0, True, None),
-        ([flat("a", 9_000), graph("g", 9_000)], 0, True, Merge(("a",), indexed=True)),
-        ([graph("g", 0, 50), flat("a", 9_000)], 0, True, Merge(("g",), indexed=False)),
-        ([graph("g", 79_000, 21_000)], 0, True, Merge(("g",), indexed=True)),
-        ([graph("g", 79_000, 21_000)], 0, False, None),
-        ([graph("g", 59_000, 41_000)], 0, False, Merge(("g",), indexed=True)),
-        ([graph(name, 20_000) for name in "abcd"], 0, False, Merge(("a", "b", "c", "d"), indexed=True)),
-        ([graph(name, 20_000) for name in "abc"], 0, False, None),
+        ([], 0, RESTING, None),
+        ([], 999, RESTING, None),
+        ([], 1_000, RESTING, Flush()),
+        ([], 1_000, LOADING, None),
+        ([flat("a", 9_000)], 0, LOADING, None),
+        ([flat("a", 9_000)], 0, RESTING, Merge(("a",), indexed=True)),
+        ([flat("a", 9_000)], 5, RESTING, Flush()),
+        ([flat("a", 9_000)], 5, STEADY, Merge(("a",), indexed=True)),
+        ([flat("a", 999)], 5, STEADY, None),
+        ([graph("g", 79_000, 21_000), graph("h", 7), graph("i", 7)], 5, STEADY, None),
+        ([flat("a", 6_000), flat("b", 6_000)], 0, LOADING, Merge(("a", "b"), indexed=True)),
+        ([flat("a", 400), flat("b", 599)], 0, RESTING, None),
+        ([flat("a", 9_000), graph("g", 9_000)], 0, RESTING, Merge(("a",), indexed=True)),
+        ([graph("g", 0, 50), flat("a", 9_000)], 0, RESTING, Merge(("g",), indexed=False)),
+        ([graph("g", 79_000, 21_000)], 0, RESTING, Merge(("g",), indexed=True)),
+        ([graph("g", 79_000, 21_000)], 0, LOADING, None),
+        ([graph("g", 59_000, 41_000)], 0, LOADING, Merge(("g",), indexed=True)),
+        ([graph(name, 20_000) for name in "abcd"], 0, LOADING, Merge(("a", "b", "c", "d"), indexed=True)),
+        ([graph(name, 20_000) for name in "abc"], 0, LOADING, None),
         (
             [graph("a", 90_000), graph("b", 5_000), graph("c", 20_000)],
             0,
-            True,
+            RESTING,
             Merge(("b", "c"), indexed=True),
         ),
-        ([graph("a", 90_000), graph("b", 5_000)], 0, True, None),
+        ([graph("a", 90_000), graph("b", 5_000)], 0, RESTING, None),
     ],
 )
-def test_what_is_done_next(sizes, growing, resting, expected):
+def test_what_is_done_next(sizes, growing, pace, expected):
     """Few rows wait, rest indexes them, tiers merge, the dead are dropped, and rest leaves few segments."""
-    assert plan(sizes, growing, resting) == expected
+    assert plan(sizes, growing, pace) == expected
 
 
 def test_an_index_searched_exactly_gets_no_graph():
     """Its segments are only kept few."""
     sizes = [flat(name, 5_000) for name in "abc"]
-    assert plan(sizes, policy=FLAT, resting=True) == Merge(("a", "b", "c"), indexed=False)
+    assert plan(sizes, policy=FLAT, pace=RESTING) == Merge(("a", "b", "c"), indexed=False)
     assert plan(sizes, policy=FLAT) is None
-    assert plan(sizes[:2], policy=FLAT, resting=True) is None
+    assert plan(sizes[:2], policy=FLAT, pace=RESTING) is None
 
 
 def test_waiting_rows_are_those_that_a_graph_is_to_cover():
@@ -79,9 +83,9 @@ def test_a_bulk_load_builds_each_row_once_per_tier():
     """400 flushes of 5,000 rows: links are computed at most 1 + log4(rows / first build) times a row."""
     sizes, built, number, rows = [], 0, 0, 0
 
-    def settle(resting):
+    def settle(pace):
         nonlocal sizes, built, number
-        while (action := plan(sizes, 0, resting)) is not None:
+        while (action := plan(sizes, 0, pace)) is not None:
             merged = [size for size in sizes if size.name in action.names]
             number += 1
             made = graph(f"m{number}", sum(size.live for size in merged))
@@ -91,11 +95,11 @@ def test_a_bulk_load_builds_each_row_once_per_tier():
     for flush in range(400):
         sizes.append(flat(f"f{flush}", 5_000))
         rows += 5_000
-        settle(resting=False)
+        settle(pace=LOADING)
         assert len([size for size in sizes if size.indexed]) <= 3 * math.ceil(
             math.log(rows / 10_000 + 1, 4) + 1
         )
-    settle(resting=True)
+    settle(pace=RESTING)
     assert sum(size.live for size in sizes) == rows
     assert len(sizes) <= 2
     assert built / rows <= 1 + math.log(rows / 10_000, 4) + 1
@@ -111,7 +115,7 @@ def test_the_policy_comes_to_rest():
         graph("e", 7),
     ]
     for number in range(20):
-        action = plan(sizes, 0, resting=True)
+        action = plan(sizes, 0, pace=RESTING)
         if action is None:
             return
         live = sum(size.live for size in sizes if size.name in action.names)
