@@ -67,8 +67,11 @@ test: ## everything, from nothing; installs what it needs
 run: setup ## a sharded index on this machine, loaded with Fashion-MNIST and measured
 	$(BIN)/python examples/fashion_mnist/run.py $(ARGS)
 
+bench: setup ## measure beside the raw library; a table and plots
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
 format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock generate lint types layers unit integration check tools e2e test run format
+.PHONY: help setup lock generate lint types layers unit integration check tools e2e test run bench format
