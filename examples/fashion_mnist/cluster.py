@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,8 +38,11 @@ class Cluster:
         )
 
     def down(self) -> None:
-        """End everything that was started, and remove its data."""
-        subprocess.run([COMMAND, "down", "--delete-data", *self.state()], check=True, capture_output=True)
+        """End everything that was started, and remove its data. A second Ctrl-C does not cut this short."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        command = [COMMAND, "down", "--delete-data", *self.state()]
+        subprocess.run(command, check=True, capture_output=True, text=True, start_new_session=True)
         shutil.rmtree(self.folder)
 
     def index(self) -> dict[str, Any]:

@@ -9,22 +9,17 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import logging
-import os
 import pathlib
 import signal
 import sys
-import time
-from collections.abc import Iterator
-from typing import Any
 
 import vectorfleet_runtime.logs
 
 from . import attend, errors, ports, reconcile
 from .adapters import shards, system
-from .adapters.local import cluster, folder, store, workloads
+from .adapters.local import cluster, folder, inbox, lock, store, workloads
 from .desired import names
 
 _LOG = logging.getLogger(__name__)
@@ -80,13 +75,14 @@ class Supervisor:
             await nodes.close()
 
     def _read_inbox(self) -> None:
-        for path in sorted(self._place.inbox.glob("*.json")):
-            request = folder.read_json(path) or {}
-            if "apply" in request:
-                self._objects.apply(request["apply"])
-            elif "delete" in request:
-                self._objects.delete((ports.VECTOR_INDEX.kind, *request["delete"]))
-            path.unlink()
+        inbox.carry_out(self._place, self._carry_out)
+
+    def _carry_out(self, request: inbox.Request) -> None:
+        match request:
+            case inbox.Apply(manifest):
+                self._objects.apply(manifest)
+            case inbox.Delete(place):
+                self._objects.delete(place)
 
     def _attend(self, take_pass: attend.Pass) -> None:
         there = {_key(one) for one in self._objects.of_kind(ports.VECTOR_INDEX)}
@@ -102,43 +98,6 @@ class Supervisor:
         elif manifest["kind"] in _WAKING:
             index = metadata.get("labels", {}).get(names.LABEL_INDEX, "")
             self._board.wake(ports.Key(metadata["namespace"], index))
-
-
-@contextlib.contextmanager
-def alone(place: folder.Folder) -> Iterator[None]:
-    """Hold the lock of a state directory.
-
-    Raises:
-        errors.Rejected: another supervisor holds it.
-    """
-    with place.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise errors.Rejected(f"another supervisor serves {place.root}") from error
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
-
-
-def supervisor_of(place: folder.Folder) -> int | None:
-    """Return the pid of the supervisor that serves a state directory, None where none does."""
-    try:
-        with place.lock.open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return int(file.read().strip() or 0) or None
-            return None
-    except OSError:
-        return None
-
-
-def request(place: folder.Folder, wish: dict[str, Any]) -> None:
-    """Leave a request for the supervisor: `{"apply": manifest}` or `{"delete": [namespace, name]}`."""
-    folder.write_json(place.inbox / f"{time.time_ns():020d}-{os.getpid()}.json", wish)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +120,7 @@ async def serve(given: Settings) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with alone(given.place):
+    with lock.hold(given.place):
         _LOG.info("the supervisor starts", extra={"state_dir": str(given.place.root)})
         await Supervisor(given.place).run(stop)
     _LOG.info("the supervisor stops; processes serve on")

@@ -3,13 +3,16 @@
     folder.py      where everything lies below the state directory
     store.py       objects as files, with the rules of server-side apply
     cluster.py     the port `Cluster` on the store
+    manifests.py   a user's files, checked
+    inbox.py       what users ask of the supervisor; lock.py: that there is one
     pod.py         PURE: a pod template becomes a process: arguments, environment, mounts
+    objects.py     PURE: what pods and workloads look like as objects
     volumes.py     ConfigMaps, Secrets and claims become folders
     network.py     each pod's own loopback address, and names for them
-    processes.py   starting, finding again and ending processes
+    processes.py   starting, finding again and ending processes; logfiles.py: their logs' size
     probes.py      the pods' HTTP probes
-    workloads.py   the loop that keeps the pods of StatefulSets and Deployments running
-    manifests.py   a user's files, checked
+    pods.py        one pod's life
+    workloads.py   the loop over the pods of StatefulSets and Deployments
     view.py        what there is, for those who ask
 
 It is not a scheduler and must not grow into one: whoever outgrows one machine uses Kubernetes.

@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from ... import errors
+
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
@@ -61,29 +63,51 @@ class Folder:
         """A pod's log."""
         return self.root / "logs" / namespace / f"{name}.log"
 
+    @property
     def claims(self) -> pathlib.Path:
         """Volumes: <namespace>/<claim>."""
         return self.root / "volumes"
 
     def claim(self, namespace: str, name: str) -> pathlib.Path:
         """One claim's volume."""
-        return self.claims() / namespace / name
+        return self.claims / namespace / name
+
+    def pods(self) -> tuple[pathlib.Path, ...]:
+        """Return the folder of each pod there is."""
+        return tuple(sorted(self.root.glob("pods/*/*")))
 
 
 def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
-    """Write a file whole or not at all, readable by its owner alone."""
+    """Write a file whole or not at all, on the disk when it returns, readable by its owner alone."""
+    write(path, json.dumps(value, indent=1).encode())
+
+
+def write(path: pathlib.Path, content: bytes) -> None:
+    """Write bytes whole or not at all, on the disk when it returns, readable by their owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(value, file, indent=1)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
     partial.replace(path)
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any] | None:
-    """Return a file's object; None where there is no file, or none that can be read."""
+    """Return a file's object, None where there is no file.
+
+    Raises:
+        errors.Rejected: what is there is no JSON object; files are written whole, so somebody damaged it.
+    """
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return None
-    return value if isinstance(value, dict) else None
+    except (OSError, ValueError) as error:
+        raise errors.Rejected(
+            f"{path} can't be read: {error}; put back what it held, or remove it"
+        ) from error
+    if not isinstance(value, dict):
+        raise errors.Rejected(f"{path} holds no JSON object; put back what it held, or remove it")
+    return value

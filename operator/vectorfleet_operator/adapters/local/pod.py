@@ -1,11 +1,12 @@
 """A pod template becomes a process: what to run, with which environment, on which folders. PURE.
 
 A process sees the machine's own file system, so what a container would find below a mount path is found in a
-folder elsewhere: paths that begin with a mount path are rewritten, in arguments and in the environment.
+folder elsewhere: paths below a mount path are rewritten, in arguments and in the environment.
 """
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,8 +42,9 @@ class Probe:
 
     path: str
     port: int
-    period_seconds: float
-    failures: int
+    period_seconds: float = 10.0
+    timeout_seconds: float = 1.0
+    failures: int = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Process:
     environment: Mapping[str, str] = dataclasses.field(repr=False)
     ready: Probe | None
     alive: Probe | None
+    start: Probe | None
+    """Replaces `alive` until the process first shows a sign of life."""
     grace_seconds: float
 
 
@@ -92,6 +96,7 @@ def process(
         environment={name: rewrite(value, folders) for name, value in environment.items()},
         ready=_probe(only.get("readinessProbe"), named),
         alive=_probe(only.get("livenessProbe"), named),
+        start=_probe(only.get("startupProbe"), named),
         grace_seconds=float(spec.get("terminationGracePeriodSeconds", 30)),
     )
 
@@ -109,11 +114,17 @@ def container(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rewrite(word: str, folders: Mapping[str, pathlib.Path]) -> str:
-    """Return a word with the mount path that it begins with replaced by its folder."""
-    for path in sorted(folders, key=len, reverse=True):
-        if word == path or word.startswith(path.rstrip("/") + "/"):
-            return f"{folders[path]}{word[len(path.rstrip('/')) :]}"
-    return word
+    """Return a word with each mount path in it replaced by its folder.
+
+    A path begins where the word does, or after one of `= : ,`, so that `--config=/etc/x` is rewritten too and
+    `/opt/etc/x` is not.
+    """
+    if not folders:
+        return word
+    longest_first = sorted((path.rstrip("/") for path in folders), key=len, reverse=True)
+    by_path = {path.rstrip("/"): str(folder) for path, folder in folders.items()}
+    pattern = rf"(^|[=:,])({'|'.join(map(re.escape, longest_first))})(?=$|[/:,])"
+    return re.sub(pattern, lambda found: found[1] + by_path[found[2]], word)
 
 
 def _value(variable: Mapping[str, Any], who: Identity, look_up: Lookup) -> str:
@@ -123,9 +134,9 @@ def _value(variable: Mapping[str, Any], who: Identity, look_up: Lookup) -> str:
     if "fieldRef" in source:
         known = {"metadata.name": who.name, "metadata.namespace": who.namespace, "status.podIP": who.address}
         path = source["fieldRef"]["fieldPath"]
-        if path in known:
-            return known[path]
-        raise errors.Rejected(f"{path} is not known on this machine; it has {', '.join(known)}")
+        if path not in known:
+            raise errors.Rejected(f"{path} is not known on this machine; it has {', '.join(known)}")
+        return known[path]
     for entry, kind in (("secretKeyRef", ports.SECRET), ("configMapKeyRef", ports.CONFIG_MAP)):
         if entry in source:
             return look_up(kind.kind, source[entry]["name"], source[entry]["key"])
@@ -135,12 +146,17 @@ def _value(variable: Mapping[str, Any], who: Identity, look_up: Lookup) -> str:
 
 
 def _probe(given: Mapping[str, Any] | None, named: Mapping[str, int]) -> Probe | None:
-    if given is None or "httpGet" not in given:
+    if given is None:
         return None
+    if "httpGet" not in given:
+        raise errors.Rejected("a probe on this machine is an httpGet")
     port = given["httpGet"]["port"]
+    if isinstance(port, str) and port not in named:
+        raise errors.Rejected(f"a probe asks port {port!r}; the container names {', '.join(named) or 'none'}")
     return Probe(
         path=given["httpGet"].get("path", "/"),
-        port=named.get(port, 0) if isinstance(port, str) else int(port),
+        port=named[port] if isinstance(port, str) else int(port),
         period_seconds=float(given.get("periodSeconds", 10)),
+        timeout_seconds=float(given.get("timeoutSeconds", 1)),
         failures=int(given.get("failureThreshold", 3)),
     )

@@ -7,7 +7,6 @@ Processes outlive the supervisor: the data plane serves on while the operator is
 import dataclasses
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,9 @@ from . import folder
 
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _INHERITED_PREFIXES = ("LC_", "OMP_", "OPENBLAS_", "MKL_", "SSL_CERT_")
-_LOG_BYTES = 10 * 1024 * 1024
+_PROC = pathlib.Path("/proc")
+_MARK = "VECTORFLEET_LOCAL_POD"
+"""The variable by which a process is found whose supervisor died before it wrote it down."""
 RECORD = "process.json"
 """The file in a pod's folder that tells of its process."""
 
@@ -34,37 +35,42 @@ class Running:
         """Return whether that very process still runs."""
         return start_of(self.pid) == self.start
 
-    def signal(self, number: int) -> None:
-        """Send the process a signal; one that is gone gets none."""
+    def end(self, *, at_once: bool) -> None:
+        """Ask the process to end, or end it; one that is gone is let be."""
         if self.is_alive():
-            os.kill(self.pid, number)
+            os.kill(self.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What to start, and for which pod."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = dataclasses.field(repr=False)
+    log: pathlib.Path
+    pod: pathlib.Path
+    """The pod's folder."""
 
 
 class Children:
     """The processes that this supervisor started; those of one before it are known by their files alone."""
 
     def __init__(self) -> None:
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: dict[int, subprocess.Popen[bytes]] = {}
 
-    def start(
-        self,
-        command: tuple[str, ...],
-        environment: Mapping[str, str],
-        log: pathlib.Path,
-        record: pathlib.Path,
-    ) -> Running:
-        """Start a process in a session of its own and write it down in `record`.
+    def start(self, order: Order) -> Running:
+        """Start a process in a session of its own and write it down in its pod's folder.
 
         Raises:
             errors.Transient: it can't be started.
         """
-        log.parent.mkdir(parents=True, exist_ok=True)
-        record.parent.mkdir(parents=True, exist_ok=True)
+        order.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**inherited(os.environ), **order.environment, _MARK: str(order.pod)}
         try:
-            with log.open("ab") as output:
+            with order.log.open("ab") as output:
                 started = subprocess.Popen(
-                    [_program(command[0]), *command[1:]],
-                    env={**inherited(os.environ), **environment},
+                    [_program(order.command[0]), *order.command[1:]],
+                    env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -72,57 +78,56 @@ class Children:
                     cwd="/",
                 )
         except OSError as error:
-            raise errors.Transient(f"can't start {command[0]}: {error}") from error
-        self._started.append(started)
+            raise errors.Transient(f"can't start {order.command[0]}: {error}") from error
+        self._started[started.pid] = started
         running = Running(started.pid, start_of(started.pid) or 0)
-        folder.write_json(record, dataclasses.asdict(running))
+        folder.write_json(order.pod / RECORD, dataclasses.asdict(running))
         return running
 
-    def reap(self) -> None:
-        """Take note of children that ended, so that they do not stay as zombies."""
-        self._started = [child for child in self._started if child.poll() is None]
+    def exit_of(self, running: Running) -> int | None:
+        """Return the status with which a process ended, minus the signal's number where one ended it.
+
+        None where that is not known: it was another supervisor's child.
+        """
+        started = self._started.get(running.pid)
+        if started is None or started.poll() is None:
+            return None
+        del self._started[running.pid]
+        return started.returncode
 
 
-def recall(record: pathlib.Path) -> Running | None:
-    """Return the process that a file tells of, None where it does not live any more."""
-    saved = folder.read_json(record)
+def recall(pod: pathlib.Path) -> Running | None:
+    """Return the process that a pod's folder tells of, None where it does not live any more."""
+    saved = folder.read_json(pod / RECORD)
     if saved is None:
         return None
     running = Running(saved["pid"], saved["start"])
     return running if running.is_alive() else None
 
 
+def find(root: pathlib.Path) -> dict[pathlib.Path, Running]:
+    """Return every process that was started for a pod below `root`, by the pod's folder."""
+    found = {}
+    for place in _PROC.glob("[0-9]*"):
+        pod, start = _pod_of(place), start_of(int(place.name))
+        if pod is not None and start is not None and pod.is_relative_to(root):
+            found[pod] = Running(int(place.name), start)
+    return found
+
+
 def start_of(pid: int) -> int | None:
     """Return when a process was started, in clock ticks since boot; None where there is none, or a zombie."""
-    try:
-        # The name, in brackets, may hold blanks and brackets itself.
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    fields = _stat(_PROC / str(pid))
+    return None if not fields or fields[0] in "ZX" else int(fields[19])
 
 
 def memory_of(pid: int) -> int:
-    """Return the resident memory of a process and of those it started, in bytes; 0 where it is gone."""
-    pages = 0
-    for member in (pid, *_children_of(pid)):
-        try:
-            pages += int(pathlib.Path(f"/proc/{member}/statm").read_text().split()[1])
-        except OSError:
-            continue
+    """Return the resident memory of a process, in bytes; 0 where it is gone."""
+    try:
+        pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
+    except OSError:
+        return 0
     return pages * os.sysconf("SC_PAGESIZE")
-
-
-def end(running: Running, *, at_once: bool) -> None:
-    """Ask a process to end, or end it."""
-    running.signal(signal.SIGKILL if at_once else signal.SIGTERM)
-
-
-def cap_log(path: pathlib.Path) -> None:
-    """Move a log that has grown beyond 10 MiB aside, over the one before it; its writer appends on."""
-    if path.exists() and path.stat().st_size > _LOG_BYTES:
-        shutil.copyfile(path, path.with_suffix(".log.1"))
-        os.truncate(path, 0)
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -134,13 +139,27 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _children_of(pid: int) -> tuple[int, ...]:
+def _pod_of(place: pathlib.Path) -> pathlib.Path | None:
+    """Return the folder of the pod that a process was started for, None where it was for none."""
+    fields = _stat(place)
+    if len(fields) < 4 or fields[3] != place.name:  # its children inherit the mark, but lead no session
+        return None
     try:
-        listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        variables = (place / "environ").read_bytes().split(b"\0")
+    except OSError:  # ended, or another user's
+        return None
+    mark = f"{_MARK}=".encode()
+    return next(
+        (pathlib.Path(os.fsdecode(one[len(mark) :])) for one in variables if one.startswith(mark)), None
+    )
+
+
+def _stat(place: pathlib.Path) -> list[str]:
+    """Return a process's fields from its state on: the name before them may hold blanks and brackets."""
+    try:
+        return (place / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ()
-    direct = tuple(int(one) for one in listed)
-    return (*direct, *(below for child in direct for below in _children_of(child)))
+        return []
 
 
 def _program(name: str) -> str:

@@ -3,11 +3,12 @@
 import base64
 import dataclasses
 import pathlib
+import re
 
 from ... import ports
 from ...api import condition, parse, vector_index
 from ...desired import names
-from . import folder, processes, store, volumes
+from . import folder, processes, store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,21 @@ def indexes(place: folder.Folder) -> tuple[IndexView, ...]:
     return tuple(_index(place, one, pods) for one in store.read(place.objects, ports.VECTOR_INDEX))
 
 
+def manifests(place: folder.Folder) -> tuple[ports.Manifest, ...]:
+    """Return the VectorIndexes as they are kept."""
+    return store.read(place.objects, ports.VECTOR_INDEX)
+
+
+def pod_folders(place: folder.Folder, chosen: set[tuple[str, str]]) -> tuple[pathlib.Path, ...]:
+    """Return the folders of the pods of some indexes, each named by namespace and name."""
+    patterns = [(namespace, rf"{re.escape(name)}-(gateway|g\d+-s\d+)-\d+") for namespace, name in chosen]
+    return tuple(
+        path
+        for path in place.pods()
+        if any(path.parent.name == where and re.fullmatch(what, path.name) for where, what in patterns)
+    )
+
+
 def read_key(place: folder.Folder, index: IndexView) -> str:
     """Return an index's API key; empty where there is none yet."""
     for secret in store.read(place.objects, ports.SECRET):
@@ -76,12 +92,6 @@ def read_key(place: folder.Folder, index: IndexView) -> str:
             values = list((secret.get("data") or {}).values())
             return base64.b64decode(values[0]).decode() if values else ""
     return ""
-
-
-def claims(place: folder.Folder) -> tuple[tuple[pathlib.Path, str], ...]:
-    """Return the folder of each volume, and the index that it belongs to."""
-    found = sorted(place.claims().glob(f"*/*/{volumes.META}"))
-    return tuple((meta.parent, str((folder.read_json(meta) or {}).get("index", ""))) for meta in found)
 
 
 def _index(place: folder.Folder, manifest: ports.Manifest, pods: tuple[ports.Manifest, ...]) -> IndexView:
@@ -108,7 +118,7 @@ def _index(place: folder.Folder, manifest: ports.Manifest, pods: tuple[ports.Man
 def _pod(place: folder.Folder, manifest: ports.Manifest) -> PodView:
     namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
     status = manifest.get("status") or {}
-    running = processes.recall(place.pod(namespace, name) / processes.RECORD)
+    running = processes.recall(place.pod(namespace, name))
     return PodView(
         name=name,
         ready=any(one["ready"] for one in status.get("containerStatuses") or ()),

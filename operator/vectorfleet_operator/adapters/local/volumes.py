@@ -1,7 +1,7 @@
 """Volumes as folders: ConfigMaps and Secrets written out, claims kept, everything else for the pod's life."""
 
 import base64
-import os
+import dataclasses
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -9,10 +9,34 @@ from typing import Any
 
 from ... import errors, ports
 from ...desired import names
-from . import folder, pod, store
+from . import folder, objects, pod, store
 
+Folders = dict[str, pathlib.Path]
+"""The folder of each mount path."""
 META = ".claim.json"
 """Beside a claim's data: whose it is, and whether it goes with it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A volume there is, whose it is, and whether it goes with its StatefulSet."""
+
+    path: pathlib.Path
+    index: str
+    pod: objects.Key
+    owner: str
+    when_deleted: str
+
+
+def claims(place: folder.Folder) -> tuple[Claim, ...]:
+    """Return the volumes of a state directory."""
+    found = []
+    for meta in sorted(place.claims.glob(f"*/*/{META}")):
+        saved = folder.read_json(meta) or {}
+        key = (meta.parent.parent.name, str(saved.get("pod", "")))
+        owner, policy = str(saved.get("owner", "")), str(saved.get("whenDeleted", "Retain"))
+        found.append(Claim(meta.parent, str(saved.get("index", "")), key, owner, policy))
+    return tuple(found)
 
 
 class Volumes:
@@ -21,9 +45,7 @@ class Volumes:
     def __init__(self, place: folder.Folder, objects: store.Store) -> None:
         self._place, self._objects = place, objects
 
-    def prepare(
-        self, who: pod.Identity, mounts: tuple[pod.Mount, ...], owner: Mapping[str, Any]
-    ) -> dict[str, pathlib.Path]:
+    def prepare(self, who: pod.Identity, mounts: tuple[pod.Mount, ...], owner: Mapping[str, Any]) -> Folders:
         """Make the folders of a pod's mounts and return them by mount path.
 
         Raises:
@@ -42,22 +64,22 @@ class Volumes:
             raise errors.Transient(f"{kind} {name} has no entry {key}")
         return entries[key].decode()
 
-    def sweep(self, living: set[str]) -> None:
+    def sweep(self, living: set[str], pods: set[objects.Key]) -> None:
         """Remove the volumes whose StatefulSet is gone and that were to go with it.
 
         Args:
             living: uids of the StatefulSets there are.
+            pods: the pods there are; the volume of one that is still ending stays.
         """
-        for meta in self._place.claims().glob(f"*/*/{META}"):
-            claim = folder.read_json(meta) or {}
-            if claim.get("whenDeleted") == "Delete" and claim.get("owner") not in living:
-                shutil.rmtree(meta.parent, ignore_errors=True)
+        for one in claims(self._place):
+            if one.when_deleted == "Delete" and one.owner not in living and one.pod not in pods:
+                shutil.rmtree(one.path, ignore_errors=True)
 
     def _prepare(self, who: pod.Identity, mount: pod.Mount, owner: Mapping[str, Any]) -> pathlib.Path:
         volume = mount.volume
         path = self._place.pod(who.namespace, who.name) / "volumes" / mount.name
         if "persistentVolumeClaim" in volume:
-            return self._claim(who.namespace, volume["persistentVolumeClaim"]["claimName"], owner)
+            return self._claim(who, volume["persistentVolumeClaim"]["claimName"], owner)
         if "configMap" in volume:
             _write(path, self._entries(who.namespace, ports.CONFIG_MAP.kind, volume["configMap"]["name"]))
         elif "secret" in volume:
@@ -68,15 +90,21 @@ class Volumes:
             raise errors.Rejected(f"volume {mount.name} is of a kind that needs a kubelet")
         return path
 
-    def _claim(self, namespace: str, name: str, owner: Mapping[str, Any]) -> pathlib.Path:
-        path = self._place.claim(namespace, name)
+    def _claim(self, who: pod.Identity, name: str, owner: Mapping[str, Any]) -> pathlib.Path:
+        path = self._place.claim(who.namespace, name)
         path.mkdir(parents=True, exist_ok=True)
         policy = (owner["spec"].get("persistentVolumeClaimRetentionPolicy") or {}).get(
             "whenDeleted", "Retain"
         )
         index = owner["metadata"].get("labels", {}).get(names.LABEL_INDEX, "")
-        meta = {"owner": owner["metadata"]["uid"], "index": index, "whenDeleted": policy}
-        folder.write_json(path / META, meta)
+        meta = {
+            "owner": owner["metadata"]["uid"],
+            "index": index,
+            "pod": who.name,
+            "whenDeleted": policy,
+        }
+        if folder.read_json(path / META) != meta:
+            folder.write_json(path / META, meta)
         data = path / "data"
         data.mkdir(exist_ok=True)
         return data
@@ -96,10 +124,7 @@ def _write(path: pathlib.Path, entries: Mapping[str, bytes]) -> None:
         if stale.name not in entries:
             stale.unlink()
     for name, content in entries.items():
-        target, partial = path / name, path / f".{name}.partial"
+        target = path / name
         if target.exists() and target.read_bytes() == content:
             continue
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        partial.replace(target)
+        folder.write(target, content)

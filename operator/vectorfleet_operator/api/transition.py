@@ -1,0 +1,27 @@
+"""Which fields of a spec a change may not touch: the CRD's transition rules, for where no CRD is. PURE."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from . import base, vector_index
+
+
+def broken(before: vector_index.VectorIndexSpec, after: vector_index.VectorIndexSpec) -> tuple[str, ...]:
+    """Return a sentence for each immutable field that differs."""
+    return tuple(_walk(before, after, "spec"))
+
+
+def _walk(before: BaseModel, after: BaseModel, path: str) -> Iterator[str]:
+    for name, field in type(after).model_fields.items():
+        old, new, here = getattr(before, name), getattr(after, name), f"{path}.{field.alias or name}"
+        kept = _mark(field)
+        if kept is not None and old != new:
+            yield f"{here} is immutable: {kept.why}"
+        elif isinstance(old, BaseModel) and isinstance(new, BaseModel):
+            yield from _walk(old, new, here)
+
+
+def _mark(field: FieldInfo) -> base.Immutable | None:
+    return next((item for item in field.metadata if isinstance(item, base.Immutable)), None)
