@@ -9,6 +9,8 @@ from .api import shard_pb2
 
 MAX_NAMESPACES = 100
 OTHER_NAMESPACES = "__other__"
+DEFAULT_NAMESPACE = "__default__"
+"""What the empty namespace is called, here as in the gateway's metrics."""
 
 FSYNC_SECONDS = prometheus_client.Histogram(
     "vectorfleet_log_fsync_seconds",
@@ -79,7 +81,7 @@ class Collector(registry.Collector):
 def bounded(namespaces: dict[str, int]) -> dict[str, int]:
     """Keep the largest 100 namespaces as labels, and add up the rest under `__other__`."""
     ranked = sorted(namespaces.items(), key=lambda item: (-item[1], item[0]))
-    kept = dict(ranked[:MAX_NAMESPACES])
+    kept = {name or DEFAULT_NAMESPACE: count for name, count in ranked[:MAX_NAMESPACES]}
     if rest := sum(count for _, count in ranked[MAX_NAMESPACES:]):
         kept[OTHER_NAMESPACES] = rest
     return kept

@@ -16,6 +16,8 @@ from .segments import part
 from .snapshot import Snapshot
 
 MAX_ID_CHARACTERS = 512
+MAX_METADATA_BYTES = 40 * 1024
+"""Of what updates add up to: each is checked at the edge, their sum can only be checked here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +188,11 @@ def decode_metadata(content: bytes, row_id: str) -> dict[str, Any]:
 
 
 def plan(operation: Operation, before: Snapshot) -> Planned:
-    """Return the record of an operation on this state."""
+    """Return the record of an operation on this state.
+
+    Raises:
+        BadRequestError: an update would make the row's metadata too long.
+    """
     match operation:
         case Upsert():
             return Planned(records.Put(operation.namespace, operation.rows), len(operation.rows.ids))
@@ -213,7 +219,16 @@ def _plan_update(update: Update, before: Snapshot) -> Planned:
         return Planned(None, 0)
     metadata = rows.metadata
     if update.merge:
-        old = msgspec.json.decode(metadata[0]) if metadata[0] else {}
-        metadata = [msgspec.json.encode(old | update.merge)]
+        metadata = [_merged(metadata[0], update)]
     vectors = rows.vectors if update.vector is None else update.vector
     return Planned(records.Put(update.namespace, records.Rows(rows.ids, vectors, metadata)), 1)
+
+
+def _merged(before: bytes, update: Update) -> bytes:
+    merged = msgspec.json.encode((msgspec.json.decode(before) if before else {}) | update.merge)
+    if len(merged) > MAX_METADATA_BYTES:
+        raise errors.BadRequestError(
+            f'metadata of id "{update.row_id}" would have {len(merged)} bytes as UTF-8 JSON; '
+            f"at most {MAX_METADATA_BYTES} are taken"
+        )
+    return merged

@@ -122,7 +122,8 @@ class Snapshot:
         found = []
         for query, chosen in enumerate(best):
             existing = chosen[rows[query, chosen] >= 0]
-            found.append((scores[query, existing], Place(parts[existing], rows[query, existing])))
+            shown = base.presented(self.metric, scores[query, existing])
+            found.append((shown, Place(parts[existing], rows[query, existing])))
         return found
 
     def comparable(self, vectors: Vectors) -> Vectors:

@@ -49,6 +49,11 @@ def larger_is_better(metric: config.Metric) -> bool:
     return metric is not config.Metric.EUCLIDEAN
 
 
+def presented(metric: config.Metric, scores: Scores) -> Scores:
+    """Return scores as callers get them: cosines within -1 and 1, whatever float32 rounded them to."""
+    return np.clip(scores, -1, 1) if metric is config.Metric.COSINE else scores
+
+
 def faiss_metric(metric: config.Metric) -> int:
     """Return FAISS's name of the comparison that gives this metric's scores on comparable vectors."""
     return int(faiss.METRIC_INNER_PRODUCT if larger_is_better(metric) else faiss.METRIC_L2)

@@ -195,7 +195,7 @@ def test_metrics_tell_of_rows_and_calls(make_node):
     node.serve().Write(rows(["a", "b"], np.ones((2, 8))))
     status, text = node.health("metrics")
     assert status == 200
-    assert 'vector_index_size_total{namespace=""} 2.0' in text
+    assert 'vector_index_size_total{namespace="__default__"} 2.0' in text
     assert 'vectorfleet_shard_rpc_seconds_count{method="Write",status="OK"} 1.0' in text
     assert "vectorfleet_shard_writable 1.0" in text
 

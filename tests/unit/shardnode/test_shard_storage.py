@@ -242,6 +242,36 @@ def test_rest_settles_all_rows_in_one_graph_and_cuts_the_log(opening, tmp_path):
     assert (replayed.live_rows, replayed.seq) == (36, 9)
 
 
+def updated(served, **fields):
+    """Merge fields into the metadata of row a."""
+    return served.shard.write(operations.Update("", "a", None, fields)).result(10)
+
+
+def test_metadata_that_updates_add_up_has_the_limit_of_metadata(opening):
+    """What the row would have is counted, in bytes; a refused update changes nothing, and writes go on."""
+    served = opening()
+    upsert(served, "a")
+    assert updated(served, x="é" * 10_000).affected == 1
+    with pytest.raises(errors.BadRequestError, match=r'id "a" would have 40961 bytes .* 40960'):
+        updated(served, y="é" * 10_472 + "aa")
+    assert updated(served, y="é" * 10_472 + "a").affected == 1
+    assert served.shard.refusal == ""
+
+
+def test_no_cosine_is_beyond_one(opening):
+    """Scores that float32's rounding carries past 1 and -1 are brought back; other metrics have no bounds."""
+    rows = np.random.default_rng(1).standard_normal((200, 4)).astype(np.float32)
+    served = opening(index_of(dimensions=4))
+    served.shard.write(
+        operations.Upsert("", records.Rows([str(row) for row in range(200)], rows, [b""] * 200))
+    ).result(10)
+    state = served.shard.snapshot
+    sides = np.concatenate([rows, -rows])
+    question = part.Question("", state.comparable(sides), 200, None, 64, exact=True)
+    scores = np.concatenate([found for found, _ in state.search(question)])
+    assert (scores.min(), scores.max()) == (-1, 1)
+
+
 def request(**fields):
     """Return an upsert of some rows."""
     return shard_pb2.WriteRequest(upsert=shard_pb2.Upsert(rows=shard_pb2.Rows(**fields)))
@@ -290,6 +320,11 @@ def test_of_a_repeated_id_the_last_row_counts():
 def test_keys_of_one_hash_function():
     """The stored hash is the placement's, which a gateway uses too."""
     assert keys.keys_of("ns", ["a"]).hashes[0] == 17_974_547_982_956_357_133
+
+
+def test_the_empty_namespace_has_the_name_that_gateways_show():
+    """One label for one namespace in every process's metrics, so that they can be joined."""
+    assert metrics.bounded({"": 2, "n": 1}) == {"__default__": 2, "n": 1}
 
 
 def test_a_namespace_label_is_one_of_a_hundred():
