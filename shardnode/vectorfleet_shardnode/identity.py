@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import secrets
 from pathlib import Path
 
+import google_crc32c
 import pydantic
 
 from . import errors, files
@@ -19,12 +21,28 @@ class Identity(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
-    version: int = VERSION
     index: str
     generation: str
     shard: int
     dimensions: int
     metric: config.Metric
+
+
+class Stored(Identity):
+    """An identity as a folder holds it. `uid` is drawn once; log and manifest name it, so none are mixed."""
+
+    version: int = VERSION
+    uid: str
+
+    @property
+    def owner(self) -> int:
+        """The uid as the header of a log file holds it."""
+        owner: int = google_crc32c.value(self.uid.encode())
+        return owner
+
+
+class _Versioned(pydantic.BaseModel):
+    version: int
 
 
 def of(settings: config.IndexConfig, shard: int) -> Identity:
@@ -44,26 +62,39 @@ def exists(folder: Path) -> bool:
     return (folder / FILE_NAME).exists()
 
 
-def write(folder: Path, identity: Identity) -> None:
+def fresh(identity: Identity) -> Stored:
+    """Return what a new folder of this identity is to hold."""
+    return Stored(**identity.model_dump(), uid=secrets.token_hex(16))
+
+
+def write(folder: Path, identity: Stored) -> None:
     """Mark a folder that is set up, durable when this returns."""
     files.write_durably(folder / FILE_NAME, identity.model_dump_json(indent=1).encode())
 
 
-def check(folder: Path, wanted: Identity) -> None:
-    """Compare the folder's identity with the one that is wanted.
+def check(folder: Path, wanted: Identity) -> Stored:
+    """Return the folder's identity, which must be the one that is wanted.
 
     Raises:
         WrongIdentityError: they differ; both are named.
-        DataLossError: the identity can't be read.
+        DataLossError: the identity can't be read, or is of a newer version.
     """
+    path = folder / FILE_NAME
+    content = path.read_bytes()
     try:
-        found = Identity.model_validate_json((folder / FILE_NAME).read_bytes())
+        version = _Versioned.model_validate_json(content).version
+        if version != VERSION:
+            raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+        found = Stored.model_validate_json(content)
     except pydantic.ValidationError as broken:
-        raise errors.DataLossError(f"{folder / FILE_NAME} can't be understood: {broken}") from broken
+        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
     stored, asked = found.model_dump(mode="json"), wanted.model_dump(mode="json")
     if differing := [name for name in asked if stored[name] != asked[name]]:
         words = ", ".join(f"{name} {stored[name]} stored, {asked[name]} wanted" for name in differing)
-        raise errors.WrongIdentityError(f"the data in {folder} belongs to something else: {words}")
+        raise errors.WrongIdentityError(
+            f"the data in {folder} belongs to something else: {words} (says {FILE_NAME})"
+        )
+    return found
 
 
 def lock(folder: Path) -> int:

@@ -36,17 +36,17 @@ def path_of(folder: Path, first_seq: int) -> Path:
 
 def paths(folder: Path) -> list[Path]:
     """Return the folder's log files, oldest first."""
-    return sorted(folder.glob("*.log"))
+    return sorted(folder.glob("[0-9]" * 20 + ".log"))
 
 
-def create(folder: Path, first_seq: int) -> Path:
-    """Make an empty log file, durable when this returns.
+def create(folder: Path, first_seq: int, owner: int = 0) -> Path:
+    """Make an empty log file, durable when this returns; `owner` is whose it is.
 
     Raises:
         OSError: the disk is full or failing.
     """
     path = path_of(folder, first_seq)
-    header = log_format.Header(secrets.randbits(32), first_seq)
+    header = log_format.Header(secrets.randbits(32), first_seq, owner)
     files.write_durably(path, log_format.pack_header(header))
     return path
 
@@ -149,11 +149,25 @@ class Log:
             except OSError as refused:
                 raise self._fail(refused) from refused
             try:
-                path = create(self._folder, self._appended + 1)
+                path = create(self._folder, self._appended + 1, self._header.owner)
             except OSError as refused:
+                if refused.errno not in _FULL:
+                    raise self._fail(refused) from refused
                 raise errors.StorageFullError(f"no room for a new log file: {refused.strerror}") from refused
+            self._note_next()
             os.close(self._descriptor)
             self._open(path)
+
+    def _note_next(self) -> None:
+        """Note in the old file that a new one follows; without room for the note nothing else is lost."""
+        try:
+            self._write(records.Op.NEXT, self._appended + 1, [])
+        except errors.StorageFullError:
+            return
+        try:
+            files.fsync(self._descriptor)
+        except OSError as refused:
+            raise self._fail(refused) from refused
 
     def trim(self, covered: int) -> None:
         """Delete files that hold nothing newer than `covered`, which segments now hold durably."""

@@ -2,13 +2,14 @@ r"""The bytes of a log file, and how a torn tail is told from damage. Pure: byte
 
 ```
 file    = header record*
-header  = "VFLTLOG\0", u32 version, u32 salt, u64 first seq, u32 zero, u32 crc32c of these
+header  = "VFLTLOG\0", u32 version, u32 salt, u64 first seq, u32 owner, u32 crc32c of these
 record  = "VFR1", u32 payload length, u64 epoch, u64 seq, u32 op, u32 payload crc32c, u32 crc32c of these,
           payload
 ```
 Each crc starts from the file's salt, so that bytes of a deleted file never pass for a record. After an
 fsync, and before anyone hears of it, a mark with the last durable seq follows. So a bad record with a mark
 for it further on was acknowledged once: that is damage. One without was never acknowledged: a torn tail.
+The last record of a file that another follows says so, so that the loss of a whole file is noticed too.
 """
 
 import dataclasses
@@ -31,10 +32,11 @@ HEADER_BYTES = _FILE.size
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a log file says of itself: its checksum salt and the seq of its first record."""
+    """What a log file says of itself: its checksum salt, the seq of its first record, and whose it is."""
 
     salt: int
     first_seq: int
+    owner: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Entry:
 
 def pack_header(header: Header) -> bytes:
     """Return the first bytes of a log file."""
-    head = _FILE.pack(_FILE_MAGIC, VERSION, header.salt, header.first_seq, 0, 0)[:-4]
+    head = _FILE.pack(_FILE_MAGIC, VERSION, header.salt, header.first_seq, header.owner, 0)[:-4]
     return head + struct.pack("<I", google_crc32c.value(head))
 
 
@@ -62,12 +64,12 @@ def unpack_header(data: bytes) -> Header | None:
     """
     if len(data) < _FILE.size:
         return None
-    magic, version, salt, first_seq, _, crc = _FILE.unpack_from(data)
+    magic, version, salt, first_seq, owner, crc = _FILE.unpack_from(data)
     if magic != _FILE_MAGIC or crc != google_crc32c.value(bytes(data[: _FILE.size - 4])):
         return None
     if version != VERSION:
-        raise errors.DataLossError(f"the log has format {version}; this program reads format {VERSION}")
-    return Header(salt, first_seq)
+        raise errors.DataLossError(f"it has format {version}; this program reads format {VERSION}")
+    return Header(salt, first_seq, owner)
 
 
 def pack_record(
@@ -110,7 +112,7 @@ def parse(data: memoryview, at: int, salt: int) -> Entry | None:
     if len(payload) != length or crc != google_crc32c.extend(salt, bytes(payload)):
         return None
     if op not in _OPS:
-        raise errors.DataLossError(f"log record {seq} holds op {op}, which this program does not know")
+        raise errors.DataLossError(f"record {seq} holds op {op}, which this program does not know")
     return Entry(epoch, seq, records.Op(op), payload, at + _RECORD.size + length)
 
 

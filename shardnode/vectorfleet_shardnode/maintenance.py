@@ -224,7 +224,13 @@ class Maintenance:
         state = shard.replaced(self._shard.snapshot, before, added)
         listed = tuple(self._list(view, state.seq) for view in state.sealed)
         number = self._manifest.next_number + (1 if added else 0)
-        renewed = manifest.Manifest(covered_seq=covered, next_number=number, segments=listed)
+        renewed = manifest.Manifest(
+            uid=self._manifest.uid,
+            covered_seq=covered,
+            durable_seq=state.seq,
+            next_number=number,
+            segments=listed,
+        )
         manifest.write(self._shard.folder, renewed)
         self._manifest = renewed
         self._shard.install(before, added).result()

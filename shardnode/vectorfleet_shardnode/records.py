@@ -34,6 +34,7 @@ class Op(enum.IntEnum):
     PUT = 1
     REMOVE = 2
     CLEAR = 3
+    NEXT = 4  # no change: the log goes on in the file whose first record has this seq
 
 
 @dataclasses.dataclass(frozen=True)

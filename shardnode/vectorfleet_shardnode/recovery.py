@@ -2,6 +2,7 @@
 
 Rule: nothing that was ever acknowledged is dropped in silence. Only bytes at the very end that no mark
 vouches for are cut, and they are counted; everything else that is not as written raises DataLossError.
+Nothing is changed before everything was read.
 """
 
 import dataclasses
@@ -19,6 +20,15 @@ Apply = Callable[[int, records.Record], None]
 
 
 @dataclasses.dataclass(frozen=True)
+class Expected:
+    """What the folder's other files say of its log: what segments hold, what it must reach, whose it is."""
+
+    covered_seq: int = 0
+    durable_seq: int = 0
+    owner: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Recovery:
     """What was found: the log's last seq, and how many torn bytes were cut."""
 
@@ -26,33 +36,31 @@ class Recovery:
     torn_bytes: int
 
 
-def recover(folder: Path, covered: int, apply: Apply) -> Recovery:
-    """Replay every record after `covered`, in order, and leave the log ready to be appended to.
+def recover(folder: Path, expected: Expected, apply: Apply) -> Recovery:
+    """Replay every record after the covered seq, in order, and leave the log ready to be appended to.
 
     Raises:
         DataLossError: records are missing or damaged; the message names file and offset.
     """
-    _drop_unborn_file(folder)
-    every = log.paths(folder)
+    every = _uncovered(log.paths(folder), expected.covered_seq)
     if not every:
         raise errors.DataLossError(f"the log in {folder} is gone, so acknowledged writes may be missing")
-    last_seq, torn = _check_start(every[0], covered), 0
+    last_seq = _check_start(every[0], expected.covered_seq)
     for path in every:
-        reader = _Reader(path, newest=path == every[-1])
-        last_seq = reader.replay(last_seq, covered, apply)
-        torn = reader.torn_bytes
-    if last_seq < covered:
-        raise errors.DataLossError(f"the log ends at seq {last_seq}, but segments reach to seq {covered}")
-    return Recovery(last_seq, torn)
+        reader = _Reader(path, expected.owner)
+        last_seq = reader.replay(last_seq, expected.covered_seq, apply)
+        if path != every[-1]:
+            reader.check_follower(every[every.index(path) + 1], last_seq)
+    reader.check_newest(last_seq)
+    _check_end(every[-1], last_seq, expected)
+    return Recovery(last_seq, reader.cut())
 
 
-def _drop_unborn_file(folder: Path) -> None:
-    """Remove a newest file whose creation was cut short; it can't hold records yet."""
-    for path in log.paths(folder)[-1:]:
-        data = path.read_bytes()
-        if len(data) <= log_format.HEADER_BYTES and log_format.unpack_header(data) is None:
-            path.unlink()
-            files.fsync_path(folder)
+def _uncovered(every: list[Path], covered: int) -> list[Path]:
+    """Leave out old files whose records segments hold: a crash may have deleted some of them."""
+    while len(every) > 1 and int(every[1].stem) <= covered + 1:
+        every = every[1:]
+    return every
 
 
 def _check_start(path: Path, covered: int) -> int:
@@ -64,47 +72,91 @@ def _check_start(path: Path, covered: int) -> int:
     return first - 1
 
 
-class _Reader:
-    """Reads one file; `newest` allows a torn tail."""
+def _check_end(path: Path, last_seq: int, expected: Expected) -> None:
+    wanted = max(expected.covered_seq, expected.durable_seq)
+    if last_seq < wanted:
+        raise errors.DataLossError(
+            f"the log ends at seq {last_seq} in {path.name}, but segments reach to seq {wanted}"
+        )
 
-    def __init__(self, path: Path, *, newest: bool) -> None:
+
+class _Reader:
+    """Reads one file."""
+
+    def __init__(self, path: Path, owner: int) -> None:
         self._path = path
-        self._newest = newest
+        self._owner = owner
         self._data = path.read_bytes()
-        self.torn_bytes = 0
+        self._salt = 0
+        self._end = log_format.HEADER_BYTES
+        self._next_seq: int | None = None  # where the log goes on, if the file says so
 
     def replay(self, last_seq: int, covered: int, apply: Apply) -> int:
-        header = log_format.unpack_header(self._data)
+        self._check_header(last_seq + 1)
+        try:
+            for entry in log_format.entries(memoryview(self._data), self._salt):
+                self._end = entry.end
+                if entry.op is records.Op.NEXT:
+                    self._next_seq = entry.seq
+                elif entry.op is not records.Op.MARK:
+                    last_seq = self._check_order(entry, last_seq)
+                    if entry.seq > covered:
+                        apply(entry.seq, records.decode(entry.op, entry.payload))
+        except errors.DataLossError as broken:
+            raise errors.DataLossError(f"log file {self._path.name}: {broken}") from broken
+        return last_seq
+
+    def _check_header(self, first_seq: int) -> None:
+        try:
+            header = log_format.unpack_header(self._data)
+        except errors.DataLossError as newer:
+            raise errors.DataLossError(f"log file {self._path.name}: {newer}") from newer
         if header is None:
             raise errors.DataLossError(f"the header of log file {self._path.name} is damaged")
-        if header.first_seq != last_seq + 1:
+        if header.owner != self._owner:
+            raise errors.DataLossError(f"log file {self._path.name} is of another folder than identity.json")
+        if header.first_seq != first_seq:
             raise errors.DataLossError(
-                f"log file {self._path.name} starts at seq {header.first_seq}, not at {last_seq + 1}"
+                f"log file {self._path.name} starts at seq {header.first_seq}, not at {first_seq}"
             )
-        end = log_format.HEADER_BYTES
-        for entry in log_format.entries(memoryview(self._data), header.salt):
-            end = entry.end
-            if entry.op is not records.Op.MARK:
-                last_seq = self._check_order(entry, last_seq)
-                if entry.seq > covered:
-                    apply(entry.seq, records.decode(entry.op, entry.payload))
-        self._check_tail(end, header.salt, last_seq + 1)
-        return last_seq
+        self._salt = header.salt
 
     def _check_order(self, entry: log_format.Entry, last_seq: int) -> int:
         if entry.seq != last_seq + 1:
-            raise errors.DataLossError(
-                f"log file {self._path.name} goes from seq {last_seq} to {entry.seq} before byte {entry.end}"
-            )
+            raise errors.DataLossError(f"it goes from seq {last_seq} to {entry.seq} before byte {entry.end}")
         return entry.seq
 
-    def _check_tail(self, end: int, salt: int, seq: int) -> None:
-        if end == len(self._data):
+    def check_follower(self, follower: Path, last_seq: int) -> None:
+        """Compare this file's end with the start of the next one: nothing may be missing between them.
+
+        Bytes behind the last record are no loss then: rotation died while it noted that a file follows.
+        """
+        if int(follower.stem) <= last_seq + 1:
             return
-        if not self._newest or log_format.was_acknowledged(self._data, end, salt, seq):
-            raise errors.DataLossError(
-                f"log file {self._path.name} is damaged at byte {end}: acknowledged record {seq} is lost"
-            )
-        self.torn_bytes = len(self._data) - end
-        os.truncate(self._path, end)
+        if self._end < len(self._data):
+            raise self._damaged(last_seq + 1)
+        raise errors.DataLossError(
+            f"log file {self._path.name} ends at seq {last_seq}, but {follower.name} follows it: "
+            f"records from {last_seq + 1} on are lost"
+        )
+
+    def check_newest(self, last_seq: int) -> None:
+        """Refuse where acknowledged records stood behind the last one that was read."""
+        if log_format.was_acknowledged(self._data, self._end, self._salt, last_seq + 1):
+            raise self._damaged(last_seq + 1)
+        if self._next_seq is not None:
+            following = log.path_of(self._path.parent, self._next_seq).name
+            raise errors.DataLossError(f"log file {following} is missing, in which {self._path.name} goes on")
+
+    def _damaged(self, seq: int) -> errors.DataLossError:
+        return errors.DataLossError(
+            f"log file {self._path.name} is damaged at byte {self._end}: acknowledged record {seq} is lost"
+        )
+
+    def cut(self) -> int:
+        """Cut the torn tail and return its bytes; what is left is durable, though the fsync never came."""
+        torn = len(self._data) - self._end
+        if torn:
+            os.truncate(self._path, self._end)
         files.fsync_path(self._path)
+        return torn

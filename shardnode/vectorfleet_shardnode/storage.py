@@ -60,10 +60,10 @@ def open_shard(
     folder.mkdir(parents=True, exist_ok=True)
     held = identity.lock(folder)
     with _closed_on_error(held):
-        _set_up(folder, identity.of(index, number))
-        stored = manifest.read(folder)
+        owned = _set_up(folder, identity.of(index, number))
+        stored = manifest.read(folder, owned.uid)
+        start = _load(folder, stored, index.serving, owned.owner)
         _clean(folder, stored)
-        start = _load(folder, stored, index.serving)
         opened = shard.Shard(folder, tuning, start)
         keeper = maintenance.Maintenance(opened, index.serving, stored, start_builder)
         return OpenShard(opened, keeper, held)
@@ -78,31 +78,35 @@ def _closed_on_error(descriptor: int) -> Iterator[None]:
         raise
 
 
-def _set_up(folder: Path, wanted: identity.Identity) -> None:
+def _set_up(folder: Path, wanted: identity.Identity) -> identity.Stored:
     if identity.exists(folder):
-        identity.check(folder, wanted)
-        return
-    if (folder / manifest.FILE_NAME).exists():
+        return identity.check(folder, wanted)
+    if (folder / manifest.FILE_NAME).exists() or any((folder / manifest.SEGMENTS).glob("*")):
         raise errors.DataLossError(
             f"{folder} holds segments but no {identity.FILE_NAME}, so whose they are is unknown"
         )
     _discard_empty_log(folder / shard.LOG)
+    made = identity.fresh(wanted)
     for name in (shard.LOG, manifest.SEGMENTS, maintenance.BUILD):
         (folder / name).mkdir(exist_ok=True)
-    log.create(folder / shard.LOG, 1)
+    log.create(folder / shard.LOG, 1, made.owner)
     files.fsync_path(folder)
-    identity.write(folder, wanted)
+    identity.write(folder, made)
+    return made
 
 
 def _discard_empty_log(folder: Path) -> None:
     """Remove what a set-up that was cut short left; a log with records is somebody's data."""
-    for path in log.paths(folder):
+    every = log.paths(folder)
+    for path in every:
         if path.stat().st_size > recovery.EMPTY_BYTES:
             raise errors.DataLossError(f"{path} holds records, but {identity.FILE_NAME} is gone")
+    for path in every:
         path.unlink()
 
 
 def _clean(folder: Path, stored: manifest.Manifest) -> None:
+    """Remove leftovers; only once all that is named was found sound, so that damage is left as it is."""
     manifest.clean(folder, stored)
     for leftover in (folder / shard.LOG).glob(files.TEMPORARY + "*"):
         leftover.unlink()
@@ -110,7 +114,7 @@ def _clean(folder: Path, stored: manifest.Manifest) -> None:
     (folder / maintenance.BUILD).mkdir()
 
 
-def _load(folder: Path, stored: manifest.Manifest, generation: config.Generation) -> Snapshot:
+def _load(folder: Path, stored: manifest.Manifest, generation: config.Generation, owner: int) -> Snapshot:
     views = []
     for listed in stored.segments:
         home = folder / manifest.SEGMENTS / listed.name
@@ -126,7 +130,8 @@ def _load(folder: Path, stored: manifest.Manifest, generation: config.Generation
         nonlocal state
         state = shard.apply(state, seq, record)
 
-    found = recovery.recover(folder / shard.LOG, stored.covered_seq, replay)
+    expected = recovery.Expected(stored.covered_seq, stored.durable_seq, owner)
+    found = recovery.recover(folder / shard.LOG, expected, replay)
     if found.torn_bytes:
         metrics.TORN_BYTES.inc(found.torn_bytes)
         _LOG.warning(

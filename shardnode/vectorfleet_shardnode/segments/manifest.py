@@ -39,11 +39,17 @@ class Listed(descriptor.Model):
 
 
 class Manifest(descriptor.Model):
-    """What is stored: segments with every write up to (epoch, covered_seq)."""
+    """What is stored: segments with every write up to (epoch, covered_seq).
+
+    `uid` is the folder's. The log must reach `durable_seq`: writes up to there are in it or in segments, and
+    have killed rows of segments.
+    """
 
     version: int = VERSION
+    uid: str = ""
     epoch: int = 1
     covered_seq: int = 0
+    durable_seq: int = 0
     next_number: int = 1
     segments: tuple[Listed, ...] = ()
 
@@ -59,29 +65,34 @@ def write(folder: Path, manifest: Manifest) -> None:
     files.write_durably(folder / FILE_NAME, json.dumps(stored, indent=1).encode())
 
 
-def read(folder: Path) -> Manifest:
-    """Read the manifest; an empty one where the folder has none yet.
+def read(folder: Path, uid: str = "") -> Manifest:
+    """Read the manifest of the folder `uid`; an empty one where the folder has none yet.
 
     Raises:
-        DataLossError: it is damaged, or of a newer version.
+        DataLossError: it is damaged, of a newer version, or another folder's.
     """
     path = folder / FILE_NAME
     if not path.exists():
-        return Manifest()
+        return Manifest(uid=uid)
     try:
         stored = json.loads(path.read_bytes())
         body, digest = stored["manifest"], stored["sha256"]
         version = body["version"]
-    except (ValueError, KeyError, TypeError) as broken:
+    except (ValueError, KeyError, TypeError, RecursionError) as broken:
         raise errors.DataLossError(f"{path} is damaged: {broken}") from broken
     if digest != _digest(body):
         raise errors.DataLossError(f"{path} is damaged: its content does not have the checksum it names")
     if version != VERSION:
         raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
     try:
-        return Manifest.model_validate(body)
+        found = Manifest.model_validate(body)
     except pydantic.ValidationError as broken:
         raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
+    if found.uid != uid:
+        raise errors.DataLossError(
+            f"{path} is of another folder: it names uid {found.uid}, identity.json names {uid}"
+        )
+    return found
 
 
 def _digest(body: object) -> str:
@@ -126,6 +137,9 @@ def read_live(folder: Path, rows: int, tombstones: Tombstones | None) -> Mask:
 def clean(folder: Path, manifest: Manifest) -> None:
     """Delete what no manifest names: folders and tombstones of the past, and what a crash left."""
     kept = {listed.name: listed for listed in manifest.segments}
+    if not (folder / SEGMENTS).exists():
+        (folder / SEGMENTS).mkdir()
+        files.fsync_path(folder)
     for path in (folder / SEGMENTS).iterdir():
         listed = kept.get(path.name)
         if listed is None:

@@ -27,6 +27,11 @@ class SealedSegment:
         self.folder = folder
         self.name = folder.name
         self.descriptor = described
+        if described.version != descriptor.VERSION:
+            raise errors.DataLossError(
+                f"segment {self.name} has format {described.version}; "
+                f"this program reads format {descriptor.VERSION}"
+            )
         check_files(folder, described.files)
         metric = described.recipe.metric
         self.metric = metric

@@ -60,8 +60,10 @@ class VectorsFile:
 
 def _read_header(path: Path, data: mmap.mmap) -> tuple[int, int]:
     magic, version, dimensions, rows = _HEADER.unpack_from(data)
-    if magic != _MAGIC or version != VERSION:
-        raise errors.DataLossError(f"{path} is not a vectors file of format {VERSION}")
+    if magic != _MAGIC:
+        raise errors.DataLossError(f"{path} is not a vectors file")
+    if version != VERSION:
+        raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
     if len(data) != _PAGE + rows * dimensions * 4:
         raise errors.DataLossError(
             f"{path} has {len(data)} bytes; {rows} rows of {dimensions} dimensions need another size"

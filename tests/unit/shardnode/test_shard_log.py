@@ -64,10 +64,10 @@ def fill(folder, count):
     return ends
 
 
-def read(folder, covered=0):
+def read(folder, covered=0, **expected):
     """Recover a log; returns {seq: record} and what was found."""
     seen = {}
-    found = recovery.recover(folder, covered, seen.__setitem__)
+    found = recovery.recover(folder, recovery.Expected(covered, **expected), seen.__setitem__)
     return seen, found
 
 
@@ -173,7 +173,7 @@ def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(errors.DataLossError, match="segments reach to seq 9"):
         read(tmp_path, covered=9)
     second.unlink()
-    with pytest.raises(errors.DataLossError, match="not at 2"):
+    with pytest.raises(errors.DataLossError, match="records from 2 on are lost"):
         read(tmp_path)
     first.unlink()
     with pytest.raises(errors.DataLossError, match="records 1 to 2 are missing"):
@@ -196,12 +196,86 @@ def test_damage_in_an_older_file_is_never_a_torn_tail(tmp_path):
         read(tmp_path)
 
 
-def test_a_file_whose_creation_was_cut_short_is_dropped(tmp_path):
-    """Rotation that died while writing the new header lost no record."""
+def test_a_file_whose_creation_was_cut_short_does_not_count(tmp_path):
+    """Rotation that died while writing the new header lost no record: the file has no final name yet."""
     fill(tmp_path, 2)
-    log.path_of(tmp_path, 3).write_bytes(b"VFLT")
+    path = log.path_of(tmp_path, 3)
+    path.with_name(files.TEMPORARY + path.name).write_bytes(b"VFLT")
     assert list(read(tmp_path)[0]) == [1, 2]
     assert len(log.paths(tmp_path)) == 1
+
+
+def test_a_newest_file_that_lost_its_header_is_refused(tmp_path):
+    """A file gets its name with its header durable, so one without was cut, and its records with it."""
+    fill(tmp_path, 2)
+    [path] = log.paths(tmp_path)
+    os.truncate(path, log_format.HEADER_BYTES - 1)
+    with pytest.raises(errors.DataLossError, match=f"header of log file {path.name} is damaged"):
+        read(tmp_path)
+    assert path.stat().st_size == log_format.HEADER_BYTES - 1
+
+
+def test_a_newest_file_that_went_missing_is_refused(tmp_path):
+    """The file before it says that it goes on, whether or not anything was written to the new one."""
+    opened, _ = open_log(tmp_path)
+    opened.append(*records.encode(put(1)))
+    opened.rotate()
+    opened.close()
+    older, newest = log.paths(tmp_path)
+    newest.unlink()
+    with pytest.raises(errors.DataLossError, match=f"{newest.name} is missing, in which {older.name} goes"):
+        read(tmp_path)
+
+
+def test_an_old_file_that_segments_cover_may_be_missing(tmp_path):
+    """Deletions are not ordered: after a power cut any of the files may be there still. None is read."""
+    opened, _ = open_log(tmp_path)
+    for number in range(1, 4):
+        opened.append(*records.encode(put(number)))
+        opened.rotate()
+    opened.close()
+    log.paths(tmp_path)[1].unlink()
+    assert read(tmp_path, covered=3)[1].last_seq == 3
+
+
+def test_what_is_replayed_was_forced_to_the_disk_first(tmp_path, monkeypatch):
+    """A killed process may leave records that no fsync covered; no reader sees what a power cut can take."""
+    fill(tmp_path, 1)
+    synced = []
+    monkeypatch.setattr(files, "fsync_path", synced.append)
+    read(tmp_path)
+    assert synced == log.paths(tmp_path)
+
+
+def test_the_log_reaches_what_the_manifest_knows_of(tmp_path):
+    """Segments may know of writes that only the log holds; without them it is refused."""
+    fill(tmp_path, 2)
+    assert read(tmp_path, covered=1, durable_seq=2)[1].last_seq == 2
+    with pytest.raises(errors.DataLossError, match="segments reach to seq 3"):
+        read(tmp_path, covered=1, durable_seq=3)
+
+
+def test_a_file_of_another_folder_is_refused(tmp_path):
+    """However well-formed it is."""
+    fill(tmp_path, 1)
+    with pytest.raises(errors.DataLossError, match="is of another folder"):
+        read(tmp_path, owner=7)
+
+
+def test_a_disk_that_fails_while_a_new_file_is_made_fails_the_log(tmp_path, monkeypatch):
+    """The new file may be there or not, so appending to the old one could give one seq to two records."""
+    opened, _ = open_log(tmp_path)
+    opened.append(*records.encode(put(1)))
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files, "fsync_path", fail)
+    with pytest.raises(errors.LogFailedError):
+        opened.rotate()
+    with pytest.raises(errors.LogFailedError):
+        opened.append(*records.encode(put(2)))
+    opened.close()
 
 
 def test_a_newer_format_is_refused_and_named(tmp_path):
