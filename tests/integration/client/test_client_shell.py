@@ -99,9 +99,11 @@ def test_ctrl_c_is_not_held_up_by_a_server_that_hangs(program, clean_environment
             env=clean_environment,
             stderr=subprocess.PIPE,
             text=True,
+            # A test run in the background of a script is deaf to SIGINT, and its children with it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
-        with listener.accept()[0] as connection:
+        with process, listener.accept()[0] as connection:
             connection.recv(1)
             process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=10)
+            _, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr) == (130, "vectorfleet: interrupted\n")
