@@ -5,6 +5,7 @@ import re
 
 import pytest
 import yaml
+
 from vectorfleet_operator.api import parse, support
 
 ROOT = pathlib.Path(__file__).parents[2]
