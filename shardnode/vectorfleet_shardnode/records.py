@@ -99,17 +99,23 @@ def decode(op: Op, payload: memoryview) -> Record:
     """
     try:
         cursor = _Cursor(payload)
-        namespace = cursor.text(_U16)
-        match op:
-            case Op.CLEAR:
-                return Clear(namespace)
-            case Op.REMOVE:
-                return Remove(namespace, cursor.ids())
-            case Op.PUT:
-                return Put(namespace, cursor.rows())
+        record = _decode(op, cursor)
+        cursor.end()
     except (ValueError, struct.error) as broken:
         raise errors.DataLossError(f"a log record of op {op.name} can't be decoded: {broken}") from broken
-    raise errors.DataLossError(f"a log record holds op {op.name}, which carries no rows")
+    return record
+
+
+def _decode(op: Op, cursor: "_Cursor") -> Record:
+    namespace = cursor.text(_U16)
+    match op:
+        case Op.CLEAR:
+            return Clear(namespace)
+        case Op.REMOVE:
+            return Remove(namespace, cursor.ids())
+        case Op.PUT:
+            return Put(namespace, cursor.rows())
+    raise ValueError("it carries no rows")
 
 
 def _check_length(key: bytes, name: str) -> None:
@@ -144,6 +150,10 @@ class _Cursor:
             raise ValueError(f"{count} bytes wanted, {len(piece)} left")
         self._at += count
         return piece
+
+    def end(self) -> None:
+        if self._at != len(self._payload):
+            raise ValueError(f"{len(self._payload) - self._at} bytes are left over")
 
     def number(self, form: struct.Struct) -> int:
         value: int = form.unpack(self.take(form.size))[0]

@@ -5,9 +5,10 @@ vouches for are cut, and they are counted; everything else that is not as writte
 Nothing is changed before everything was read.
 """
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import errors, files, log, log_format, records
@@ -93,7 +94,7 @@ class _Reader:
 
     def replay(self, last_seq: int, covered: int, apply: Apply) -> int:
         self._check_header(last_seq + 1)
-        try:
+        with self._naming_the_file():
             for entry in log_format.entries(memoryview(self._data), self._salt):
                 self._end = entry.end
                 if entry.op is records.Op.NEXT:
@@ -102,15 +103,18 @@ class _Reader:
                     last_seq = self._check_order(entry, last_seq)
                     if entry.seq > covered:
                         apply(entry.seq, records.decode(entry.op, entry.payload))
-        except errors.DataLossError as broken:
-            raise errors.DataLossError(f"log file {self._path.name}: {broken}") from broken
         return last_seq
 
-    def _check_header(self, first_seq: int) -> None:
+    @contextlib.contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
         try:
+            yield
+        except errors.DataLossError as broken:
+            raise errors.DataLossError(f"log file {self._path.name}: {broken}") from broken
+
+    def _check_header(self, first_seq: int) -> None:
+        with self._naming_the_file():
             header = log_format.unpack_header(self._data)
-        except errors.DataLossError as newer:
-            raise errors.DataLossError(f"log file {self._path.name}: {newer}") from newer
         if header is None:
             raise errors.DataLossError(f"the header of log file {self._path.name} is damaged")
         if header.owner != self._owner:
@@ -142,7 +146,9 @@ class _Reader:
 
     def check_newest(self, last_seq: int) -> None:
         """Refuse where acknowledged records stood behind the last one that was read."""
-        if log_format.was_acknowledged(self._data, self._end, self._salt, last_seq + 1):
+        with self._naming_the_file():
+            lost = log_format.was_acknowledged(self._data, self._end, self._salt, last_seq + 1)
+        if lost:
             raise self._damaged(last_seq + 1)
         if self._next_seq is not None:
             following = log.path_of(self._path.parent, self._next_seq).name

@@ -18,6 +18,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from . import errors, files, identity, log, maintenance, metrics, records, recovery, shard
 from .api import config
 from .segments import builder, growing, manifest, sealed
@@ -128,7 +130,10 @@ def _load(folder: Path, stored: manifest.Manifest, generation: config.Generation
 
     def replay(seq: int, record: records.Record) -> None:
         nonlocal state
-        state = shard.apply(state, seq, record)
+        try:
+            state = shard.apply(state, seq, record)
+        except (ValueError, msgspec.MsgspecError, RecursionError) as unfit:
+            raise errors.DataLossError(f"record {seq} can't be applied: {unfit}") from unfit
 
     expected = recovery.Expected(stored.covered_seq, stored.durable_seq, owner)
     found = recovery.recover(folder / shard.LOG, expected, replay)

@@ -77,10 +77,10 @@ def read(folder: Path, uid: str = "") -> Manifest:
     try:
         stored = json.loads(path.read_bytes())
         body, digest = stored["manifest"], stored["sha256"]
-        version = body["version"]
+        version, found_digest = body["version"], _digest(body)
     except (ValueError, KeyError, TypeError, RecursionError) as broken:
         raise errors.DataLossError(f"{path} is damaged: {broken}") from broken
-    if digest != _digest(body):
+    if digest != found_digest:
         raise errors.DataLossError(f"{path} is damaged: its content does not have the checksum it names")
     if version != VERSION:
         raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")

@@ -41,6 +41,8 @@ class VectorsFile:
     """
 
     def __init__(self, path: Path) -> None:
+        if path.stat().st_size < _PAGE:
+            raise errors.DataLossError(f"{path} is shorter than the header of a vectors file")
         with path.open("rb") as source:
             # A private mapping: pages that are not written to stay the file's own, shared and evictable.
             self._map = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_COPY)
