@@ -145,7 +145,7 @@ def clean(folder: Path, manifest: Manifest) -> None:
         if listed is None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             continue
-        for bits in path.glob("dead-*.bits"):
+        for bits in (*path.glob("dead-*.bits"), *path.glob(files.TEMPORARY + "*")):
             if listed.tombstones is None or bits.name != listed.tombstones.file:
                 bits.unlink()
     for leftover in folder.glob(files.TEMPORARY + "*"):
