@@ -1,1 +1,1 @@
-"""The manners that all our processes share: JSON logs, and one listener for health and metrics."""
+"""The manners that all our processes share: JSON logs, health and metrics, names before DNS."""

@@ -15,10 +15,11 @@ from typing import TypeVar
 import grpc
 import grpc.aio
 
+from vectorfleet_runtime import hosts
 from vectorfleet_shardnode.api import shard_pb2, shard_pb2_grpc
 
 from .. import errors, metrics
-from . import hosts, statuses
+from . import statuses
 
 _log = logging.getLogger(__name__)
 

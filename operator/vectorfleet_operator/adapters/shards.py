@@ -7,6 +7,7 @@ import pathlib
 
 import grpc
 
+from vectorfleet_runtime import hosts
 from vectorfleet_shardnode.api import shard_pb2, shard_pb2_grpc
 
 from .. import ports
@@ -18,11 +19,11 @@ class GrpcShards:
     """Implements `ports.Shards` on one channel for each replica.
 
     Args:
-        hosts: a file like /etc/hosts whose names are known without asking DNS.
+        hosts_file: a file like /etc/hosts whose names are known without asking DNS.
     """
 
-    def __init__(self, hosts: pathlib.Path | None = None) -> None:
-        self._hosts = hosts
+    def __init__(self, hosts_file: pathlib.Path | None = None) -> None:
+        self._hosts_file = hosts_file
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
@@ -43,25 +44,13 @@ class GrpcShards:
 
     def _channel(self, address: str) -> grpc.aio.Channel:
         if address not in self._channels:
-            self._channels[address] = grpc.aio.insecure_channel(self._resolve(address))
+            self._channels[address] = grpc.aio.insecure_channel(hosts.target_of(address, self._hosts_file))
         return self._channels[address]
 
     async def _forget(self, address: str) -> None:
         channel = self._channels.pop(address, None)
         if channel is not None:
             await channel.close()
-
-    def _resolve(self, address: str) -> str:
-        host, _, port = address.rpartition(":")
-        return f"{read_hosts(self._hosts).get(host, host)}:{port}"
-
-
-def read_hosts(path: pathlib.Path | None) -> dict[str, str]:
-    """Return the addresses by name of a file like /etc/hosts; none where there is no file."""
-    if path is None or not path.exists():
-        return {}
-    lines = (line.partition("#")[0].split() for line in path.read_text().splitlines())
-    return {name: fields[0] for fields in lines for name in fields[1:]}
 
 
 def _to_report(address: str, reply: shard_pb2.ReportReply) -> ports.ShardReport:

@@ -108,12 +108,3 @@ async def test_a_shard_that_is_away_gets_no_report():
     async with connected(None) as nodes:
         assert await nodes.report(f"127.0.0.1:{free_port()}", TOKEN) is None
         assert await nodes.report("nobody.invalid:7400", TOKEN) is None
-
-
-def test_hosts_are_read_like_etc_hosts(tmp_path):
-    """Comments and several names on a line; no file means no names."""
-    path = tmp_path / "hosts"
-    path.write_text("127.0.0.1 a b # c\n\n# d\n::1 e\n")
-
-    assert shards.read_hosts(path) == {"a": "127.0.0.1", "b": "127.0.0.1", "e": "::1"}
-    assert shards.read_hosts(tmp_path / "none") == {}
