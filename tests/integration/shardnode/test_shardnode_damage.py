@@ -15,7 +15,7 @@ import google_crc32c
 import pytest
 
 from vectorfleet_shardnode import errors, log, log_format, records
-from vectorfleet_shardnode.segments import descriptor, manifest
+from vectorfleet_shardnode.segments import descriptor, manifest, sealed
 
 MADE = runpy.run_path(str(Path(__file__).parents[2] / "fixtures" / "make_shard.py"))
 FILES = (
@@ -191,6 +191,16 @@ def test_flipped_bits(data, name, states):
         changed = whole[:at] + bytes([whole[at] ^ 1 << drawn.randrange(8)]) + whole[at + 1 :]
         (data / name).write_bytes(changed)
         check(data, name, states)
+
+
+def test_without_checksums_these_tests_fail(data, states, monkeypatch):
+    """What they ask is hard: a shard that trusts its files serves other vectors, and is caught at it."""
+    monkeypatch.setattr(sealed, "check_files", lambda *_: None)
+    path = data / "segments/000000000003/vectors.bin"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-32] + bytes([whole[-32] ^ 1]) + whole[-31:])
+    with pytest.raises(AssertionError):
+        check(data, "vectors.bin", states)
 
 
 def store_manifest(data, content):

@@ -1,4 +1,4 @@
-"""A life that is cut short at every step on the disk: what a SIGKILL leaves opens, with all that was answered.
+"""A life that is cut short at every step on the disk: what a SIGKILL leaves opens with all that was answered.
 
 The folder is copied before and after every fsync, rename and deletion of a life with writes, flushes, a
 merge and rotations; each copy must give the rows of one seq, and of none before the last answered one.
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vectorfleet_shardnode import files
+from vectorfleet_shardnode import errors, files, log, maintenance, records
+from vectorfleet_shardnode.segments import manifest
 
 MADE = runpy.run_path(str(Path(__file__).parents[2] / "fixtures" / "make_shard.py"))
 
@@ -46,7 +47,7 @@ class Camera:
         return wrapped
 
     def copy(self, step):
-        folder = self.target / str(len(self.cuts))
+        folder = self.target / f"cut{len(self.cuts)}"
         shutil.copytree(self.data, folder)
         self.cuts.append(Cut(folder, step, max(self.states)))
 
@@ -54,9 +55,14 @@ class Camera:
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory):
     """The copies of one life."""
-    data = tmp_path_factory.mktemp("life") / "data"
+    return film(tmp_path_factory.mktemp("life"))
+
+
+def film(folder):
+    """Lead a life and copy it at every step."""
+    data = folder / "data"
     data.mkdir()
-    taken = Camera(data, tmp_path_factory.mktemp("cuts"))
+    taken = Camera(data, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "fsync", taken.around(files.fsync))
         patch.setattr(files, "fsync_path", taken.around(files.fsync_path))
@@ -91,11 +97,54 @@ def test_the_life_was_cut_at_every_kind_of_step(camera):
 
 def test_every_cut_opens_with_the_rows_of_one_seq(camera):
     """Every answered write is there, nothing that was deleted is, and a second start finds the same."""
-    for cut in camera.cuts:
+    assert [cut.step for cut in camera.cuts if is_wrong(cut, camera.states)] == []
+    assert [cut.step for cut in camera.cuts[::5] if is_wrong(cut, camera.states)] == []
+
+
+def clean_first(patch):
+    """Delete what the new manifest does not name before it is written."""
+    write = manifest.write
+    patch.setattr(manifest, "write", lambda folder, new: (manifest.clean(folder, new), write(folder, new)))
+
+
+def trim_first(patch):
+    """Cut the log before the manifest says that segments cover it."""
+    adopt = maintenance.Maintenance._adopt
+
+    def trim_and_adopt(keeper, output, described):
+        keeper._shard.trim_log(described.last_seq)
+        return adopt(keeper, output, described)
+
+    patch.setattr(maintenance.Maintenance, "_adopt", trim_and_adopt)
+
+
+def forget_the_dead(patch):
+    """Write no tombstones."""
+    patch.setattr(manifest, "write_tombstones", lambda *_: None)
+
+
+def answer_before_the_log(patch):
+    """Let writes go on in memory alone."""
+    append = log.Log._write
+    patch.setattr(log.Log, "_write", lambda its, op, *rest: op == records.Op.REMOVE or append(its, op, *rest))
+
+
+@pytest.mark.parametrize("break_it", [clean_first, trim_first, forget_the_dead, answer_before_the_log])
+def test_a_broken_order_is_noticed(tmp_path, monkeypatch, break_it):
+    """The cuts are worth something: where the shard is wrong, one of them does not open with its rows."""
+    break_it(monkeypatch)
+    broken = film(tmp_path)
+    monkeypatch.undo()
+    assert any(is_wrong(cut, broken.states) for cut in reversed(broken.cuts))
+
+
+def is_wrong(cut, states):
+    """Tell whether a cut does not open with the rows of an answered seq."""
+    try:
         rows, seq = open_and_read(cut.folder)
-        assert seq >= cut.answered, cut.step
-        assert rows == camera.states[seq], cut.step
-        assert open_and_read(cut.folder) == (rows, seq), cut.step
+    except errors.DataLossError:
+        return True
+    return seq < cut.answered or rows != states[seq]
 
 
 def test_every_cut_can_be_worked_on(camera):
