@@ -5,6 +5,7 @@ merge and rotations; each copy must give the rows of one seq, and of none before
 """
 
 import dataclasses
+import os
 import runpy
 import shutil
 from pathlib import Path
@@ -50,6 +51,14 @@ class Camera:
         folder = self.target / f"cut{len(self.cuts)}"
         shutil.copytree(self.data, folder)
         self.cuts.append(Cut(folder, step, max(self.states)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_disk():
+    """A process that is killed loses no written pages, so nothing has to reach the disk here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module")
