@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from harness import index, stopwatch
 
+import vectorfleet
+
 HEAL_SECONDS = 20
+TAKEN_UP_SECONDS = 180  # a kubelet looks after mounted Secrets every minute or so
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,27 @@ def test_changed_object_is_put_right(small: index.Index, timed: stopwatch.Stopwa
         )
 
     assert small.get("service", "small")["metadata"]["annotations"]["example.com/note"] == "mine"
+
+
+@pytest.mark.parametrize("name", ["small-api-key", "small-internal"])
+def test_deleted_secret_is_drawn_anew(small: index.Index, name: str, timed: stopwatch.Stopwatch) -> None:
+    """A deleted Secret gets a new key or token; the index takes it up, and the rows are there."""
+    stored = index.load(small)
+    before = small.get("secret", name)["data"]
+    with timed(f"secret {name} deleted → back"):
+        small.kubectl("delete", "secret", name)
+        index.wait_until(lambda: small.get("secret", name)["data"] != before, HEAL_SECONDS)
+    with timed(f"secret {name} taken up"):
+        small.wait_until_ready()
+        index.wait_until(lambda: serves(small), TAKEN_UP_SECONDS)
+
+    index.expect_rows(small, stored)
+
+
+def serves(small: index.Index) -> bool:
+    """Whether the index answers to its key."""
+    try:
+        with small.client() as client:
+            return bool(client.stats().total_vector_count)
+    except vectorfleet.VectorfleetError:
+        return False
