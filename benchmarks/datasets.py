@@ -1,0 +1,50 @@
+"""Vectors to measure with: Debian's packages where they are given, else clustered ones made from a seed."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIMENSIONS = 384
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Unit vectors, float32: stored (n, 384) and asked (q, 384), and what they are."""
+
+    title: str
+    stored: NDArray[np.float32]
+    asked: NDArray[np.float32]
+
+    def exact(self, k: int, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the rows of the `k` nearest by cosine, shape (q, k), of all rows or of some."""
+        rows = np.arange(len(self.stored)) if among is None else among
+        scores = self.asked @ self.stored[rows].T
+        return rows[np.argsort(-scores, axis=1, kind="stable")[:, :k]]
+
+
+def load(folder: pathlib.Path | None, rows: int, queries: int) -> Dataset:
+    """Read the packages' vectors from `folder`, or make clustered ones where none is given."""
+    if folder is None:
+        return clustered(rows, queries)
+    # Shuffled, so that a part of the set is a fair sample of it.
+    stored = np.load(folder / "vectors.f16.npy").astype(np.float32)
+    stored = np.random.default_rng(7).permutation(stored)[:rows]
+    asked = np.load(folder / "queries.f16.npy").astype(np.float32)[:queries]
+    return Dataset("packages of Debian 12, all-MiniLM-L6-v2", unit(stored), unit(asked))
+
+
+def clustered(rows: int, queries: int) -> Dataset:
+    """Make vectors around one centre for each 100 rows; queries are drawn as the rows are."""
+    random = np.random.default_rng(7)
+    centres = random.standard_normal((max(rows // 100, 1), DIMENSIONS), np.float32)
+    chosen = centres[random.integers(len(centres), size=rows + queries)]
+    every = unit(chosen + random.standard_normal(chosen.shape, np.float32))
+    return Dataset("clustered vectors, made", every[:rows], every[rows:])
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the vectors at length 1."""
+    scaled: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
