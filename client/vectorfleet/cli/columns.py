@@ -36,8 +36,11 @@ def open_npy(path: str, ids_path: pathlib.Path | None) -> tuple[int, Iterator[Ce
     """
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise _bad_file(path, f"is no .npy file: {error}") from error
+    except OSError as error:
+        raise _bad_file(path, f"can't be read: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        # numpy's own words advise to load the file with pickle, which runs what it holds.
+        raise _bad_file(path, "is no .npy file of numbers, as numpy.save writes it") from error
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
         raise _bad_file(
             path,
@@ -102,8 +105,10 @@ def _is_empty(value: object) -> bool:
 def _read_ids(path: pathlib.Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"can't read {path}: {error}", param_hint="'--ids'") from error
+    except OSError as error:
+        raise typer.BadParameter(f"can't read {path}: {error.strerror}", param_hint="'--ids'") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{path} is not UTF-8: {error}", param_hint="'--ids'") from error
 
 
 def _bad_file(path: str, what: str) -> typer.BadParameter:

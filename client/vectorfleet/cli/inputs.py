@@ -55,7 +55,9 @@ def open_source(path: str, report: Report, *, ids: pathlib.Path | None, need_ids
     suffix = pathlib.Path(path).suffix.lower()
     if ids is not None and suffix != ".npy":
         raise typer.BadParameter(f"only .npy files need a file of ids, not {path}", param_hint="'--ids'")
-    if path != STDIN and not pathlib.Path(path).is_file():
+    if path != STDIN and pathlib.Path(path).is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name the files in it", param_hint="'FILE'")
+    if path != STDIN and not pathlib.Path(path).exists():
         raise typer.BadParameter(f"there is no file {path}", param_hint="'FILE'")
     match suffix:
         case ".npy":
@@ -65,8 +67,9 @@ def open_source(path: str, report: Report, *, ids: pathlib.Path | None, need_ids
             count, found = columns.open_parquet(path)
             return Source(count, _checked(found, path, report))
         case _:
-            count_known = None if path == STDIN else _count_lines(path)
-            return Source(count_known, _lines(path, report, need_ids))
+            # A pipe, such as the shell's <(…), can be read only once.
+            regular = path != STDIN and pathlib.Path(path).is_file()
+            return Source(_count_lines(path) if regular else None, _lines(path, report, need_ids))
 
 
 def _count_lines(path: str) -> int:

@@ -51,7 +51,8 @@ def key_of(api_key: str | None, file: pathlib.Path | None) -> str:
         try:
             api_key = file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"can't read {file}: {error}", param_hint="'--api-key-file'") from error
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise typer.BadParameter(f"can't read {file}: {why}", param_hint="'--api-key-file'") from error
     if not api_key:
         raise typer.BadParameter(
             "an API key is needed: set VECTORFLEET_API_KEY, or give --api-key-file or --api-key",

@@ -3,13 +3,13 @@
 import dataclasses
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import msgspec
 import typer
 
-from .. import batches, client, results, rows
+from .. import batches, errors, results, rows
 from . import inputs, options, output, progress, session
 
 SHOWN_PROBLEMS = 20
@@ -38,6 +38,33 @@ class Problems:
         """Say how many complaints were not printed."""
         if self.shown > SHOWN_PROBLEMS:
             session.complain(f"… and {self.shown - SHOWN_PROBLEMS} more problems")
+
+
+MAX_UNREACHED = 40
+"""Batches in a row that reach nobody before the rest is given up: some seconds for a server to restart."""
+
+
+@dataclasses.dataclass
+class Reach:
+    """Follows a load, and tells whether the index is gone."""
+
+    unreached: int = 0
+    successful: int = 0
+    failures: int = 0
+
+    def note(self, done: results.BatchResult) -> None:
+        """Take what was done so far, after each batch."""
+        if done.successful > self.successful:
+            self.unreached = 0
+        elif len(done.errors) > self.failures:
+            failed = isinstance(done.errors[-1].error, errors.ConnectionFailedError)
+            self.unreached = self.unreached + 1 if failed else 0
+        self.successful, self.failures = done.successful, len(done.errors)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is of no use to go on."""
+        return self.unreached >= MAX_UNREACHED
 
 
 class Summary(msgspec.Struct, frozen=True, rename="camel"):
@@ -82,38 +109,49 @@ def upsert(  # noqa: PLR0913  # a command's options are its parameters
     """
     problems = Problems()
     sources = [inputs.open_source(name, problems.bad_line, ids=ids, need_ids=True) for name in files]
-    started = time.monotonic()
+    started, reach = time.monotonic(), Reach()
     with session.connect(host, api_key, api_key_file, timeout) as index:
         index.stats()  # a wrong address or key shows here, once, and not with every batch
-        result = _write(index, sources, namespace=namespace, batch_size=batch_size, concurrency=concurrency)
+        with progress.rows_bar("upsert", _total(sources)) as show:
+            result = index.upsert_batch(
+                _chain(sources, reach),
+                namespace=namespace,
+                batch_size=batch_size,
+                concurrency=concurrency,
+                progress=_each(reach, show),
+            )
     for failure in result.errors:
         problems.show(_describe(failure))
     problems.finish()
+    if reach.lost:
+        session.complain(
+            f"gave up: {MAX_UNREACHED} batches in a row did not reach the index; later rows were not read"
+        )
     summary = _summarise(result, problems.lines, time.monotonic() - started)
     _show(summary, output_as)
     if summary.failed:
         raise typer.Exit(1)
 
 
-def _write(
-    index: client.Client, sources: list[inputs.Source], *, namespace: str, batch_size: int, concurrency: int
-) -> results.BatchResult:
+def _total(sources: list[inputs.Source]) -> int | None:
     counts = [source.count for source in sources]
-    total = None if None in counts else sum(count or 0 for count in counts)
-    with progress.rows_bar("upsert", total) as show:
-        step: batches.Progress = lambda done: show(done.total)  # noqa: E731  # one expression
-        return index.upsert_batch(
-            _chain(sources),
-            namespace=namespace,
-            batch_size=batch_size,
-            concurrency=concurrency,
-            progress=step,
-        )
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
-def _chain(sources: list[inputs.Source]) -> Iterator[rows.RowLike]:
+def _each(reach: Reach, show: Callable[[int], None]) -> batches.Progress:
+    def step(done: results.BatchResult) -> None:
+        reach.note(done)
+        show(done.total)
+
+    return step
+
+
+def _chain(sources: list[inputs.Source], reach: Reach) -> Iterator[rows.RowLike]:
     for source in sources:
-        yield from source.rows
+        for row in source.rows:
+            if reach.lost:
+                return
+            yield row
 
 
 def _describe(failure: results.BatchFailure) -> str:

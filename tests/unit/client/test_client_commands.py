@@ -206,6 +206,24 @@ def test_upsert_writes_what_is_good_and_names_the_rest(run, tmp_path):
     }
 
 
+def test_an_upsert_gives_up_on_a_server_that_is_gone(run, tmp_path):
+    """After 40 batches in a row that reached nobody the rest is not read, and that is said."""
+    (tmp_path / "r.jsonl").write_text("".join(f'{{"id":"{row}","values":[1,2]}}\n' for row in range(500)))
+    sent = []
+
+    def answer(request):
+        sent.append(request)
+        if 10 < len(sent) != 30:
+            raise httpx.ConnectError("Connection refused")
+        return httpx.Response(200, json={"upsertedCount": 1})
+
+    options = ("--batch-size", "1", "--concurrency", "1")
+    result = run("upsert", str(tmp_path / "r.jsonl"), *options, answers={"/vectors/upsert": answer})
+    assert result.exit_code == 1
+    assert 70 <= len(sent) <= 72
+    assert "gave up: 40 batches in a row did not reach the index; later rows were not read" in result.stderr
+
+
 def test_a_wrong_key_stops_an_upsert_before_it_begins(run, tmp_path):
     """One complaint, not one for each batch."""
     (tmp_path / "r.jsonl").write_text('{"id":"a","values":[1]}\n')

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import sys
 
@@ -113,14 +114,15 @@ def test_a_matrix_has_its_ids_beside_it(tmp_path, read):
     [
         (np.zeros(3, np.float32), r"shape \(3,\)"),
         (np.array([["a"]]), "not numbers"),
-        (np.array([[None]]), "is no .npy file"),
+        (np.array([[None]]), "is no .npy file of numbers"),
     ],
 )
 def test_a_matrix_of_another_kind_is_refused(tmp_path, read, array, message):
     """Objects, which only pickle could read, included."""
     np.save(tmp_path / "m.npy", array, allow_pickle=True)
-    with pytest.raises(typer.BadParameter, match=message):
+    with pytest.raises(typer.BadParameter, match=message) as caught:
         read(tmp_path / "m.npy")
+    assert "pickle" not in str(caught.value)
 
 
 def test_ids_and_rows_are_equally_many(tmp_path, read):
@@ -178,6 +180,21 @@ def test_a_file_that_is_not_what_its_suffix_says_is_refused(tmp_path, read, name
     with pytest.raises(typer.BadParameter, match=f"{name} is no ") as caught:
         read(write(tmp_path / name, "hello"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_read_once(tmp_path, read):
+    """As the shell's `<(zcat rows.jsonl.gz)` gives one: counting its lines first would use them up."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as end:
+        end.write('{"id":"a","values":[1]}\n')
+    assert read(f"/dev/fd/{reading}") == ([{"id": "a", "values": [1]}], [])
+    os.close(reading)
+
+
+def test_a_folder_is_no_file(tmp_path, read):
+    """It is there, so "there is no file" would mislead."""
+    with pytest.raises(typer.BadParameter, match="is a folder; name the files in it"):
+        read(tmp_path)
 
 
 def test_a_missing_file_is_refused(tmp_path, read):
