@@ -15,6 +15,7 @@ import pathlib
 import signal
 import sys
 
+import vectorfleet_runtime.listener
 import vectorfleet_runtime.logs
 
 from . import attend, errors, ports, reconcile
@@ -60,6 +61,7 @@ class Supervisor:
         )
         take_pass = functools.partial(reconcile.reconcile, world, IMAGE)
         keep = asyncio.create_task(self._workloads.run())
+        listener = self._listen()
         try:
             while not stop.is_set():
                 self._read_inbox()
@@ -69,10 +71,17 @@ class Supervisor:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _INBOX_SECONDS)
         finally:
+            listener.close()
             for task in (keep, *self._attended.values()):
                 task.cancel()
             await asyncio.gather(keep, *self._attended.values(), return_exceptions=True)
             await nodes.close()
+
+    def _listen(self) -> vectorfleet_runtime.listener.Listener:
+        alive = vectorfleet_runtime.listener.loop_probe(asyncio.get_running_loop())
+        return vectorfleet_runtime.listener.Listener(
+            self._workloads.host, names.METRICS_PORT, alive, lambda: ""
+        )
 
     def _read_inbox(self) -> None:
         inbox.carry_out(self._place, self._carry_out)

@@ -1,5 +1,6 @@
 """An index on this machine: loaded, killed, left alone, changed, taken down. Each test builds on the last."""
 
+import json
 import os
 import pathlib
 import signal
@@ -7,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -49,6 +51,16 @@ def test_it_serves(small):
         "Stalled": "False",
     }
     assert "small" in small.run("status").stdout
+
+
+def test_supervisor_tells_of_itself(small):
+    """Health and metrics of the operator, on an address beside those of its pods."""
+    block = json.loads((small.state / "network.json").read_text())["block"]
+    with urllib.request.urlopen(f"http://{block}.1:9090/metrics", timeout=10) as answer:
+        told = answer.read().decode()
+
+    assert "vectorfleet_operator_reconcile" in told
+    assert 'index="small"' in told
 
 
 def test_kill_9_of_shards_loses_nothing(small):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ... import errors
 from . import folder
 
-_FIRST, _LAST = 2, 254
+_SUPERVISOR, _FIRST, _LAST = 1, 2, 254
 _PROBED_PORTS = (7400, 8080, 9090)
 _TRIES = 64
 
@@ -33,6 +33,11 @@ class Network:
         self._block: str = saved.get("block") or _free_block(str(path))
         self._given: dict[str, int] = saved.get("given", {})
         self._save()
+
+    @property
+    def supervisor(self) -> str:
+        """The supervisor's own address."""
+        return f"{self._block}.{_SUPERVISOR}"
 
     def address(self, namespace: str, pod: str) -> str:
         """Return the pod's address, giving it one where it has none.

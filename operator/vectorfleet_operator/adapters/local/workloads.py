@@ -37,6 +37,11 @@ class Workloads:
         self._pods: dict[objects.Key, pods.Pod] = {}
         self._swept = 0.0
 
+    @property
+    def host(self) -> str:
+        """The supervisor's own address, beside those of its pods."""
+        return self._network.supervisor
+
     async def run(self) -> None:
         """Keep everything as it should be until cancelled; nothing that fails ends it."""
         self._adopt()
