@@ -20,7 +20,7 @@ import vectorfleet_runtime.logs
 
 from . import attend, errors, ports, reconcile
 from .adapters import shards, system
-from .adapters.local import cluster, folder, inbox, lock, store, workloads
+from .adapters.local import cluster, complaints, folder, inbox, lock, store, workloads
 from .desired import names
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +50,9 @@ class Supervisor:
         self._place = place
         self._board = attend.Board()
         self._objects = store.Store(place.objects, self._changed)
+        self._objects.collect()
         self._workloads = workloads.Workloads(place, self._objects)
+        self._complaints = complaints.Complaints()
         self._attended: dict[ports.Key, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -64,7 +66,8 @@ class Supervisor:
         listener = self._listen()
         try:
             while not stop.is_set():
-                self._read_inbox()
+                with self._complaints.apart("a request can't be carried out", "inbox"):
+                    self._read_inbox()
                 self._attend(take_pass)
                 if keep.done():
                     keep.result()
@@ -116,6 +119,8 @@ class Settings:
     place: folder.Folder
     log_level: str
     log_format: str
+    lock: int | None = None
+    """The descriptor of the lock, where who started the supervisor has taken it."""
 
 
 async def serve(given: Settings) -> None:
@@ -129,7 +134,7 @@ async def serve(given: Settings) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with lock.hold(given.place):
+    with lock.hold(given.place, given.lock):
         _LOG.info("the supervisor starts", extra={"state_dir": str(given.place.root)})
         await Supervisor(given.place).run(stop)
     _LOG.info("the supervisor stops; processes serve on")
@@ -141,10 +146,11 @@ def main() -> None:
     parser.add_argument("--state-dir", type=pathlib.Path, required=True)
     parser.add_argument("--log-level", default="INFO")
     parser.add_argument("--log-format", default="json", choices=("json", "text"))
+    parser.add_argument("--lock", type=int, help="descriptor of the lock that was taken for it")
     arguments = parser.parse_args()
     place = folder.Folder(arguments.state_dir.resolve())
     try:
-        asyncio.run(serve(Settings(place, arguments.log_level, arguments.log_format)))
+        asyncio.run(serve(Settings(place, arguments.log_level, arguments.log_format, arguments.lock)))
     except errors.OperatorError as error:
         sys.exit(f"vectorfleet: {error}")
 

@@ -2,14 +2,10 @@
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import rich.console
@@ -17,16 +13,21 @@ import rich.status
 import typer
 
 from vectorfleet_operator import errors
-from vectorfleet_operator.adapters.local import folder, inbox, lock, manifests, view, volumes
+from vectorfleet_operator.adapters.local import folder, inbox, manifests, view, volumes
 
-from . import output, session
-
-_POLL_SECONDS = 0.1
-_START_SECONDS = 30.0
-_STOP_SECONDS = 30.0
+from . import output, session, supervisor
 
 Name = tuple[str, str]
 """Namespace and name of an index."""
+
+
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """Turn what the operator's side of a state directory refuses into one line and a status."""
+    try:
+        yield
+    except (errors.OperatorError, OSError) as error:
+        session.fail(str(error))
 
 
 class Cluster:
@@ -34,6 +35,7 @@ class Cluster:
 
     def __init__(self, root: pathlib.Path) -> None:
         self._place = folder.Folder(root)
+        self._supervisor = supervisor.Supervisor(self._place)
 
     def apply(self, files: list[pathlib.Path]) -> set[Name]:
         """Have the manifests of some files kept, and return the indexes among them."""
@@ -42,8 +44,8 @@ class Cluster:
             manifests.check_changes(wanted, view.manifests(self._place))
         except errors.InvalidSpec as error:
             session.fail(str(error), status=2)
-        self._ensure_supervisor()
-        self._request([inbox.Apply(one) for one in wanted])
+        self._supervisor.ensure()
+        self._supervisor.request([inbox.Apply(one) for one in wanted])
         return {
             (one["metadata"]["namespace"], one["metadata"]["name"])
             for one in wanted
@@ -59,14 +61,14 @@ class Cluster:
                 if isinstance(shown, rich.status.Status):
                     shown.update(output.printable(told))
                 if time.monotonic() > end:
-                    session.fail(f"not ready after {timeout:g} s: {told}; see {self._place.root / 'logs'}")
-                if lock.holder(self._place) is None:
+                    session.fail(f"not ready after {timeout:g} s: {told}{self._troubles(mine)}")
+                if not self._supervisor.is_there:
                     session.fail(f"the supervisor has ended; see {self._place.supervisor_log}")
-                time.sleep(_POLL_SECONDS)
+                time.sleep(supervisor.POLL_SECONDS)
 
     def watch(self) -> None:
         """Stay until interrupted, or until the supervisor is gone."""
-        while lock.holder(self._place) is not None:
+        while self._supervisor.is_there:
             time.sleep(1)
         session.fail(f"the supervisor has ended; see {self._place.supervisor_log}")
 
@@ -81,7 +83,7 @@ class Cluster:
         found = view.indexes(self._place)
         lines = [self._line(one, show_key=show_key) for one in found]
         output.write_table(headings, lines, numbers=("vectors", "memory"))
-        if found and lock.holder(self._place) is None:
+        if found and not self._supervisor.is_there:
             session.complain("no operator runs: the indexes serve on, but nothing mends them; `up` starts it")
 
     def suggest(self, mine: set[Name]) -> None:
@@ -96,20 +98,26 @@ class Cluster:
     def as_json(self) -> dict[str, Any]:
         """Return everything for programs."""
         found = [_as_json(one) for one in view.indexes(self._place)]
-        return {"supervisor": lock.holder(self._place), "indexes": found}
+        return {"supervisor": self._supervisor.pid, "indexes": found}
 
     def down(self, names: list[str], timeout: float, *, delete_data: bool) -> None:
         """Delete indexes, all where none is named; keep or remove their volumes."""
         if not self._place.root.exists():
             return
+        if not inbox.is_empty(self._place):  # an `up` was cut short
+            self._supervisor.request([])
         chosen = self._choose(names) if names else {(one.namespace, one.name) for one in self._known()}
         there = [one for one in view.indexes(self._place) if (one.namespace, one.name) in chosen]
         if there or (not names and self._place.pods()):
-            self._ensure_supervisor()
-            self._request([inbox.Delete(("VectorIndex", one.namespace, one.name)) for one in there])
-            self._wait(lambda: self._is_gone(chosen if names else None), timeout, "processes still run")
+            self._supervisor.ensure()
+            self._supervisor.request(
+                [inbox.Delete(("VectorIndex", one.namespace, one.name)) for one in there]
+            )
+            self._supervisor.wait(
+                lambda: self._is_gone(chosen if names else None), timeout, "processes still run"
+            )
         if not names:
-            self._stop_supervisor()
+            self._supervisor.stop()
         self._settle_volumes(chosen, delete=delete_data)
 
     def _line(self, one: view.IndexView, *, show_key: bool) -> tuple[str, ...]:
@@ -133,6 +141,12 @@ class Cluster:
         if waiting:
             return "; ".join(f"{one.name}: {one.message}" for one in waiting)
         return "starting" if len(found) < len(mine) else ""
+
+    def _troubles(self, mine: set[Name]) -> str:
+        """Return what keeps each pod of some indexes from being ready, and where its log is."""
+        found = [one for one in view.indexes(self._place) if (one.namespace, one.name) in mine]
+        waiting = [pod for one in found for pod in one.pods if not pod.ready]
+        return "".join(f"\n  {pod.name}: {pod.trouble or 'not started'}; see {pod.log}" for pod in waiting)
 
     def _known(self) -> list["_Named"]:
         """Return the indexes that there are, and those of which only volumes are left."""
@@ -167,46 +181,6 @@ class Cluster:
             else:
                 session.complain(f"kept the volume {one.path}")
 
-    def _request(self, requests: list[inbox.Request]) -> None:
-        for request in requests:
-            inbox.leave(self._place, request)
-        self._wait(lambda: inbox.is_empty(self._place), _START_SECONDS, "the supervisor does not answer")
-
-    def _ensure_supervisor(self) -> None:
-        if lock.holder(self._place) is not None:
-            return
-        self._place.create()
-        with self._place.supervisor_log.open("ab") as log:
-            started = subprocess.Popen(
-                [sys.executable, "-m", "vectorfleet_operator.local", "--state-dir", str(self._place.root)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-            )
-        why = "the supervisor did not start"
-        self._wait(
-            lambda: lock.holder(self._place) is not None or started.poll() is not None, _START_SECONDS, why
-        )
-        if started.poll() is not None and lock.holder(self._place) is None:
-            session.fail(f"{why}; see {self._place.supervisor_log}")
-
-    def _stop_supervisor(self) -> None:
-        pid = lock.holder(self._place)
-        if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-            self._wait(
-                lambda: lock.holder(self._place) is None, _STOP_SECONDS, "the supervisor does not stop"
-            )
-
-    def _wait(self, reached: Callable[[], bool], timeout: float, why: str) -> None:
-        end = time.monotonic() + timeout
-        while not reached():
-            if time.monotonic() > end:
-                session.fail(f"{why} after {timeout:g} s; see {self._place.supervisor_log}")
-            time.sleep(_POLL_SECONDS)
-
 
 @dataclasses.dataclass(frozen=True)
 class _Named:
@@ -234,6 +208,7 @@ def _as_json(one: view.IndexView) -> dict[str, Any]:
             {
                 "name": pod.name,
                 "ready": pod.ready,
+                "message": pod.trouble,
                 "address": pod.address,
                 "pid": pod.pid,
                 "memoryBytes": pod.memory_bytes,

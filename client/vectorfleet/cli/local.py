@@ -48,8 +48,7 @@ def up(
 
     With a changed manifest, what runs is changed to match it. Secrets that an index names may come along.
     """
-    cluster = _cluster(state_dir)
-    with _interruptible(cluster, take_down=foreground):
+    with _opened(state_dir) as cluster, _interruptible(cluster, take_down=foreground):
         mine = cluster.apply(files)
         cluster.wait_until_ready(mine, timeout)
         cluster.show(show_key=show_key)
@@ -65,13 +64,13 @@ def status(
     show_key: ShowKey = False,
 ) -> None:
     """Show what runs on this machine. Ends with 1 where an index is not ready."""
-    cluster = _cluster(state_dir)
-    if result is options.Output.JSON:
-        output.write_json(cluster.as_json())
-    else:
-        cluster.show(show_key=show_key)
-    if not cluster.all_ready():
-        raise typer.Exit(1)
+    with _opened(state_dir) as cluster:
+        if result is options.Output.JSON:
+            output.write_json(cluster.as_json())
+        else:
+            cluster.show(show_key=show_key)
+        if not cluster.all_ready():
+            raise typer.Exit(1)
 
 
 def down(
@@ -83,14 +82,18 @@ def down(
     timeout: Patience = 60,
 ) -> None:
     """Take indexes down and end their processes. The volumes stay, unless told or declared otherwise."""
-    _cluster(state_dir).down(names or [], timeout, delete_data=delete_data)
+    with _opened(state_dir) as cluster:
+        cluster.down(names or [], timeout, delete_data=delete_data)
 
 
-def _cluster(state_dir: pathlib.Path | None) -> Any:
+@contextlib.contextmanager
+def _opened(state_dir: pathlib.Path | None) -> Iterator[Any]:
+    """Open a state directory; what can't be done with it is said in one line."""
     if any(importlib.util.find_spec(name) is None for name in ("vectorfleet_operator", "kopf", "faiss")):
         session.fail("this needs the operator and the data plane: pip install 'vectorfleet[all]'", status=2)
     cluster: types.ModuleType = importlib.import_module(".cluster", __package__)
-    return cluster.Cluster((state_dir or _default_state_dir()).expanduser().resolve())
+    with cluster.plainly():
+        yield cluster.Cluster((state_dir or _default_state_dir()).expanduser().resolve())
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@
     store.py       objects as files, with the rules of server-side apply
     cluster.py     the port `Cluster` on the store
     manifests.py   a user's files, checked
-    inbox.py       what users ask of the supervisor; lock.py: that there is one
+    inbox.py       what users ask of the supervisor; lock.py: that there is but one
     pod.py         PURE: a pod template becomes a process: arguments, environment, mounts
     objects.py     PURE: what pods and workloads look like as objects
     volumes.py     ConfigMaps, Secrets and claims become folders
@@ -12,7 +12,7 @@
     processes.py   starting, finding again and ending processes; logfiles.py: their logs' size
     probes.py      the pods' HTTP probes
     pods.py        one pod's life
-    workloads.py   the loop over the pods of StatefulSets and Deployments
+    workloads.py   the loop over the pods of StatefulSets and Deployments; complaints.py: told once
     view.py        what there is, for those who ask
 
 It is not a scheduler and must not grow into one: whoever outgrows one machine uses Kubernetes.

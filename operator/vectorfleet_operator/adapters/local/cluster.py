@@ -1,5 +1,6 @@
 """The port `Cluster` on a store of files. What it stores, `workloads` brings to life."""
 
+import copy
 import logging
 from collections.abc import Mapping
 
@@ -17,18 +18,18 @@ class LocalCluster:
 
     async def apply(self, manifest: ports.Manifest) -> ports.Manifest:
         """Make the fields that `manifest` names equal to it."""
-        return self._objects.apply(manifest)
+        return copy.deepcopy(self._objects.apply(manifest))
 
     async def get(self, kind: ports.Kind, namespace: str, name: str) -> ports.Manifest | None:
         """Return the object, or None."""
-        return self._objects.find((kind.kind, namespace, name))
+        return copy.deepcopy(self._objects.find((kind.kind, namespace, name)))
 
     async def list(
         self, kind: ports.Kind, namespace: str, labels: Mapping[str, str]
     ) -> tuple[ports.Manifest, ...]:
         """Return the objects that carry the labels, by name."""
         return tuple(
-            one
+            copy.deepcopy(one)
             for one in self._objects.of_kind(kind)
             if one["metadata"]["namespace"] == namespace
             and labels.items() <= one["metadata"].get("labels", {}).items()

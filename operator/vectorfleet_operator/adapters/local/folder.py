@@ -5,12 +5,15 @@ It is its owner's alone (mode 700): Secrets lie in it.
 
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from ... import errors
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,3 +114,12 @@ def read_json(path: pathlib.Path) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise errors.Rejected(f"{path} holds no JSON object; put back what it held, or remove it")
     return value
+
+
+def recollect(path: pathlib.Path) -> dict[str, Any]:
+    """Return what a note of the supervisor's says, nothing where it is lost: it can be made anew."""
+    try:
+        return read_json(path) or {}
+    except errors.Rejected as error:
+        _LOG.warning("a note can't be read", extra={"reason": str(error)})
+        return {}

@@ -29,6 +29,12 @@ def claims_of(owner: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(claim["metadata"]["name"] for claim in owner["spec"].get("volumeClaimTemplates") or ())
 
 
+def root_of(owner: Mapping[str, Any]) -> str:
+    """Return the uid of what a workload belongs to, its own where it belongs to nothing."""
+    above = owner["metadata"].get("ownerReferences") or [owner["metadata"]]
+    return str(above[0]["uid"])
+
+
 def build_pod(who: pod.Identity, owner: Mapping[str, Any]) -> dict[str, Any]:
     """Return the Pod object of a process: enough to list and to understand it."""
     reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "controller": True}
@@ -42,12 +48,19 @@ def build_pod(who: pod.Identity, owner: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": ports.POD.api_version, "kind": ports.POD.kind, "metadata": metadata}
 
 
-def build_pod_status(who: pod.Identity, *, ready: bool, problem: str) -> dict[str, Any]:
-    """Return the status of a Pod; `problem` says why its process does not run, empty where it does."""
-    waiting = {"waiting": {"reason": "NotRunning", "message": problem}} if problem else {}
+def build_pod_status(who: pod.Identity, *, ready: bool, problem: str, trouble: str) -> dict[str, Any]:
+    """Return the status of a Pod.
+
+    Args:
+        who: its name and address.
+        ready: whether it serves.
+        problem: why its process does not run; empty where it does.
+        trouble: why it is not ready, be it that or what its probe says; empty where it is.
+    """
+    waiting = {"waiting": {"reason": "NotRunning", "message": problem}} if problem and not ready else {}
     return {
         "podIP": who.address,
-        "conditions": [{"type": "Ready", "status": str(ready)}],
+        "conditions": [{"type": "Ready", "status": str(ready), "message": trouble}],
         "containerStatuses": [{"ready": ready, "state": waiting}],
     }
 

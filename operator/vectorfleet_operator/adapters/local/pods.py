@@ -53,13 +53,18 @@ class Pod:
         return self._health.ready and self.running is not None and self._stopping is None
 
     @property
+    def trouble(self) -> str:
+        """Why it is not ready; empty where it is."""
+        return "" if self.ready else self.problem or self._health.reason
+
+    @property
     def stopping(self) -> bool:
         """Whether its process was told to end and has not yet."""
         return self._stopping is not None
 
     def adopt(self, running: processes.Running | None, now: float) -> None:
         """Take over a process that a supervisor before this one started."""
-        saved = folder.read_json(self.place / IDENTITY) or {}
+        saved = folder.recollect(self.place / IDENTITY)
         self.revision, self.running, self._started = str(saved.get("revision", "")), running, now
         self._health = probes.Health(now)
 

@@ -79,9 +79,14 @@ class Children:
                 )
         except OSError as error:
             raise errors.Transient(f"can't start {order.command[0]}: {error}") from error
-        self._started[started.pid] = started
         running = Running(started.pid, start_of(started.pid) or 0)
-        folder.write_json(order.pod / RECORD, dataclasses.asdict(running))
+        try:
+            folder.write_json(order.pod / RECORD, dataclasses.asdict(running))
+        except OSError as error:  # what is not written down would be started twice
+            started.kill()
+            started.wait()
+            raise errors.Transient(f"can't write down {order.command[0]}: {error}") from error
+        self._started[started.pid] = started
         return running
 
     def exit_of(self, running: Running) -> int | None:
@@ -98,10 +103,8 @@ class Children:
 
 def recall(pod: pathlib.Path) -> Running | None:
     """Return the process that a pod's folder tells of, None where it does not live any more."""
-    saved = folder.read_json(pod / RECORD)
-    if saved is None:
-        return None
-    running = Running(saved["pid"], saved["start"])
+    saved = folder.recollect(pod / RECORD)
+    running = Running(int(saved.get("pid", 0)), int(saved.get("start", 0)))
     return running if running.is_alive() else None
 
 

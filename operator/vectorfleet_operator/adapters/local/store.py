@@ -21,11 +21,14 @@ _OBJECT = "object"
 
 
 class Store:
-    """The objects of one state directory.
+    """The objects of one state directory. What it returns is for reading: each change makes an object anew.
 
     Args:
         root: the folder of the objects.
         changed: called with each object that was written or deleted.
+
+    Raises:
+        errors.Rejected: a file was damaged.
     """
 
     def __init__(self, root: pathlib.Path, changed: Callable[[ports.Manifest], None]) -> None:
@@ -38,31 +41,37 @@ class Store:
         self._version = max(versions, default=0)
 
     def apply(self, manifest: ports.Manifest) -> dict[str, Any]:
-        """Apply a manifest and return the object."""
+        """Apply a manifest and return the object.
+
+        Raises:
+            OSError: it can't be written; nothing has changed.
+        """
         place, wanted = place_of(manifest), fields.without_status(manifest)
-        before = self._objects.get(place)
-        now = fields.applied(before or _new(), self._last.get(place, {}), wanted)
-        self._last[place] = wanted
-        self._put(place, before, now)
-        return self.find(place) or {}
+        before = self._objects.get(place, _new())
+        self._put(place, fields.applied(before, self._last.get(place, {}), wanted), wanted)
+        return self._objects[place]
 
     def find(self, place: Place) -> dict[str, Any] | None:
-        """Return a copy of an object, or None."""
-        return copy.deepcopy(self._objects.get(place))
+        """Return an object, or None."""
+        return self._objects.get(place)
 
     def of_kind(self, kind: ports.Kind) -> tuple[dict[str, Any], ...]:
-        """Return copies of all objects of a kind, by namespace and name."""
-        return tuple(copy.deepcopy(self._objects[p]) for p in sorted(self._objects) if p[0] == kind.kind)
+        """Return all objects of a kind, by namespace and name."""
+        return tuple(self._objects[place] for place in sorted(self._objects) if place[0] == kind.kind)
+
+    def uids(self) -> frozenset[str]:
+        """Return the uid of every object."""
+        return frozenset(one["metadata"]["uid"] for one in self._objects.values())
 
     def delete(self, place: Place) -> None:
         """Delete an object, and what belongs to it."""
-        found = self._objects.pop(place, None)
+        found = self._objects.get(place)
         if found is None:
             return
-        self._last.pop(place, None)
         _file(self._root, place).unlink(missing_ok=True)
+        del self._objects[place], self._last[place]
         self._changed(found)
-        for owned in [p for p, one in self._objects.items() if _belongs(one, found["metadata"]["uid"])]:
+        for owned in [p for p, one in self._objects.items() if found["metadata"]["uid"] in _owners(one)]:
             self.delete(owned)
 
     def set_status(self, place: Place, status: Mapping[str, Any], version: str | None = None) -> None:
@@ -75,35 +84,63 @@ class Store:
 
         Raises:
             errors.Transient: there is no such object, or it has changed.
+            OSError: it can't be written; nothing has changed.
         """
         before = self._objects.get(place)
         if before is None:
             raise errors.Transient(f"{place[0]} {place[2]} does not exist")
         if version not in (None, before["metadata"]["resourceVersion"]):
             raise errors.Transient(f"{place[0]} {place[2]} has changed since it was read")
-        self._put(place, before, before | {"status": copy.deepcopy(dict(status))})
+        self._put(place, before | {"status": copy.deepcopy(dict(status))}, self._last[place])
 
-    def _put(self, place: Place, before: dict[str, Any] | None, now: dict[str, Any]) -> None:
+    def collect(self) -> None:
+        """Delete what belongs to objects that are gone: a deletion that was cut short is carried through."""
+        for place, one in list(self._objects.items()):
+            owners = _owners(one)
+            if owners and not owners & self.uids():
+                self.delete(place)
+
+    def mend(self) -> None:
+        """Write the files again that somebody removed, and remove those that were left half written."""
+        for place, one in self._objects.items():
+            if not _file(self._root, place).exists():
+                self._write(place, one, self._last[place])
+        for partial in self._root.glob("*/*/.*.partial"):
+            partial.unlink(missing_ok=True)
+
+    def _put(self, place: Place, now: dict[str, Any], last: dict[str, Any]) -> None:
+        """Write an object down, and only then go by it."""
+        before = self._objects.get(place)
         if before == now:
+            self._last[place] = last
             return
+        is_changed = before is None or before.get("spec") != now.get("spec")
+        now["metadata"] = now["metadata"] | {
+            "resourceVersion": str(self._version + 1),
+            "generation": now["metadata"]["generation"] + is_changed,
+        }
+        self._write(place, now, last)
         self._version += 1
-        now["metadata"] = now["metadata"] | {"resourceVersion": str(self._version)}
-        if before is None or before.get("spec") != now.get("spec"):
-            now["metadata"]["generation"] += 1
-        self._objects[place] = now
-        folder.write_json(_file(self._root, place), {_OBJECT: now, _LAST: self._last.get(place, {})})
+        self._objects[place], self._last[place] = now, last
         self._changed(now)
 
+    def _write(self, place: Place, value: Mapping[str, Any], last: Mapping[str, Any]) -> None:
+        folder.write_json(_file(self._root, place), {_OBJECT: value, _LAST: last})
+
     def _load(self, path: pathlib.Path) -> None:
-        saved = folder.read_json(path)
+        saved = _read(path)
         if saved is not None:
             place = place_of(saved[_OBJECT])
             self._objects[place], self._last[place] = saved[_OBJECT], saved[_LAST]
 
 
 def read(root: pathlib.Path, kind: ports.Kind) -> tuple[dict[str, Any], ...]:
-    """Return the objects of a kind from their files, while a supervisor may be writing them."""
-    saved = (folder.read_json(path) for path in sorted((root / kind.kind).glob("*/*.json")))
+    """Return the objects of a kind from their files, while a supervisor may be writing them.
+
+    Raises:
+        errors.Rejected: a file was damaged.
+    """
+    saved = (_read(path) for path in sorted((root / kind.kind).glob("*/*.json")))
     return tuple(one[_OBJECT] for one in saved if one is not None)
 
 
@@ -111,6 +148,13 @@ def place_of(manifest: ports.Manifest) -> Place:
     """Return what names an object."""
     metadata = manifest["metadata"]
     return manifest["kind"], metadata["namespace"], metadata["name"]
+
+
+def _read(path: pathlib.Path) -> dict[str, Any] | None:
+    saved = folder.read_json(path)
+    if saved is not None and not {_OBJECT, _LAST} <= saved.keys():
+        raise errors.Rejected(f"{path} holds no object; put back what it held, or remove it to delete that")
+    return saved
 
 
 def _new() -> dict[str, Any]:
@@ -123,5 +167,5 @@ def _file(root: pathlib.Path, place: Place) -> pathlib.Path:
     return root / kind / namespace / f"{name}.json"
 
 
-def _belongs(manifest: ports.Manifest, uid: str) -> bool:
-    return any(owner["uid"] == uid for owner in manifest["metadata"].get("ownerReferences", ()))
+def _owners(manifest: ports.Manifest) -> set[str]:
+    return {owner["uid"] for owner in manifest["metadata"].get("ownerReferences", ())}

@@ -17,6 +17,8 @@ class PodView:
 
     name: str
     ready: bool
+    trouble: str
+    """Why it is not ready; empty where it is."""
     address: str
     pid: int
     memory_bytes: int
@@ -122,6 +124,7 @@ def _pod(place: folder.Folder, manifest: ports.Manifest) -> PodView:
     return PodView(
         name=name,
         ready=any(one["ready"] for one in status.get("containerStatuses") or ()),
+        trouble=next((one.get("message", "") for one in status.get("conditions") or ()), ""),
         address=status.get("podIP", ""),
         pid=running.pid if running else 0,
         memory_bytes=processes.memory_of(running.pid) if running else 0,

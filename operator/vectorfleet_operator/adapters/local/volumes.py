@@ -19,7 +19,7 @@ META = ".claim.json"
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A volume there is, whose it is, and whether it goes with its StatefulSet."""
+    """A volume there is, whose it is (the uid of its StatefulSet's owner), and whether it goes with that."""
 
     path: pathlib.Path
     index: str
@@ -32,7 +32,7 @@ def claims(place: folder.Folder) -> tuple[Claim, ...]:
     """Return the volumes of a state directory."""
     found = []
     for meta in sorted(place.claims.glob(f"*/*/{META}")):
-        saved = folder.read_json(meta) or {}
+        saved = folder.recollect(meta)
         key = (meta.parent.parent.name, str(saved.get("pod", "")))
         owner, policy = str(saved.get("owner", "")), str(saved.get("whenDeleted", "Retain"))
         found.append(Claim(meta.parent, str(saved.get("index", "")), key, owner, policy))
@@ -64,11 +64,13 @@ class Volumes:
             raise errors.Transient(f"{kind} {name} has no entry {key}")
         return entries[key].decode()
 
-    def sweep(self, living: set[str], pods: set[objects.Key]) -> None:
-        """Remove the volumes whose StatefulSet is gone and that were to go with it.
+    def sweep(self, living: frozenset[str], pods: set[objects.Key]) -> None:
+        """Remove the volumes whose index is gone and that were to go with it.
+
+        A StatefulSet alone that got lost takes no data along: it is made anew, and finds its volume.
 
         Args:
-            living: uids of the StatefulSets there are.
+            living: uids of the objects there are.
             pods: the pods there are; the volume of one that is still ending stays.
         """
         for one in claims(self._place):
@@ -98,12 +100,12 @@ class Volumes:
         )
         index = owner["metadata"].get("labels", {}).get(names.LABEL_INDEX, "")
         meta = {
-            "owner": owner["metadata"]["uid"],
+            "owner": objects.root_of(owner),
             "index": index,
             "pod": who.name,
             "whenDeleted": policy,
         }
-        if folder.read_json(path / META) != meta:
+        if folder.recollect(path / META) != meta:
             folder.write_json(path / META, meta)
         data = path / "data"
         data.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import errors, ports
-from . import folder, logfiles, network, objects, pod, pods, processes, store, volumes
+from . import complaints, folder, logfiles, network, objects, pod, pods, processes, store, volumes
 
 _LOG = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
@@ -35,6 +35,7 @@ class Workloads:
         self._volumes = volumes.Volumes(place, kept)
         self._children = processes.Children()
         self._pods: dict[objects.Key, pods.Pod] = {}
+        self._complaints = complaints.Complaints()
         self._swept = 0.0
 
     @property
@@ -47,28 +48,27 @@ class Workloads:
         self._adopt()
         try:
             while True:
-                try:
+                with self._complaints.apart("a look at the pods failed", "all"):
                     self.tick(asyncio.get_running_loop().time())
-                except Exception as error:  # noqa: BLE001  whatever it is, the pods need the next tick
-                    _LOG.error("a look at the pods failed", exc_info=error)
                 await asyncio.sleep(TICK_SECONDS)
         finally:
             await pods.quiet(list(self._pods.values()))
 
     def tick(self, now: float) -> None:
-        """Take each pod a step towards what the objects say."""
+        """Take each pod a step towards what the objects say; one that fails keeps no other from its own."""
         owners = [one for kind in _WORKLOADS for one in self._objects.of_kind(kind)]
         wanted = {key: owner for owner in owners for key in objects.pod_keys(owner)}
         for key in [key for key in self._pods if key not in wanted]:
-            self._end(key, now)
+            with self._complaints.apart("a pod can't be ended", "/".join(key)):
+                self._end(key, now)
         for key, owner in wanted.items():
-            self._want(key, owner)
+            with self._complaints.apart("a pod can't be run", "/".join(key)):
+                self._want(key, owner)
+                self._pods[key].step(self._children, {_HOSTS: str(self._place.hosts)}, now)
         for owner in owners:
-            self._roll(owner, now)
-        for key in wanted.keys() & self._pods.keys():
-            self._pods[key].step(self._children, {_HOSTS: str(self._place.hosts)}, now)
-        for owner in owners:
-            self._publish(owner)
+            with self._complaints.apart("a workload can't be followed", owner["metadata"]["name"]):
+                self._roll(owner, now)
+                self._publish(owner)
         self._write_hosts()
         if now - self._swept >= _SWEEP_SECONDS:
             self._swept = now
@@ -90,11 +90,7 @@ class Workloads:
         return self._pods[key]
 
     def _want(self, key: objects.Key, owner: Mapping[str, Any]) -> None:
-        try:
-            one = self._pods.get(key) or self._make(key)
-        except errors.Rejected as error:
-            _LOG.error("a pod can't be", extra={"pod": key[1], "reason": str(error)})
-            return
+        one = self._pods.get(key) or self._make(key)
         if one.plan is None or one.running is None:
             self._define(one, owner)
 
@@ -149,11 +145,10 @@ class Workloads:
             manifest = objects.build_pod(one.who, owner)
             if self._objects.find(store.place_of(manifest)) is None:
                 self._objects.apply(manifest)
-            problem = "" if one.ready else one.problem
-            self._tell(
-                store.place_of(manifest),
-                objects.build_pod_status(one.who, ready=one.ready, problem=problem),
+            told = objects.build_pod_status(
+                one.who, ready=one.ready, problem=one.problem, trouble=one.trouble
             )
+            self._tell(store.place_of(manifest), told)
 
     def _tell(self, place: store.Place, status: dict[str, Any]) -> None:
         found = self._objects.find(place)
@@ -168,12 +163,11 @@ class Workloads:
         network.write_hosts(self._place.hosts, names)
 
     def _sweep(self, wanted: Mapping[objects.Key, Mapping[str, Any]]) -> None:
-        """Bring mounted entries up to date, cap logs, remove volumes that go with their StatefulSet."""
+        """Bring mounted entries up to date, cap logs, mend files, remove volumes that go with their index."""
         for key in wanted.keys() & self._pods.keys():
-            try:
+            with self._complaints.apart("a pod's volumes are out of date", "/".join(key)):
                 self._prepare(self._pods[key], wanted[key])
-            except errors.OperatorError as error:
-                _LOG.warning("a pod's volumes are out of date", extra={"pod": key[1], "reason": str(error)})
-        for key in self._pods:
-            logfiles.cap(self._place.log(*key))
-        self._volumes.sweep({owner["metadata"]["uid"] for owner in wanted.values()}, set(self._pods))
+        for log in (self._place.supervisor_log, *(self._place.log(*key) for key in self._pods)):
+            logfiles.cap(log)
+        self._objects.mend()
+        self._volumes.sweep(self._objects.uids(), set(self._pods))
