@@ -23,6 +23,13 @@ KINDS = {"stored": "train-labels-idx1-ubyte.gz"}
 CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 
 
+NAMES = ("auto", "fashion-mnist", "digits")
+
+
+class Missing(Exception):  # noqa: N818  it tells of the state of things
+    """A set that was asked for can't be had; the message says what would be right."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """Vectors to store and to ask for, float32, shape (n, dimensions); a kind for each stored one."""
@@ -38,10 +45,22 @@ class Dataset:
         return int(self.stored.shape[1])
 
 
-def load() -> Dataset:
-    """Return Fashion-MNIST, or, where it can't be had, scikit-learn's digits; the title says which."""
+def load(name: str = "auto") -> Dataset:
+    """Return the set of that name, one of `NAMES`.
+
+    `auto` is Fashion-MNIST, or, where it can't be had, scikit-learn's digits; the title says which.
+
+    Raises:
+        Missing: Fashion-MNIST was asked for by name, and can't be had.
+    """
+    if name == "digits":
+        return digits()
     folder = find() or fetch()
-    return fashion_mnist(folder) if folder else digits()
+    if folder is not None:
+        return fashion_mnist(folder)
+    if name == "auto":
+        return digits(f", because apt could not give {PACKAGE}")
+    raise Missing(f"Fashion-MNIST is not on this machine, and apt could not give {PACKAGE}; try digits")
 
 
 def find() -> pathlib.Path | None:
@@ -86,14 +105,14 @@ def fashion_mnist(folder: pathlib.Path) -> Dataset:
     )
 
 
-def digits() -> Dataset:
+def digits(why: str = "") -> Dataset:
     """Return the handwritten digits that scikit-learn ships: 1,797 of 8 x 8; each fifth one is asked for."""
     from sklearn import datasets  # noqa: PLC0415  slow to import, and seldom needed
 
     every = datasets.load_digits()
     is_asked = np.arange(len(every.data)) % 5 == 0
     return Dataset(
-        f"scikit-learn's digits, because apt could not give {PACKAGE}",
+        f"scikit-learn's digits{why}",
         every.data[~is_asked].astype(np.float32),
         every.data[is_asked].astype(np.float32),
         tuple(str(kind) for kind in every.target[~is_asked]),

@@ -1,6 +1,6 @@
 """The main job on real data: start an index on this machine, load it, ask it, and measure.
 
-    python examples/fashion_mnist/run.py [--keep] [--output json] [--concurrency N]
+    python examples/fashion_mnist/run.py [--dataset NAME] [--keep] [--output json] [--concurrency N]
 
 Ends with 0 only if recall@10 is at least 0.95. Everything it started is gone afterwards, unless --keep.
 """
@@ -41,7 +41,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is taken down
     try:
         with clusters.temporary(keep=options.keep) as cluster:
-            results = run(cluster, options.concurrency)
+            results = run(cluster, options)
             show(results, options.output)
             if options.keep:
                 console.print(
@@ -51,6 +51,9 @@ def main() -> int:
                     f"end it with:     vectorfleet down --delete-data {' '.join(cluster.state())}",
                     soft_wrap=True,
                 )
+    except datasets.Missing as error:
+        console.print(f"{error}", markup=False)
+        return 2
     except KeyboardInterrupt:
         console.print("interrupted; everything that was started is gone")
         return 130
@@ -60,9 +63,10 @@ def main() -> int:
     return 0 if results["recall@10"] >= FLOOR else 1
 
 
-def run(cluster: clusters.Cluster, concurrency: int) -> dict[str, Any]:
+def run(cluster: clusters.Cluster, options: argparse.Namespace) -> dict[str, Any]:
     """Do the job and return what was measured."""
-    data = step("finding the data", datasets.load)
+    concurrency = options.concurrency
+    data = step("finding the data", lambda: datasets.load(options.dataset))
     console.print(f"{data.title}: {len(data.stored):,} x {data.dimensions}")
     step("starting the operator and the index", lambda: cluster.up(MANIFEST, data.dimensions))
     index = cluster.index()
@@ -184,6 +188,12 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--keep", action="store_true", help="leave the index running")
+    parser.add_argument(
+        "--dataset",
+        choices=datasets.NAMES,
+        default="auto",
+        help="auto: Fashion-MNIST, or digits where it can't be had",
+    )
     parser.add_argument("--output", choices=("table", "json"), default="table")
     parser.add_argument("--concurrency", type=int, default=8, help="queries at a time in the second round")
     return parser.parse_args()
