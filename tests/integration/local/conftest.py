@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import vectorfleet
+from vectorfleet_operator.adapters.local import folder, lock, view
 
 PROGRAM = pathlib.Path(sys.executable).parent / "vectorfleet"
 
@@ -65,18 +66,30 @@ class Local:
         found = json.loads(self.run("status", "--output", "json").stdout)["indexes"]
         return next(one for one in found if one["name"] == name)
 
+    def seen(self, name: str = "small") -> view.IndexView:
+        """Return what `status` reads, without the second that a command takes."""
+        found = view.indexes(folder.Folder(self.state))
+        return next(one for one in found if (one.namespace, one.name) == ("default", name))
+
     def pids(self, name: str = "small") -> dict[str, int]:
         """Return the pid of each pod of an index."""
-        return {pod["name"]: pod["pid"] for pod in self.index(name)["pods"]}
+        return {pod.name: pod.pid for pod in self.seen(name).pods}
 
     def client(self, name: str = "small") -> vectorfleet.Client:
         """Return the SDK on an index."""
-        found = self.index(name)
-        return vectorfleet.Client(found["endpoint"], pathlib.Path(found["apiKeyFile"]).read_text())
+        found = self.seen(name)
+        return vectorfleet.Client(found.endpoint, pathlib.Path(found.api_key_file).read_text())
 
     def supervisor(self) -> int:
         """Return the supervisor's pid."""
-        return int((self.state / "lock").read_text())
+        pid = lock.holder(folder.Folder(self.state))
+        assert pid is not None
+        return pid
+
+    def kill_supervisor(self) -> None:
+        """End the supervisor with SIGKILL; its pods stay."""
+        os.kill(self.supervisor(), signal.SIGKILL)
+        self.wait_until(lambda: not lock.is_held(folder.Folder(self.state)))
 
     def processes(self) -> list[int]:
         """Return every process that was started for this state directory."""

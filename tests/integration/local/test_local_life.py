@@ -1,5 +1,6 @@
 """An index on this machine: loaded, killed, left alone, changed, taken down. Each test builds on the last."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -42,15 +44,18 @@ def expect_rows(local):
 def test_it_serves(small):
     """What was loaded is found, and the status says so."""
     expect_rows(small)
-    small.wait_until(lambda: small.index()["vectors"] == len(STORED))
+    table, told = small.run("status"), small.index()
 
-    assert small.index()["ready"]
-    assert {condition["type"]: condition["status"] for condition in small.index()["conditions"]} == {
+    assert table.returncode == 0
+    for shown in ("small", "yes", "2/2", "random", told["endpoint"], told["apiKeyFile"]):
+        assert shown in table.stdout
+    assert told["ready"]
+    assert {condition["type"]: condition["status"] for condition in told["conditions"]} == {
         "Ready": "True",
         "Reconciling": "False",
         "Stalled": "False",
     }
-    assert "small" in small.run("status").stdout
+    assert [pod["ready"] for pod in told["pods"]] == [True] * 3
 
 
 def test_supervisor_tells_of_itself(small):
@@ -64,29 +69,46 @@ def test_supervisor_tells_of_itself(small):
 
 
 def test_kill_9_of_shards_loses_nothing(small):
-    """Shards that are killed while rows are written come back with every row that was acknowledged."""
-    written = {}
-    with small.client() as client:
-        for turn in range(6):
-            for n in range(20):
-                row_id, vector = f"k{turn}-{n}", np.full(8, turn + n / 100, np.float32)
-                if n == 10:
-                    os.kill(small.pids()[f"small-g1-s{turn % 2}-0"], signal.SIGKILL)
-                client.upsert([(row_id, vector)])
-                written[row_id] = vector
-        found = client.fetch(list(written)).vectors
-        client.delete(list(written))
+    """Shards that are killed again and again under writes come back with every row that was acknowledged."""
+    random, acknowledged, is_over = np.random.default_rng(6), {}, threading.Event()
 
-    assert {row_id: row.values.tolist() for row_id, row in found.items()} == {
-        row_id: vector.tolist() for row_id, vector in written.items()
-    }
+    def write():
+        with small.client() as client:
+            while not is_over.is_set() and len(acknowledged) < 5000:
+                rows = [(f"k{len(acknowledged) + n}", random.random(8, dtype=np.float32)) for n in range(3)]
+                client.upsert(rows)
+                acknowledged.update(rows)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        writing = pool.submit(write)
+        for turn in range(6):
+            before, name = len(acknowledged), f"small-g1-s{turn % 2}-0"
+            small.wait_until(lambda before=before: len(acknowledged) > before)
+            pid = small.pids()[name]
+            os.kill(pid, signal.SIGKILL)
+            small.wait_until(lambda name=name, pid=pid: small.pids()[name] not in {0, pid})
+        is_over.set()
+        writing.result()
+
+    ids = list(acknowledged)
+    with small.client() as client:
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            found = client.fetch(part).vectors
+            assert set(found) == set(part)
+            assert all(np.array_equal(found[one].values, acknowledged[one]) for one in part)
+            client.delete(part)
     expect_rows(small)
 
 
 def test_supervisor_is_killed(small):
-    """The index serves on; the next `up` finds the same processes, and starts what died meanwhile."""
+    """The index serves and writes on; the next `up` finds the processes, and starts what died meanwhile."""
     before = small.pids()
-    os.kill(small.supervisor(), signal.SIGKILL)
+    small.kill_supervisor()
+    with small.client() as client:
+        client.upsert([("alone", STORED[0] + 9)])
+        assert client.query(STORED[0] + 9, top_k=1).matches[0].id == "alone"
+        client.delete(["alone"])
     expect_rows(small)
     os.kill(before["small-g1-s1-0"], signal.SIGKILL)
     assert "no operator runs" in small.run("status").stderr
@@ -100,14 +122,25 @@ def test_supervisor_is_killed(small):
 
 
 def test_changed_manifest_is_followed(small):
-    """A second gateway, and new annotations that restart every pod; the rows are there."""
-    before = small.pids()
-    done = small.up(small.manifest(gateway={"replicas": 2}, podAnnotations={"example.com/why": "test"}))
-    assert done.returncode == 0, done.stderr
+    """A second gateway, and new annotations and resources that restart every pod; the rows are there."""
+    before, shards_ready = small.pids(), set()
+    changed = small.manifest(
+        gateway={"replicas": 2},
+        podAnnotations={"example.com/why": "test"},
+        resources={"requests": {"memory": "64Mi"}},
+    )
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        upping = pool.submit(small.up, changed)
+        while not upping.done():
+            shards_ready.add(sum(pod.ready for pod in small.seen().pods if "-g1-" in pod.name))
+            time.sleep(0.05)
+    assert upping.result().returncode == 0, upping.result().stderr
 
     after = small.pids()
     assert set(after) == {*before, "small-gateway-1"}
     assert not set(after.values()) & set(before.values())
+    assert shards_ready == {1, 2}, "one shard at a time"
+    assert small.index()["vectors"] == len(STORED)
     expect_rows(small)
 
 
@@ -116,6 +149,7 @@ def test_changed_manifest_is_followed(small):
     [
         ({"model": {"name": "random", "dimensions": 9}}, "spec.model is immutable"),
         ({"shards": 3}, "spec.shards is immutable"),
+        ({"index": {"type": "hnsw", "profile": "recall"}}, "spec.index"),
         ({"replicas": 2}, "not supported yet: spec.replicas"),
         ({"shrads": 2}, "shrads"),
         ({"namespace": "../../up"}, "metadata.namespace"),
@@ -127,17 +161,29 @@ def test_wrong_manifest_changes_nothing(small, wrong, said):
 
     assert done.returncode == 2
     assert said in done.stderr
-    assert small.index()["ready"]
+    assert small.seen().ready
+
+
+def test_other_kinds_are_refused(small):
+    """A manifest of another kind is named, with what would be right; nothing of its file is kept."""
+    done = small.up(small.manifest("other"), {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}})
+
+    assert done.returncode == 2
+    assert "VectorIndex" in done.stderr
+    assert "not Pod of v1" in done.stderr
+    assert "other" not in small.run("status").stdout
 
 
 def test_keys_stay_secret(small):
     """The state directory is its owner's alone, and the key is in no log and in no command line."""
-    key = pathlib.Path(small.index()["apiKeyFile"]).read_text()
+    key = pathlib.Path(small.seen().api_key_file).read_text()
     logs = [*small.state.glob("logs/**/*.log"), small.state / "supervisor.log"]
     commands = [pathlib.Path(f"/proc/{pid}/cmdline").read_text() for pid in small.processes()]
 
     assert stat.S_IMODE(small.state.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in small.state.glob("objects/Secret/*/*")} == {0o600}
+    secrets = [*small.state.glob("objects/Secret/*/*"), *small.state.glob("pods/*/*/volumes/*/*key*")]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
+    assert len(secrets) == 4
     assert not [path for path in logs if key in path.read_text()]
     assert not [command for command in commands if key in command]
 
@@ -150,7 +196,7 @@ def test_key_rotates(small):
     two = secret | {"stringData": {"a": "first-key", "b": "second-key"}}
     mine = small.manifest("own", shards=1, gateway={"replicas": 1, "auth": {"secretRef": {"name": "own"}}})
     assert small.up(one, mine).returncode == 0
-    endpoint = small.index("own")["endpoint"]
+    endpoint = small.seen("own").endpoint
     assert small.up(two, mine).returncode == 0
 
     def accepted(key: str) -> bool:
