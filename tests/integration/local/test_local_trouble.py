@@ -1,4 +1,4 @@
-"""An index on this machine in trouble: what is lost, damaged, taken or dying. Each test builds on the last."""
+"""An index here in trouble: what is lost, damaged, taken or dying. Each test builds on the last."""
 
 import contextlib
 import os
