@@ -77,13 +77,26 @@ def _read_config(settings: Settings) -> config.IndexConfig:
         index = config.read(settings.config)
     except (OSError, pydantic.ValidationError) as wrong:
         raise Unfit(f"the index configuration {settings.config} can't be read: {wrong}") from wrong
-    if index.text_fields:
-        raise Unfit("text fields are not supported yet")
+    if missing := _unsupported(index):
+        raise Unfit(f"{', '.join(missing)}: not supported yet")
     if settings.shard >= max(1, len(index.serving.shards)):
         raise Unfit(
             f"the index has {len(index.serving.shards)} shards; VECTORFLEET_SHARD is {settings.shard}"
         )
     return index
+
+
+def _unsupported(index: config.IndexConfig) -> list[str]:
+    """Return what the configuration asks for that this program can't do."""
+    serving, kinds = index.serving, config.EngineKind
+    asked = {
+        f"the engine {serving.engine}": serving.engine not in (kinds.FLAT, kinds.HNSW),
+        "quantization": serving.quantization.kind is not config.QuantizationKind.NONE,
+        "vector fields": bool(serving.vectors),
+        "a metadata schema": bool(index.metadata.fields),
+        "text fields": bool(index.metadata.text),
+    }
+    return [what for what, wanted in asked.items() if wanted]
 
 
 async def serve(settings: Settings, index: config.IndexConfig, token: str) -> int:

@@ -111,6 +111,8 @@ class ShardService:
 
     def _question(self, state: Snapshot, queries: list[shard_pb2.Query]) -> part.Question:
         first = queries[0]
+        if first.text or first.parts:
+            raise errors.BadRequestError("queries by text and by vector fields are not supported yet")
         if not 1 <= first.top_k <= MAX_TOP_K:
             raise errors.BadRequestError(f"top_k is {first.top_k}; 1 to {MAX_TOP_K} are possible")
         data = b"".join(query.vector for query in queries)
@@ -210,7 +212,7 @@ def _alike(request: shard_pb2.SearchRequest) -> dict[object, list[int]]:
     """Group the numbers of queries that differ in nothing but their vectors: one pass serves them all."""
     groups: dict[object, list[int]] = {}
     for number, query in enumerate(request.queries):
-        same = (query.namespace, query.filter, query.top_k, query.ef_search, query.exact)
+        same = (query.namespace, query.filter, query.top_k, query.ef_search, query.exact, query.text)
         groups.setdefault(same, []).append(number)
     return groups
 

@@ -29,7 +29,10 @@ class EngineKind(StrEnum):
     """What searches a sealed segment."""
 
     FLAT = "flat"
-    HNSW = "hnsw"
+    HNSW = "hnsw"  # FAISS's
+    HNSWLIB = "hnswlib"
+    IVF = "ivf"
+    GPU = "gpu"  # FAISS on CUDA
 
 
 class HnswParameters(Model):
@@ -47,6 +50,93 @@ PROFILES: dict[str, HnswParameters] = {
 }
 
 
+class IvfParameters(Model):
+    """Inverted lists: how many, and how many of them a query looks into; 0 chooses by the segment's rows."""
+
+    lists: int = Field(default=0, ge=0, le=1_000_000)
+    probes: int = Field(default=0, ge=0, le=1_000_000)
+
+
+class QuantizationKind(StrEnum):
+    """How the vectors that a search walks over are compressed."""
+
+    NONE = "none"
+    FLOAT16 = "float16"
+    SQ8 = "sq8"
+    PQ = "pq"
+    RABITQ = "rabitq"
+
+
+class Quantization(Model):
+    """Compression in memory; full vectors stay on disk.
+
+    Attributes:
+        kind: the code.
+        ratio: bytes of a float32 vector over bytes of its code; of pq only.
+        rescore: whether candidates are scored anew with full vectors.
+        oversampling: candidates that are scored anew, as a multiple of topK.
+        recall_floor: recall@10 on the shard's own sample below which the code is reported as unfit.
+    """
+
+    kind: QuantizationKind = QuantizationKind.NONE
+    ratio: int = Field(default=16, ge=4, le=32)
+    rescore: bool = True
+    oversampling: int = Field(default=4, ge=1, le=100)
+    recall_floor: float = Field(default=0.9, ge=0, le=1)
+
+
+class VectorField(Model):
+    """A vector that rows may have beside their values, compared by the index's metric.
+
+    With `late_interaction` it is a matrix, one vector for each token, scored by MaxSim: the sum over the
+    query's tokens of the best similarity to any of the row's.
+    """
+
+    name: str = Field(min_length=1, max_length=64)
+    dimensions: int = Field(ge=1, le=20_000)
+    late_interaction: bool = False
+
+
+class FieldType(StrEnum):
+    """The declared type of a metadata field; a list of such values is taken as well."""
+
+    KEYWORD = "keyword"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"  # a string of ISO 8601, compared as a point in time
+
+
+class SchemaField(Model):
+    """A metadata field with a declared type."""
+
+    name: str = Field(min_length=1)
+    type: FieldType
+
+
+class Bm25Parameters(Model):
+    """BM25's k1 (how soon repetition saturates) and b (how much length counts)."""
+
+    k1: float = Field(default=1.2, ge=0, le=10)
+    b: float = Field(default=0.75, ge=0, le=1)
+
+
+class Schema(Model):
+    """What is known of metadata: typed fields, and those that are searched as text in one language."""
+
+    fields: tuple[SchemaField, ...] = ()
+    text: tuple[str, ...] = ()
+    language: str = "english"
+    bm25: Bm25Parameters = Bm25Parameters()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Schema":
+        for names in ([field.name for field in self.fields], list(self.text)):
+            if len(set(names)) < len(names):
+                raise ValueError("a field is declared twice")
+        return self
+
+
 class ShardAddress(Model):
     """One shard of a generation and where its replicas listen, as host:port."""
 
@@ -62,12 +152,24 @@ class Generation(Model):
     metric: Metric = Metric.COSINE
     engine: EngineKind = EngineKind.HNSW
     hnsw: HnswParameters = HnswParameters()
+    ivf: IvfParameters = IvfParameters()
+    quantization: Quantization = Quantization()
+    vectors: tuple[VectorField, ...] = ()
     shards: tuple[ShardAddress, ...] = ()
 
     @model_validator(mode="after")
     def _numbered(self) -> "Generation":
         if [shard.number for shard in self.shards] != list(range(len(self.shards))):
             raise ValueError("shards must be numbered 0, 1, 2, … in order")
+        return self
+
+    @model_validator(mode="after")
+    def _comparable(self) -> "Generation":
+        names = [field.name for field in self.vectors]
+        if len(set(names)) < len(names):
+            raise ValueError("a vector field is declared twice")
+        if self.metric is Metric.EUCLIDEAN and any(field.late_interaction for field in self.vectors):
+            raise ValueError("late interaction adds up similarities; use the metric cosine or dotproduct")
         return self
 
 
@@ -77,8 +179,7 @@ class IndexConfig(Model):
     index: str
     namespace: str = "default"
     serving: Generation
-    # Metadata fields with a declared type, and the text fields: empty until they are supported.
-    text_fields: tuple[str, ...] = ()
+    metadata: Schema = Field(default=Schema(), alias="schema")
 
 
 def read(path: Path) -> IndexConfig:

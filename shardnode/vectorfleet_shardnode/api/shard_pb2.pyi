@@ -17,14 +17,26 @@ class Position(_message.Message):
     def __init__(self, shard: _Optional[int] = ..., epoch: _Optional[int] = ..., seq: _Optional[int] = ...) -> None: ...
 
 class Rows(_message.Message):
-    __slots__ = ("ids", "vectors", "metadata")
+    __slots__ = ("ids", "vectors", "metadata", "fields")
     IDS_FIELD_NUMBER: _ClassVar[int]
     VECTORS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
     ids: _containers.RepeatedScalarFieldContainer[str]
     vectors: bytes
     metadata: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, ids: _Optional[_Iterable[str]] = ..., vectors: _Optional[bytes] = ..., metadata: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    fields: _containers.RepeatedCompositeFieldContainer[VectorColumn]
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., vectors: _Optional[bytes] = ..., metadata: _Optional[_Iterable[bytes]] = ..., fields: _Optional[_Iterable[_Union[VectorColumn, _Mapping]]] = ...) -> None: ...
+
+class VectorColumn(_message.Message):
+    __slots__ = ("name", "counts", "vectors")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    vectors: bytes
+    def __init__(self, name: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., vectors: _Optional[bytes] = ...) -> None: ...
 
 class WriteRequest(_message.Message):
     __slots__ = ("namespace", "upsert", "update", "delete", "epoch")
@@ -47,14 +59,16 @@ class Upsert(_message.Message):
     def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ...) -> None: ...
 
 class Update(_message.Message):
-    __slots__ = ("id", "vector", "merge_metadata")
+    __slots__ = ("id", "vector", "merge_metadata", "fields")
     ID_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
     MERGE_METADATA_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
     id: str
     vector: bytes
     merge_metadata: bytes
-    def __init__(self, id: _Optional[str] = ..., vector: _Optional[bytes] = ..., merge_metadata: _Optional[bytes] = ...) -> None: ...
+    fields: _containers.RepeatedCompositeFieldContainer[VectorColumn]
+    def __init__(self, id: _Optional[str] = ..., vector: _Optional[bytes] = ..., merge_metadata: _Optional[bytes] = ..., fields: _Optional[_Iterable[_Union[VectorColumn, _Mapping]]] = ...) -> None: ...
 
 class Delete(_message.Message):
     __slots__ = ("ids", "filter", "all")
@@ -89,7 +103,7 @@ class SearchRequest(_message.Message):
     def __init__(self, queries: _Optional[_Iterable[_Union[Query, _Mapping]]] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
 
 class Query(_message.Message):
-    __slots__ = ("namespace", "vector", "top_k", "filter", "include_values", "include_metadata", "ef_search", "exact")
+    __slots__ = ("namespace", "vector", "top_k", "filter", "include_values", "include_metadata", "ef_search", "exact", "probes", "oversampling", "parts", "text", "explain")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +112,11 @@ class Query(_message.Message):
     INCLUDE_METADATA_FIELD_NUMBER: _ClassVar[int]
     EF_SEARCH_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    OVERSAMPLING_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     vector: bytes
     top_k: int
@@ -106,7 +125,22 @@ class Query(_message.Message):
     include_metadata: bool
     ef_search: int
     exact: bool
-    def __init__(self, namespace: _Optional[str] = ..., vector: _Optional[bytes] = ..., top_k: _Optional[int] = ..., filter: _Optional[bytes] = ..., include_values: _Optional[bool] = ..., include_metadata: _Optional[bool] = ..., ef_search: _Optional[int] = ..., exact: _Optional[bool] = ...) -> None: ...
+    probes: int
+    oversampling: int
+    parts: _containers.RepeatedCompositeFieldContainer[QueryPart]
+    text: str
+    explain: bool
+    def __init__(self, namespace: _Optional[str] = ..., vector: _Optional[bytes] = ..., top_k: _Optional[int] = ..., filter: _Optional[bytes] = ..., include_values: _Optional[bool] = ..., include_metadata: _Optional[bool] = ..., ef_search: _Optional[int] = ..., exact: _Optional[bool] = ..., probes: _Optional[int] = ..., oversampling: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., text: _Optional[str] = ..., explain: _Optional[bool] = ...) -> None: ...
+
+class QueryPart(_message.Message):
+    __slots__ = ("field", "vectors", "weight")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    vectors: bytes
+    weight: float
+    def __init__(self, field: _Optional[str] = ..., vectors: _Optional[bytes] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class SearchReply(_message.Message):
     __slots__ = ("results", "position")
@@ -117,12 +151,14 @@ class SearchReply(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[Matches, _Mapping]]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
 
 class Matches(_message.Message):
-    __slots__ = ("rows", "scores")
+    __slots__ = ("rows", "scores", "explanation")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     rows: Rows
     scores: bytes
-    def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., scores: _Optional[bytes] = ...) -> None: ...
+    explanation: bytes
+    def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., scores: _Optional[bytes] = ..., explanation: _Optional[bytes] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("namespace", "ids", "include_values", "include_metadata", "at_least")
@@ -192,7 +228,7 @@ class ReportRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ReportReply(_message.Message):
-    __slots__ = ("index", "generation", "shard", "position", "rows", "unindexed_rows", "dead_rows", "segments", "memory_bytes", "disk_bytes", "disk_free_bytes", "building", "version", "problem")
+    __slots__ = ("index", "generation", "shard", "position", "rows", "unindexed_rows", "dead_rows", "segments", "memory_bytes", "disk_bytes", "disk_free_bytes", "building", "version", "problem", "conditions", "memory_limit_bytes")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +243,8 @@ class ReportReply(_message.Message):
     BUILDING_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     index: str
     generation: str
     shard: int
@@ -221,4 +259,16 @@ class ReportReply(_message.Message):
     building: bool
     version: str
     problem: str
-    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., rows: _Optional[int] = ..., unindexed_rows: _Optional[int] = ..., dead_rows: _Optional[int] = ..., segments: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., building: _Optional[bool] = ..., version: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
+    conditions: _containers.RepeatedCompositeFieldContainer[Condition]
+    memory_limit_bytes: int
+    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., rows: _Optional[int] = ..., unindexed_rows: _Optional[int] = ..., dead_rows: _Optional[int] = ..., segments: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., building: _Optional[bool] = ..., version: _Optional[str] = ..., problem: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., memory_limit_bytes: _Optional[int] = ...) -> None: ...
+
+class Condition(_message.Message):
+    __slots__ = ("type", "reason", "message")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    reason: str
+    message: str
+    def __init__(self, type: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
