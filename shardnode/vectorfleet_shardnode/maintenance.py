@@ -64,8 +64,7 @@ class Maintenance:
             tuning.unindexed_bytes,
             tuning.index_min_rows,
             tuning.fanout,
-            tuning.rest_segments,
-            tuning.dead_share,
+            tuning.stale_share,
         )
 
     @property

@@ -26,7 +26,7 @@ class Tuning(pydantic.BaseModel):
         default=1_000, ge=2, description="Fewer rows than this are searched exactly, without a graph."
     )
     settle_seconds: float = pydantic.Field(
-        default=2.0, ge=0, description="Pause in writes that counts as rest."
+        default=0.5, ge=0, description="Pause in writes that counts as rest."
     )
     index_after_seconds: float = pydantic.Field(
         default=30.0, ge=0, description="How long sealed rows wait for a graph at most while writes go on."
@@ -34,9 +34,11 @@ class Tuning(pydantic.BaseModel):
     fanout: int = pydantic.Field(
         default=4, ge=2, description="Segments of one tier that make one of the next."
     )
-    rest_segments: int = pydantic.Field(default=2, ge=1, description="Segments left when writes rest.")
-    dead_share: float = pydantic.Field(
-        default=0.2, gt=0, lt=1, description="Dead rows that are carried along."
+    stale_share: float = pydantic.Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of rows, dead or outside the largest segment, above which rest merges segments.",
     )
     build_threads: int = pydantic.Field(default=0, ge=0, description="Threads of a build; 0 for all cores.")
     build_niceness: int = pydantic.Field(

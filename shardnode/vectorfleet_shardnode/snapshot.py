@@ -76,9 +76,9 @@ class Snapshot:
         """Return the rows of a place, in its order; those of part -1 are left out."""
         kept = place.parts >= 0
         parts, rows = place.parts[kept], place.rows[kept]
+        if len(parts) and (parts == parts[0]).all():
+            return self.parts[parts[0]].take(rows, fields)
         owners: list[int] = np.unique(parts).tolist()
-        if len(owners) == 1:
-            return self.parts[owners[0]].take(rows, fields)
         ids, metadata = [""] * len(rows), [b""] * (len(rows) if fields.metadata else 0)
         vectors = np.empty((len(rows) if fields.values else 0, self.dimensions), np.float32)
         for owner in owners:
@@ -112,13 +112,32 @@ class Snapshot:
 
     def search(self, question: part.Question) -> list[tuple[Scores, Place]]:
         """Return the best matches for each query, best first."""
-        answers = [view.search(question) for view in self.parts]
-        scores = np.concatenate([answer.scores for answer in answers], axis=1)
-        rows = np.concatenate([answer.rows for answer in answers], axis=1)
-        parts = np.repeat(np.arange(len(answers)), [answer.rows.shape[1] for answer in answers])
+        asked = ((number, view.search(question)) for number, view in enumerate(self.parts))
+        answers = [(number, answer) for number, answer in asked if answer.rows.shape[1]]
+        if not answers:
+            nowhere = np.zeros(0, np.int64)
+            return [(np.zeros(0, np.float32), Place(nowhere, nowhere))] * len(question.queries)
+        if len(answers) == 1:
+            return self._presented(*answers[0])
+        return self._merged(answers, question.k)
+
+    def _presented(self, number: int, answer: base.Neighbours) -> list[tuple[Scores, Place]]:
+        """Return the matches of a shard in which only one part has any: they are in order already."""
+        shown, parts = base.presented(self.metric, answer.scores), np.full(answer.rows.shape[1], number)
+        found = []
+        for scores, rows in zip(shown, answer.rows, strict=True):
+            if rows[-1] < 0:  # those that do not exist stand at the end
+                scores, rows = scores[rows >= 0], rows[rows >= 0]
+            found.append((scores, Place(parts[: len(rows)], rows)))
+        return found
+
+    def _merged(self, answers: Sequence[tuple[int, base.Neighbours]], k: int) -> list[tuple[Scores, Place]]:
+        scores = np.concatenate([answer.scores for _, answer in answers], axis=1)
+        rows = np.concatenate([answer.rows for _, answer in answers], axis=1)
+        parts = np.repeat([number for number, _ in answers], [answer.rows.shape[1] for _, answer in answers])
         badness = -scores if base.larger_is_better(self.metric) else scores
         badness = np.where(rows < 0, np.inf, badness)
-        best = np.argsort(badness, axis=1, kind="stable")[:, : question.k]
+        best = np.argsort(badness, axis=1, kind="stable")[:, :k]
         found = []
         for query, chosen in enumerate(best):
             existing = chosen[rows[query, chosen] >= 0]

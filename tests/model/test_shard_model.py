@@ -28,7 +28,6 @@ TUNING = Tuning(
     index_min_rows=10,
     settle_seconds=0,
     fanout=2,
-    rest_segments=1,
     build_threads=1,
     reserved_bytes=0,
 )

@@ -39,9 +39,10 @@ def comparable(metric: config.Metric, vectors: Vectors) -> Vectors:
     """Return vectors as the engines compare them: of length 1 under cosine, else as they are."""
     if metric is not config.Metric.COSINE:
         return np.ascontiguousarray(vectors, np.float32)
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    exact = vectors.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))[:, np.newaxis]
     lengths[lengths == 0] = 1
-    return np.ascontiguousarray(vectors / lengths, np.float32)
+    return (exact / lengths).astype(np.float32)
 
 
 def larger_is_better(metric: config.Metric) -> bool:

@@ -1,9 +1,15 @@
 """Decides what to build next. Pure: sizes in, one action out.
 
 A row is sealed twice at least: into a flat segment when the growing one is full, which costs a copy, and
-into a graph when enough flat rows have come together or writes rest. Graphs are merged in tiers: `fanout`
-segments of one tier make one of the next. So a row's graph links are computed once for each tier, about
-1 + log_fanout(rows / rows of the first build) times, and queries see at most `fanout` segments a tier.
+into a graph when enough flat rows have come together or writes rest.
+
+While rows pour in, graphs are merged in tiers: `fanout` segments of one tier make one of the next. So a
+row's links are computed about 1 + log_fanout(rows / rows of the first build) times, and queries see fewer
+than `fanout` segments a tier. When writes rest, the smallest segments are made into one as long as more
+than `stale_share` of the result was outside the largest of them, or dead. What is left is one segment, or a
+few of which each is larger than all smaller ones together by 1 / stale_share - 1; and a merge makes the
+largest of its parts grow, or shrink, by that share, so a row takes part in at most
+log(rows / rows of the first build) / log(1 / (1 - stale_share)) of them.
 """
 
 import dataclasses
@@ -12,6 +18,9 @@ import math
 from collections.abc import Sequence
 
 from ..api import config
+
+
+_JOINED = ""
 
 
 class Pace(enum.Enum):
@@ -30,8 +39,7 @@ class Policy:
     unindexed_bytes: int
     index_min_rows: int
     fanout: int
-    rest_segments: int
-    dead_share: float
+    stale_share: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +89,10 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -
     if resting and growing_rows and waiting >= policy.index_min_rows:
         return Flush()
     if _should_index(policy, flat, pace):
-        return Merge(tuple(size.name for size in flat), indexed=True)
+        return _index(policy, flat, indexed if resting else ())
     return (
         _merge_tier(policy, indexed)
-        or _drop_dead(policy, indexed, resting=resting)
+        or _drop_dead(policy, indexed)
         or (_settle(policy, indexed) if resting else None)
     )
 
@@ -101,11 +109,38 @@ def _should_index(policy: Policy, flat: Sequence[Size], pace: Pace) -> bool:
     return rows >= policy.index_min_rows and (pace is not Pace.LOADING or held >= policy.unindexed_bytes)
 
 
+def _index(policy: Policy, flat: Sequence[Size], indexed: Sequence[Size]) -> Merge:
+    """Build a graph over the flat segments, and over those of the indexed that are worth it at once."""
+    live, dead = sum(size.live for size in flat), sum(size.dead for size in flat)
+    joined = Size(_JOINED, False, live, dead, sum(size.bytes for size in flat))
+    taken = _stale(policy, [joined, *indexed])
+    beside = [name for name in taken if name != _JOINED] if _JOINED in taken else []
+    return Merge((*(size.name for size in flat), *beside), indexed=True)
+
+
 def _merge_flat(policy: Policy, flat: Sequence[Size], *, resting: bool) -> Merge | None:
     """Keep an index that is searched exactly in few segments."""
-    if len(flat) > policy.rest_segments and (resting or len(flat) >= policy.fanout**2):
-        return Merge(tuple(size.name for size in flat), indexed=False)
+    if resting or len(flat) >= policy.fanout**2:
+        names = _stale(policy, flat)
+        return Merge(names, indexed=False) if names else None
     return None
+
+
+def _settle(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
+    """Make one of the smallest segments; rewrite one of which too much is dead."""
+    names = _stale(policy, indexed)
+    return Merge(names, indexed=True) if names else None
+
+
+def _stale(policy: Policy, sizes: Sequence[Size]) -> tuple[str, ...]:
+    """Return the most of the smallest segments that are worth a merge, smallest first."""
+    ascending = sorted(sizes, key=lambda size: size.live)
+    for count in range(len(ascending), 0, -1):
+        chosen = ascending[:count]
+        rows = sum(size.live + size.dead for size in chosen)
+        if rows - chosen[-1].live > policy.stale_share * rows:
+            return tuple(size.name for size in chosen)
+    return ()
 
 
 def _merge_tier(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
@@ -118,18 +153,9 @@ def _merge_tier(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
     return None
 
 
-def _drop_dead(policy: Policy, indexed: Sequence[Size], *, resting: bool) -> Merge | None:
-    """Rewrite a segment that is walked through more dead rows than it should; sooner when writes rest."""
-    bound = policy.dead_share if resting else 2 * policy.dead_share
+def _drop_dead(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
+    """Rewrite a segment of which so much is dead that searches suffer, though writes don't rest."""
     for size in indexed:
-        if size.dead > bound * (size.live + size.dead):
+        if size.dead > 2 * policy.stale_share * (size.live + size.dead):
             return Merge((size.name,), indexed=True)
     return None
-
-
-def _settle(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
-    """Merge the smallest until few are left."""
-    surplus = len(indexed) - policy.rest_segments
-    if surplus <= 0:
-        return None
-    return Merge(tuple(size.name for size in indexed[: surplus + 1]), indexed=True)

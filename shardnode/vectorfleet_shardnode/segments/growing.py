@@ -183,6 +183,8 @@ class GrowingView:
 
     def search(self, question: part.Question) -> base.Neighbours:
         """Return the best live rows for each query, exactly."""
+        if not self.live_rows:
+            return base.nothing(len(question.queries))
         rows = self.matching(question.namespace, question.wanted)
         chosen = None if len(rows) == len(self.live) else rows
         return flat.search(self.segment.metric, self.columns.comparable, question.queries, question.k, chosen)

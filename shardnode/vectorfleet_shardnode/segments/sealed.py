@@ -120,7 +120,10 @@ class SealedView:
         """Return the best live rows for each query: by the graph, or exactly where that costs less."""
         within = self.segment.columns.range_of(question.namespace)
         passing = self._passing(question.namespace, question.wanted)
-        count = int(np.count_nonzero(passing))
+        if question.wanted is None:
+            count = self._live_by_namespace.get(question.namespace, 0)
+        else:
+            count = int(np.count_nonzero(passing))
         if count == 0:
             return base.nothing(len(question.queries))
         ef = 0 if question.exact else self._graph_ef(question, count)

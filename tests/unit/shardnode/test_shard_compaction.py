@@ -9,8 +9,8 @@ from vectorfleet_shardnode.segments import compaction
 from vectorfleet_shardnode.segments.compaction import Flush, Merge, Pace, Size
 
 LOADING, STEADY, RESTING = Pace
-HNSW = compaction.Policy(config.EngineKind.HNSW, 1_000_000, 1_000, fanout=4, rest_segments=2, dead_share=0.2)
-FLAT = compaction.Policy(config.EngineKind.FLAT, 1_000_000, 1_000, fanout=4, rest_segments=2, dead_share=0.2)
+HNSW = compaction.Policy(config.EngineKind.HNSW, 1_000_000, 1_000, fanout=4, stale_share=0.2)
+FLAT = compaction.Policy(config.EngineKind.FLAT, 1_000_000, 1_000, fanout=4, stale_share=0.2)
 
 
 def flat(name, live, dead=0):
@@ -43,7 +43,12 @@ def plan(sizes, growing=0, pace=LOADING, policy=HNSW):
         ([graph("g", 79_000, 21_000), graph("h", 7), graph("i", 7)], 5, STEADY, None),
         ([flat("a", 6_000), flat("b", 6_000)], 0, LOADING, Merge(("a", "b"), indexed=True)),
         ([flat("a", 400), flat("b", 599)], 0, RESTING, None),
-        ([flat("a", 9_000), graph("g", 9_000)], 0, RESTING, Merge(("a",), indexed=True)),
+        ([flat("a", 9_000), graph("g", 9_000)], 0, RESTING, Merge(("a", "g"), indexed=True)),
+        ([flat("a", 9_000), graph("g", 9_000)], 0, STEADY, Merge(("a",), indexed=True)),
+        ([flat("a", 9_000), graph("g", 90_000)], 0, RESTING, Merge(("a",), indexed=True)),
+        ([flat("a", 9_000), graph("g", 90_000, 20_000)], 0, RESTING, Merge(("a", "g"), indexed=True)),
+        ([flat("a", 9_000), graph("g", 90_000), graph("h", 900)], 0, RESTING, Merge(("a",), indexed=True)),
+        ([flat("a", 9_000), graph("g", 3_000)], 0, RESTING, Merge(("a", "g"), indexed=True)),
         ([graph("g", 0, 50), flat("a", 9_000)], 0, RESTING, Merge(("g",), indexed=False)),
         ([graph("g", 79_000, 21_000)], 0, RESTING, Merge(("g",), indexed=True)),
         ([graph("g", 79_000, 21_000)], 0, LOADING, None),
@@ -51,10 +56,16 @@ def plan(sizes, growing=0, pace=LOADING, policy=HNSW):
         ([graph(name, 20_000) for name in "abcd"], 0, LOADING, Merge(("a", "b", "c", "d"), indexed=True)),
         ([graph(name, 20_000) for name in "abc"], 0, LOADING, None),
         (
-            [graph("a", 90_000), graph("b", 5_000), graph("c", 20_000)],
+            [graph("a", 190_000), graph("b", 6_000), graph("c", 20_000)],
             0,
             RESTING,
             Merge(("b", "c"), indexed=True),
+        ),
+        (
+            [graph("a", 90_000), graph("b", 6_000), graph("c", 20_000)],
+            0,
+            RESTING,
+            Merge(("b", "c", "a"), indexed=True),
         ),
         ([graph("a", 90_000), graph("b", 5_000)], 0, RESTING, None),
     ],
@@ -69,7 +80,9 @@ def test_an_index_searched_exactly_gets_no_graph():
     sizes = [flat(name, 5_000) for name in "abc"]
     assert plan(sizes, policy=FLAT, pace=RESTING) == Merge(("a", "b", "c"), indexed=False)
     assert plan(sizes, policy=FLAT) is None
-    assert plan(sizes[:2], policy=FLAT, pace=RESTING) is None
+    assert plan([flat("z", 90_000), *sizes[:2]], policy=FLAT, pace=RESTING) == Merge(
+        ("a", "b"), indexed=False
+    )
 
 
 def test_waiting_rows_are_those_that_a_graph_is_to_cover():
@@ -77,6 +90,24 @@ def test_waiting_rows_are_those_that_a_graph_is_to_cover():
     assert compaction.waiting_rows(HNSW, 10, [flat("a", 1_000), graph("g", 5)]) == 1_010
     assert compaction.waiting_rows(HNSW, 10, [flat("a", 100)]) == 0
     assert compaction.waiting_rows(FLAT, 10, [flat("a", 10_000)]) == 0
+
+
+def test_rest_leaves_few_segments_at_a_bounded_cost():
+    """A thousand small loads, each followed by rest: few segments, and no row is built more than its bound."""
+    sizes, built, rows = [], 0, 0
+    for turn in range(1_000):
+        sizes.append(flat(f"f{turn}", 1_000))
+        rows += 1_000
+        while (action := plan(sizes, 0, RESTING)) is not None:
+            live = sum(size.live for size in sizes if size.name in action.names)
+            built += live
+            kept = [size for size in sizes if size.name not in action.names]
+            sizes = [*kept, graph(f"m{turn}-{built}", live)]
+        ascending = sorted(size.live for size in sizes)
+        assert all(sum(ascending[:at]) <= ascending[at] / 4 for at in range(1, len(ascending)))
+
+    assert len(sizes) <= 1 + math.log(1_000, 5)
+    assert built / rows <= 1 + math.log(1_000) / math.log(1 / 0.8)
 
 
 def test_a_bulk_load_builds_each_row_once_per_tier():
