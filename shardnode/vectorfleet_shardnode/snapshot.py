@@ -124,12 +124,11 @@ class Snapshot:
     def _presented(self, number: int, answer: base.Neighbours) -> list[tuple[Scores, Place]]:
         """Return the matches of a shard in which only one part has any: they are in order already."""
         shown, parts = base.presented(self.metric, answer.scores), np.full(answer.rows.shape[1], number)
-        found = []
-        for scores, rows in zip(shown, answer.rows, strict=True):
-            if rows[-1] < 0:  # those that do not exist stand at the end
-                scores, rows = scores[rows >= 0], rows[rows >= 0]
-            found.append((scores, Place(parts[: len(rows)], rows)))
-        return found
+        counts = np.count_nonzero(answer.rows >= 0, axis=1).tolist()  # what does not exist stands at the end
+        return [
+            (scores[:count], Place(parts[:count], rows[:count]))
+            for scores, rows, count in zip(shown, answer.rows, counts, strict=True)
+        ]
 
     def _merged(self, answers: Sequence[tuple[int, base.Neighbours]], k: int) -> list[tuple[Scores, Place]]:
         scores = np.concatenate([answer.scores for _, answer in answers], axis=1)

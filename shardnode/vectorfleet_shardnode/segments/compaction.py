@@ -19,7 +19,6 @@ from collections.abc import Sequence
 
 from ..api import config
 
-
 _JOINED = ""
 
 

@@ -93,7 +93,7 @@ def test_waiting_rows_are_those_that_a_graph_is_to_cover():
 
 
 def test_rest_leaves_few_segments_at_a_bounded_cost():
-    """A thousand small loads, each followed by rest: few segments, and no row is built more than its bound."""
+    """A thousand small loads, each followed by rest: few segments, no row is built beyond its bound."""
     sizes, built, rows = [], 0, 0
     for turn in range(1_000):
         sizes.append(flat(f"f{turn}", 1_000))
