@@ -17,7 +17,7 @@ LOCK_NAME = "lock"
 
 
 class Identity(pydantic.BaseModel):
-    """What must not change under a folder's data."""
+    """What must not change under a folder's data. `vectors` is left out where there are none."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +26,7 @@ class Identity(pydantic.BaseModel):
     shard: int
     dimensions: int
     metric: config.Metric
+    vectors: tuple[config.VectorField, ...] = pydantic.Field(default=(), exclude_if=lambda none: not none)
 
 
 class Stored(Identity):
@@ -54,6 +55,7 @@ def of(settings: config.IndexConfig, shard: int) -> Identity:
         shard=shard,
         dimensions=generation.dimensions,
         metric=generation.metric,
+        vectors=tuple(sorted(generation.vectors, key=lambda field: field.name)),
     )
 
 
@@ -88,9 +90,12 @@ def check(folder: Path, wanted: Identity) -> Stored:
         found = Stored.model_validate_json(content)
     except pydantic.ValidationError as broken:
         raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
-    stored, asked = found.model_dump(mode="json"), wanted.model_dump(mode="json")
-    if differing := [name for name in asked if stored[name] != asked[name]]:
-        words = ", ".join(f"{name} {stored[name]} stored, {asked[name]} wanted" for name in differing)
+    if differing := [name for name in Identity.model_fields if getattr(found, name) != getattr(wanted, name)]:
+        stored, asked = found.model_dump(mode="json"), wanted.model_dump(mode="json")
+        words = ", ".join(
+            f"{name} {stored.get(name, 'none')} stored, {asked.get(name, 'none')} wanted"
+            for name in differing
+        )
         raise errors.WrongIdentityError(
             f"the data in {folder} belongs to something else: {words} (says {FILE_NAME})"
         )

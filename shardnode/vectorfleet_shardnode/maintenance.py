@@ -170,7 +170,12 @@ class Maintenance:
     def _recipe(self, engine: config.EngineKind) -> descriptor.Recipe:
         wanted = self._generation
         return descriptor.Recipe(
-            metric=wanted.metric, dimensions=wanted.dimensions, engine=engine, hnsw=wanted.hnsw
+            metric=wanted.metric,
+            dimensions=wanted.dimensions,
+            engine=engine,
+            hnsw=wanted.hnsw,
+            vectors=wanted.vectors,
+            index_min_items=self._shard.tuning.index_min_rows if wanted.vectors else 0,
         )
 
     def _start_build(self, inputs: tuple[sealed.SealedView, ...], *, indexed: bool) -> None:
@@ -277,7 +282,7 @@ def sizes(views: Sequence[sealed.SealedView]) -> list[compaction.Size]:
             view.segment.engine is not None,
             view.live_rows,
             view.dead_rows,
-            view.live_rows * view.segment.vectors.dimensions * 4,
+            view.live_rows * view.segment.bytes_per_row,
         )
         for view in views
     ]
@@ -290,7 +295,8 @@ def source_of(view: growing.GrowingView) -> writer.Source:
     ids = pa.array([segment.ids[row] for row in rows], pa.large_string())
     metadata = pa.array([segment.metadata[row] for row in rows], pa.large_binary())
     table = writer.table_of(names, ids, metadata, pa.array(columns.seqs[rows]))
-    return writer.Source(table, columns.hashes[rows], columns.vectors, rows)
+    fields = {name: view.stored(name) for name in segment.fields}
+    return writer.Source(table, columns.hashes[rows], columns.vectors, rows, fields)
 
 
 def _last_line(said: bytes) -> str:

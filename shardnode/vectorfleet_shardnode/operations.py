@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from . import errors, filters, keys, records
-from .api import config, shard_pb2
+from . import errors, filters, keys, ragged, records
+from . import shape as shapes
+from .api import shard_pb2
 from .arrays import Vectors
 from .segments import part
 from .snapshot import Snapshot
@@ -18,14 +19,6 @@ from .snapshot import Snapshot
 MAX_ID_CHARACTERS = 512
 MAX_METADATA_BYTES = 40 * 1024
 """Of what updates add up to: each is checked at the edge, their sum can only be checked here."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Shape:
-    """What vectors of this index must be."""
-
-    metric: config.Metric
-    dimensions: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +31,16 @@ class Upsert:
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """Change parts of one row: its vector, (1, dimensions), and fields of its metadata."""
+    """Change parts of one row: its vector, (1, dimensions), fields of its metadata, and vector fields.
+
+    A vector field with no items is removed; one that is not named is kept.
+    """
 
     namespace: str
     row_id: str
     vector: Vectors | None
     merge: dict[str, Any]
+    fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Planned:
     affected: int
 
 
-def parse(request: shard_pb2.WriteRequest, shape: Shape) -> Operation:
+def parse(request: shard_pb2.WriteRequest, shape: shapes.Shape) -> Operation:
     """Check a request whole.
 
     Raises:
@@ -101,34 +98,7 @@ def check_namespace(namespace: str) -> str:
     return namespace
 
 
-def parse_vectors(data: bytes, rows: int, shape: Shape) -> Vectors:
-    """Return vectors as (rows, dimensions).
-
-    Raises:
-        BadRequestError: another length, NaN, infinity, or under cosine a vector of zeros.
-    """
-    if len(data) != rows * shape.dimensions * 4:
-        sent = (
-            f"{len(data)} bytes"
-            if len(data) % (4 * rows or 1)
-            else f"{len(data) // (4 * rows or 1)} dimensions"
-        )
-        raise errors.BadRequestError(
-            f"the index has {shape.dimensions} dimensions; {rows} vectors came with {sent} each"
-        )
-    vectors = np.frombuffer(data, "<f4").reshape(rows, shape.dimensions)
-    if not np.isfinite(vectors).all():
-        row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-        raise errors.BadRequestError(f"vector {row} holds NaN or infinity; values are finite float32 numbers")
-    if shape.metric is config.Metric.COSINE and not vectors.any(axis=1).all():
-        row = int(np.argmin(vectors.any(axis=1)))
-        raise errors.BadRequestError(
-            f"vector {row} is all zeros, which has no cosine; use another metric or vector"
-        )
-    return vectors
-
-
-def _parse_upsert(namespace: str, rows: shard_pb2.Rows, shape: Shape) -> Upsert:
+def _parse_upsert(namespace: str, rows: shard_pb2.Rows, shape: shapes.Shape) -> Upsert:
     ids, metadata = list(rows.ids), list(rows.metadata) or [b""] * len(rows.ids)
     if not ids:
         raise errors.BadRequestError("an upsert needs at least one row")
@@ -140,19 +110,21 @@ def _parse_upsert(namespace: str, rows: shard_pb2.Rows, shape: Shape) -> Upsert:
     for row_id, content in zip(ids, metadata, strict=True):
         if content:
             decode_metadata(content, row_id)
-    vectors = parse_vectors(rows.vectors, len(ids), shape)
+    vectors = shapes.parse_vectors(rows.vectors, len(ids), shape)
+    fields = shapes.parse_columns(rows.fields, len(ids), shape)
     last = {row_id: at for at, row_id in enumerate(ids)}  # a repeated id: the last one counts
     if len(last) < len(ids):
-        kept = list(last.values())
+        kept = np.fromiter(last.values(), np.int64, len(last))
         ids, metadata, vectors = list(last), [metadata[at] for at in kept], vectors[kept]
-    return Upsert(namespace, records.Rows(ids, vectors, metadata))
+        fields = {name: column.take(kept) for name, column in fields.items()}
+    return Upsert(namespace, records.Rows(ids, vectors, metadata, fields))
 
 
-def _parse_update(namespace: str, update: shard_pb2.Update, shape: Shape) -> Update:
+def _parse_update(namespace: str, update: shard_pb2.Update, shape: shapes.Shape) -> Update:
     _check_ids([update.id])
-    vector = parse_vectors(update.vector, 1, shape) if update.vector else None
+    vector = shapes.parse_vectors(update.vector, 1, shape) if update.vector else None
     merge = decode_metadata(update.merge_metadata, update.id) if update.merge_metadata else {}
-    return Update(namespace, update.id, vector, merge)
+    return Update(namespace, update.id, vector, merge, shapes.parse_columns(update.fields, 1, shape))
 
 
 def _parse_delete(namespace: str, delete: shard_pb2.Delete) -> Operation:
@@ -221,7 +193,8 @@ def _plan_update(update: Update, before: Snapshot) -> Planned:
     if update.merge:
         metadata = [_merged(metadata[0], update)]
     vectors = rows.vectors if update.vector is None else update.vector
-    return Planned(records.Put(update.namespace, records.Rows(rows.ids, vectors, metadata)), 1)
+    fields = rows.fields | update.fields
+    return Planned(records.Put(update.namespace, records.Rows(rows.ids, vectors, metadata, fields)), 1)
 
 
 def _merged(before: bytes, update: Update) -> bytes:

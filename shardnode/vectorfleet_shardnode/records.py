@@ -4,11 +4,12 @@ A record is one Write: it is there whole or not at all. It says what the rows ar
 they were computed, so that replaying it on any replica gives the same rows. Integers are little-endian.
 
 ```
-Put     namespace, ids, metadata, u32 dimensions, float32[rows x dimensions]
+Put     namespace, ids, metadata, u32 dimensions, float32[rows x dimensions]; with fields: u16 fields, field*
 Remove  namespace, ids
 Clear   namespace
 namespace: u16 length, UTF-8        ids: u32 rows, u16[rows] lengths, UTF-8
 metadata:  u32[rows] lengths, JSON
+field:     u16 length, UTF-8, u32 dimensions, u32[rows] counts, float32[items x dimensions]
 ```
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import errors
+from . import errors, ragged
 from .arrays import Vectors
 
 _U16 = struct.Struct("<H")
@@ -35,15 +36,25 @@ class Op(enum.IntEnum):
     REMOVE = 2
     CLEAR = 3
     NEXT = 4  # no change: the log goes on in the file whose first record has this seq
+    PUT_FIELDS = 5  # a PUT some of whose rows have vector fields
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Rows as columns: ids, vectors as (rows, dimensions), metadata as JSON bytes (empty: none)."""
+    """Rows as columns: ids, vectors as (rows, dimensions), metadata as JSON bytes (empty: none).
+
+    `fields` has the columns of vector fields by name; a field that no row has may be missing.
+    """
 
     ids: list[str]
     vectors: Vectors
     metadata: list[bytes]
+    fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
+
+    @property
+    def filled(self) -> dict[str, ragged.Ragged]:
+        """The fields that some row has."""
+        return {name: column for name, column in self.fields.items() if len(column.items)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +98,10 @@ def encode(record: Record) -> tuple[Op, Parts]:
             return Op.CLEAR, parts
         case Remove():
             return Op.REMOVE, parts + _encode_ids(record.ids)
-        case Put():
-            return Op.PUT, parts + _encode_ids(record.rows.ids) + _encode_content(record.rows)
+        case Put(_, rows):
+            parts += _encode_ids(rows.ids) + _encode_content(rows)
+            fields = rows.filled
+            return (Op.PUT_FIELDS, parts + _encode_fields(fields)) if fields else (Op.PUT, parts)
 
 
 def decode(op: Op, payload: memoryview) -> Record:
@@ -113,8 +126,10 @@ def _decode(op: Op, cursor: "_Cursor") -> Record:
             return Clear(namespace)
         case Op.REMOVE:
             return Remove(namespace, cursor.ids())
-        case Op.PUT:
-            return Put(namespace, cursor.rows())
+        case Op.PUT | Op.PUT_FIELDS:
+            rows = cursor.rows()
+            fields = cursor.fields(len(rows.ids)) if op is Op.PUT_FIELDS else {}
+            return Put(namespace, dataclasses.replace(rows, fields=fields))
     raise ValueError("it carries no rows")
 
 
@@ -132,9 +147,21 @@ def _encode_ids(ids: Sequence[str]) -> Parts:
 
 def _encode_content(rows: Rows) -> Parts:
     lengths = np.fromiter(map(len, rows.metadata), "<u4", len(rows.metadata))
-    vectors = np.ascontiguousarray(rows.vectors, "<f4")
-    dimensions = _U32.pack(vectors.shape[1])
-    return [lengths.tobytes(), b"".join(rows.metadata), dimensions, vectors.reshape(-1).view(np.uint8).data]
+    return [lengths.tobytes(), b"".join(rows.metadata), *_encode_vectors(rows.vectors, b"")]
+
+
+def _encode_vectors(vectors: Vectors, between: bytes) -> Parts:
+    values = np.ascontiguousarray(vectors, "<f4")
+    return [_U32.pack(values.shape[1]), between, values.reshape(-1).view(np.uint8).data]
+
+
+def _encode_fields(fields: dict[str, ragged.Ragged]) -> Parts:
+    parts: Parts = [_U16.pack(len(fields))]
+    for name, column in fields.items():
+        encoded = name.encode()
+        parts += [_U16.pack(len(encoded)), encoded]
+        parts += _encode_vectors(column.items, column.counts.astype("<u4").tobytes())
+    return parts
 
 
 class _Cursor:
@@ -177,3 +204,17 @@ class _Cursor:
         dimensions = self.number(_U32)
         values = np.frombuffer(self.take(len(ids) * dimensions * 4), "<f4")
         return Rows(ids, values.reshape(len(ids), dimensions), metadata)
+
+    def fields(self, rows: int) -> dict[str, ragged.Ragged]:
+        found: dict[str, ragged.Ragged] = {}
+        for _ in range(self.number(_U16)):
+            name, dimensions = self.text(_U16), self.number(_U32)
+            counts = np.frombuffer(self.take(rows * 4), "<u4")
+            items = int(counts.sum(dtype=np.int64))
+            if not items or name in found:
+                raise ValueError("a field without items, or one that comes twice, is never written")
+            values = np.frombuffer(self.take(items * dimensions * 4), "<f4")
+            found[name] = ragged.of_counts(counts, values.reshape(items, dimensions))
+        if not found:
+            raise ValueError("it has no fields, so another op would have been written")
+        return found

@@ -18,6 +18,7 @@ import numpy as np
 import prometheus_client
 
 from . import errors, files, filters, keys, log, metrics, operations, records, shard, storage
+from . import shape as shapes
 from .api import config, shard_pb2
 from .arrays import Scores
 from .segments import part
@@ -116,7 +117,7 @@ class ShardService:
         if not 1 <= first.top_k <= MAX_TOP_K:
             raise errors.BadRequestError(f"top_k is {first.top_k}; 1 to {MAX_TOP_K} are possible")
         data = b"".join(query.vector for query in queries)
-        vectors = operations.parse_vectors(data, len(queries), self._shard.shape)
+        vectors = shapes.parse_vectors(data, len(queries), self._shard.shape)
         return part.Question(
             namespace=first.namespace,
             queries=state.comparable(vectors),
@@ -224,7 +225,13 @@ def _matches(state: Snapshot, scores: Scores, place: Place, query: shard_pb2.Que
 
 
 def _to_message(rows: records.Rows) -> shard_pb2.Rows:
-    return shard_pb2.Rows(ids=rows.ids, vectors=rows.vectors.tobytes(), metadata=rows.metadata)
+    columns = [
+        shard_pb2.VectorColumn(name=name, counts=column.counts.tolist(), vectors=column.items.tobytes())
+        for name, column in rows.filled.items()
+    ]
+    return shard_pb2.Rows(
+        ids=rows.ids, vectors=rows.vectors.tobytes(), metadata=rows.metadata, fields=columns
+    )
 
 
 def resident_bytes() -> int:

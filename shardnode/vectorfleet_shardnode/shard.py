@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import errors, keys, log, operations, records
+from . import shape as shapes
 from .segments import growing, part, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
@@ -75,9 +76,9 @@ class Shard:
         return self._visible
 
     @property
-    def shape(self) -> operations.Shape:
+    def shape(self) -> shapes.Shape:
         """What vectors must be."""
-        return operations.Shape(self._visible.metric, self._visible.dimensions)
+        return self._visible.shape
 
     @property
     def failed(self) -> bool:
@@ -155,7 +156,7 @@ class Shard:
             self._log.rotate()
             head = self._head
             head.growing[-1].segment.frozen_at = head.seq
-            fresh = growing.empty_view(head.metric, head.dimensions)
+            fresh = growing.empty_view(head.shape)
             self._head = dataclasses.replace(head, growing=(*head.growing, fresh))
             done = self._publish_later(_Pending(self._head, Written(head.seq, 0)))
         self.frozen.set()

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from . import filters, keys, records
+from . import filters, keys, ragged, records
+from . import shape as shapes
 from .api import config
 from .arrays import RowNumbers, Scores, Vectors
 from .engines import base
@@ -32,10 +33,19 @@ class Snapshot:
     """The parts of a shard after the write `seq`. The last growing view is the one that still grows."""
 
     seq: int
-    metric: config.Metric
-    dimensions: int
+    shape: shapes.Shape
     sealed: tuple[sealed.SealedView, ...]
     growing: tuple[growing.GrowingView, ...]
+
+    @property
+    def metric(self) -> config.Metric:
+        """How vectors are compared."""
+        return self.shape.metric
+
+    @property
+    def dimensions(self) -> int:
+        """Of rows' values."""
+        return self.shape.dimensions
 
     @property
     def parts(self) -> Sequence[part.Part]:
@@ -79,18 +89,12 @@ class Snapshot:
         if len(parts) and (parts == parts[0]).all():
             return self.parts[parts[0]].take(rows, fields)
         owners: list[int] = np.unique(parts).tolist()
-        ids, metadata = [""] * len(rows), [b""] * (len(rows) if fields.metadata else 0)
-        vectors = np.empty((len(rows) if fields.values else 0, self.dimensions), np.float32)
-        for owner in owners:
-            positions = np.flatnonzero(parts == owner)
-            taken = self.parts[owner].take(rows[positions], fields)
-            for at, row_id in zip(positions, taken.ids, strict=True):
-                ids[at] = row_id
-            for at, content in zip(positions if fields.metadata else (), taken.metadata, strict=True):
-                metadata[at] = content
-            if fields.values:
-                vectors[positions] = taken.vectors
-        return records.Rows(ids, vectors, metadata)
+        order = [np.flatnonzero(parts == owner) for owner in owners]
+        pieces = [self.parts[owner].take(rows[at], fields) for owner, at in zip(owners, order, strict=True)]
+        return _woven(pieces, np.argsort(np.concatenate(order))) if pieces else self._no_rows()
+
+    def _no_rows(self) -> records.Rows:
+        return records.Rows([], np.zeros((0, self.dimensions), np.float32), [])
 
     def matching_ids(self, namespace: str, wanted: filters.Filter | None) -> list[str]:
         """Return the ids of all rows that pass, in no order."""
@@ -151,3 +155,19 @@ class Snapshot:
 
 def _present(found: RowNumbers) -> RowNumbers:
     return found[found >= 0]
+
+
+def _woven(pieces: Sequence[records.Rows], order: RowNumbers) -> records.Rows:
+    """Return the rows of all pieces, one behind the other, in this order."""
+    ids = [row_id for piece in pieces for row_id in piece.ids]
+    metadata = [content for piece in pieces for content in piece.metadata]
+    vectors = np.concatenate([piece.vectors for piece in pieces])
+    columns = {
+        name: ragged.concatenated([piece.fields[name] for piece in pieces]) for name in pieces[0].fields
+    }
+    return records.Rows(
+        [ids[at] for at in order],
+        vectors[order] if len(vectors) else vectors,
+        [metadata[at] for at in order] if metadata else [],
+        {name: column.take(order) for name, column in columns.items()},
+    )

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from . import errors, files, identity, log, maintenance, metrics, records, recovery, shard
+from . import shape as shapes
 from .api import config
 from .segments import builder, growing, manifest, sealed
 from .settings import Tuning
@@ -124,9 +125,8 @@ def _load(folder: Path, stored: manifest.Manifest, generation: config.Generation
         views.append(
             sealed.SealedView(segment, manifest.read_live(home, listed.described.rows, listed.tombstones))
         )
-    metric, dimensions = generation.metric, generation.dimensions
-    empty = growing.empty_view(metric, dimensions)
-    state = Snapshot(stored.covered_seq, metric, dimensions, tuple(views), (empty,))
+    shape = shapes.Shape(generation.metric, generation.dimensions, generation.vectors)
+    state = Snapshot(stored.covered_seq, shape, tuple(views), (growing.empty_view(shape),))
 
     def replay(seq: int, record: records.Record) -> None:
         nonlocal state

@@ -20,12 +20,13 @@ from vectorfleet_shardnode import (
     log,
     log_format,
     operations,
+    ragged,
     records,
     recovery,
     storage,
 )
 from vectorfleet_shardnode.api import config
-from vectorfleet_shardnode.segments import descriptor, manifest, vectors_file
+from vectorfleet_shardnode.segments import descriptor, manifest, offsets_file, vectors_file
 from vectorfleet_shardnode.settings import Tuning
 
 fuzz = hypothesis.settings(
@@ -59,8 +60,24 @@ puts = st.builds(
     vectors,
     rubbish | st.just(b""),
 )
+ragged_columns = st.lists(st.integers(0, 3), min_size=4, max_size=4).map(
+    lambda counts: ragged.of_counts(np.array(counts, np.int64), np.ones((sum(counts), 2), np.float32))
+)
+puts_with_fields = st.builds(
+    lambda namespace, columns: records.Put(
+        namespace,
+        records.Rows(
+            [f"{row}" for row in range(4)],
+            np.ones((4, 3), np.float32),
+            [b""] * 4,
+            columns,
+        ),
+    ),
+    texts,
+    st.dictionaries(texts, ragged_columns, max_size=3),
+)
 removes = st.builds(records.Remove, texts, st.lists(texts, max_size=5))
-every_record = puts | removes | st.builds(records.Clear, texts)
+every_record = puts | puts_with_fields | removes | st.builds(records.Clear, texts)
 
 
 @st.composite
@@ -288,6 +305,18 @@ def test_any_bytes_are_no_vectors_file(tmp_path, content, zeros):
         path.write_bytes(start + content + bytes(zeros))
         with pytest.raises(errors.DataLossError, match=r"vectors\.bin"):
             vectors_file.VectorsFile(path)
+
+
+@fuzz
+@hypothesis.given(st.binary(max_size=60), st.integers(0, 5))
+def test_any_bytes_are_an_offsets_file_or_damage(tmp_path, content, rows):
+    """What is read rises from 0, one more than rows; everything else is refused by name."""
+    path = tmp_path / "offsets.bin"
+    for start in (b"", b"VFLTOFF\0" + struct.pack("<IIQ", 1, 0, rows) + bytes(8)):
+        path.write_bytes(start + content)
+        found, refusal = ask(errors.DataLossError, offsets_file.read, path)
+        assert path.name in refusal or (np.diff(found) >= 0).all()
+        assert path.name in refusal or (len(found), found[0]) == (rows + 1, 0)
 
 
 operands = json_values | st.lists(st.integers() | texts | st.booleans(), max_size=4)

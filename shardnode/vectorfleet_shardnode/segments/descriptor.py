@@ -25,12 +25,23 @@ class FileSum(Model):
 
 
 class Recipe(Model):
-    """How a segment is made: what it is searched with."""
+    """How a segment is made: what it is searched with.
+
+    Attributes:
+        metric: how vectors are compared.
+        dimensions: of rows' values.
+        engine: what is built over the values, and over vector fields with items enough.
+        hnsw: the graphs' parameters.
+        vectors: the vector fields; their files are numbered by their place here.
+        index_min_items: items of a vector field below which it is searched exactly.
+    """
 
     metric: config.Metric
     dimensions: int
     engine: config.EngineKind
     hnsw: config.HnswParameters
+    vectors: tuple[config.VectorField, ...] = pydantic.Field(default=(), exclude_if=lambda none: not none)
+    index_min_items: int = pydantic.Field(default=0, exclude_if=lambda bound: not bound)
 
 
 class Descriptor(Model):

@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .. import filters, keys, records
+from .. import filters, keys, ragged, records
+from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
 from ..engines import base, flat
-from . import part
+from . import growing_fields, part
 
 _FIRST_CAPACITY = 256
 _T = TypeVar("_T", bound=np.generic)
@@ -42,8 +43,10 @@ class Columns:
 class GrowingSegment:
     """Rows in the order they were written. Appended to by one thread; read through `GrowingView`."""
 
-    def __init__(self, metric: config.Metric, dimensions: int) -> None:
+    def __init__(self, shape: shapes.Shape) -> None:
+        metric, dimensions = shape.metric, shape.dimensions
         self.metric = metric
+        self.fields = {field.name: growing_fields.GrowingField(field, metric) for field in shape.fields}
         self.ids: list[str] = []
         self.metadata: list[bytes] = []
         self.decoded: list[filters.Metadata | None] = []
@@ -72,8 +75,13 @@ class GrowingSegment:
         return self._codes.get(namespace, -1)
 
     def append(self, sought: keys.Keys, rows: records.Rows, seq: int) -> None:
-        """Append rows with distinct ids, written at `seq`."""
+        """Append rows with distinct ids, written at `seq`.
+
+        Raises:
+            ValueError: they are not of this index's shape.
+        """
         start, end = self.rows, self.rows + len(rows.ids)
+        self._append_fields(rows)
         self._reserve(end)
         columns = self._columns
         columns.codes[start:end] = self._code(sought.namespace)
@@ -89,6 +97,12 @@ class GrowingSegment:
         self.ids += rows.ids
         newest.update(zip(rows.ids, range(start, end), strict=True))
         self.bytes += rows.vectors.nbytes + sum(map(len, rows.metadata)) + sum(map(len, rows.ids))
+
+    def _append_fields(self, rows: records.Rows) -> None:
+        if unknown := rows.filled.keys() - self.fields.keys():
+            raise ValueError(f"the index has no vector field {', '.join(sorted(unknown))}")
+        for name, field in self.fields.items():
+            self.bytes += field.append(len(rows.ids), rows.fields.get(name))
 
     def columns(self, count: int) -> Columns:
         """Return the columns of the first `count` rows."""
@@ -196,7 +210,18 @@ class GrowingView:
             [segment.ids[row] for row in rows],
             self.columns.vectors[rows if fields.values else rows[:0]],
             [segment.metadata[row] for row in rows] if fields.metadata else [],
+            {name: self.stored(name).take(rows) for name in segment.fields} if fields.values else {},
         )
+
+    def stored(self, name: str) -> ragged.Ragged:
+        """Return a vector field as it was sent."""
+        return self.segment.fields[name].first(len(self.live))
+
+    def compared(self, name: str) -> ragged.Ragged:
+        """Return a vector field, or with an empty name the rows' values, as it is compared."""
+        if not name:
+            return ragged.Ragged(np.arange(len(self.live) + 1), self.columns.comparable)
+        return self.segment.fields[name].comparable(len(self.live))
 
     def list_ids(self, page: part.Page) -> list[str]:
         """Return ids of live rows in ascending order."""
@@ -221,6 +246,6 @@ class GrowingView:
         return found
 
 
-def empty_view(metric: config.Metric, dimensions: int) -> GrowingView:
+def empty_view(shape: shapes.Shape) -> GrowingView:
     """Return the view of a new segment that has no rows yet."""
-    return GrowingView(GrowingSegment(metric, dimensions), np.zeros(0, np.bool_))
+    return GrowingView(GrowingSegment(shape), np.zeros(0, np.bool_))

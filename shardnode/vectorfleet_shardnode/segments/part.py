@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from .. import filters, keys, records
+from .. import filters, keys, ragged, records
 from ..arrays import Mask, RowNumbers, Vectors
 from ..engines import base
 
@@ -85,7 +85,10 @@ class Part(Protocol):
         """Return the best live rows for each query."""
 
     def take(self, rows: RowNumbers, fields: Fields) -> records.Rows:
-        """Return rows by number; vectors of no row, and no metadata, where they are not wanted."""
+        """Return rows by number; vectors of no row, no fields and no metadata, where they are not wanted."""
+
+    def compared(self, name: str) -> ragged.Ragged:
+        """Return a vector field, or with an empty name the rows' values, as it is compared."""
 
     def list_ids(self, page: Page) -> list[str]:
         """Return ids of live rows in ascending order."""

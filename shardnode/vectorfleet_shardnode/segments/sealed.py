@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from .. import errors, filters, keys, records
+from .. import errors, filters, keys, ragged, records
 from ..api import config
 from ..arrays import Mask, RowNumbers
 from ..engines import base, choice, faiss_hnsw, flat
-from . import columns, descriptor, part, vectors_file, writer
+from . import columns, descriptor, field_files, part, vectors_file, writer
 
 _REMEMBERED_FILTERS = 64
 
@@ -44,12 +44,28 @@ class SealedSegment:
         if described.recipe.engine is config.EngineKind.HNSW:
             storage = self.compared.faiss_index(base.faiss_metric(metric))
             self.engine = faiss_hnsw.HnswEngine(folder / writer.GRAPH, storage)
+        values = ragged.Ragged(np.arange(self.rows + 1), self.compared.vectors)
+        self.fields = {
+            field.name: field_files.open_field(folder, number, described)
+            for number, field in enumerate(described.recipe.vectors)
+        }
+        self._values = field_files.SealedField(values, values, self.engine)
         self.passing = functools.lru_cache(_REMEMBERED_FILTERS)(self._passing)
 
     @property
     def rows(self) -> int:
         """How many rows are stored, live or not."""
         return self.descriptor.rows
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Bytes of vectors that a row has on average, vector fields included."""
+        items = sum(field.stored.items.nbytes for field in self.fields.values())
+        return self.vectors.dimensions * 4 + items // self.rows
+
+    def field(self, name: str) -> field_files.SealedField:
+        """Return a vector field, or with an empty name the rows' values."""
+        return self.fields[name] if name else self._values
 
     def _passing(self, namespace: str, wanted: filters.Filter) -> Mask:
         """Return which rows of the namespace pass; rows never change, so this may be remembered."""
@@ -156,7 +172,15 @@ class SealedView:
             stored.ids(rows),
             self.segment.vectors.vectors[rows if fields.values else rows[:0]],
             stored.metadata(rows) if fields.metadata else [],
+            self._fields(rows) if fields.values else {},
         )
+
+    def _fields(self, rows: RowNumbers) -> dict[str, ragged.Ragged]:
+        return {name: field.stored.take(rows) for name, field in self.segment.fields.items()}
+
+    def compared(self, name: str) -> ragged.Ragged:
+        """Return a vector field, or with an empty name the rows' values, as it is compared."""
+        return self.segment.field(name).compared
 
     def list_ids(self, page: part.Page) -> list[str]:
         """Return ids of live rows in ascending order."""
@@ -205,4 +229,7 @@ def source_of(view: SealedView) -> writer.Source:
     """Return the live rows of a view for the writer."""
     rows = np.flatnonzero(view.live)
     stored = view.segment.columns
-    return writer.Source(stored.table(rows), stored.hashes()[rows], view.segment.vectors.vectors, rows)
+    fields = {name: field.stored for name, field in view.segment.fields.items()}
+    return writer.Source(
+        stored.table(rows), stored.hashes()[rows], view.segment.vectors.vectors, rows, fields
+    )

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import files
+from .. import files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
 from ..engines import base, faiss_hnsw
-from . import columns, descriptor, vectors_file
+from . import columns, descriptor, field_files, vectors_file
 
 COLUMNS, VECTORS, COMPARABLE, GRAPH = "columns.arrow", "vectors.bin", "comparable.bin", "graph.faiss"
 _CHUNK_ROWS = 16_384
@@ -25,12 +25,16 @@ _CHUNK_ROWS = 16_384
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Rows of one part: a table of namespace, id, metadata, seq; hashes; and where the vectors are."""
+    """Rows of one part: a table of namespace, id, metadata, seq; hashes; and where the vectors are.
+
+    `rows` are the numbers of these rows in `vectors` and in the vector fields.
+    """
 
     table: pa.Table
     hashes: Hashes
     vectors: Vectors
     rows: RowNumbers
+    fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
 
 
 def table_of(namespaces: pa.Array, ids: pa.Array, metadata: pa.Array, seqs: pa.Array) -> pa.Table:
@@ -64,6 +68,9 @@ def write(folder: Path, sources: Sequence[Source], recipe: descriptor.Recipe) ->
     if recipe.metric is config.Metric.COSINE:
         comparable = (base.comparable(recipe.metric, chunk) for chunk in chunks())
         vectors_file.write(folder / COMPARABLE, recipe.dimensions, len(order), comparable)
+    for number, field in enumerate(recipe.vectors):
+        given = [field_files.Source(source.fields[field.name], source.rows) for source in sources]
+        field_files.write(folder, number, recipe, given, order)
     if recipe.engine is config.EngineKind.HNSW:
         stored = vectors_file.VectorsFile(folder / comparable_name(recipe.metric))
         faiss_hnsw.build(recipe.metric, stored.vectors, recipe.hnsw, folder / GRAPH)

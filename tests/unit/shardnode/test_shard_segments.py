@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, filters, keys, maintenance, records
+from vectorfleet_shardnode import errors, filters, keys, maintenance, records, shape
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import (
     builder,
@@ -38,7 +38,7 @@ def grow(view, namespace, rows, seq):
 @pytest.fixture
 def view():
     """Five rows in two namespaces, one of them dead."""
-    view = growing.empty_view(METRIC, 2)
+    view = growing.empty_view(shape.Shape(METRIC, 2))
     view = grow(view, "b", {"ö": (1.0, b'{"k":1}'), "a": (2.0, b"")}, 1)
     view = grow(view, "", {"a": (3.0, b'{"k":2}'), "ab": (4.0, b""), "z": (5.0, b"")}, 2)
     return view.without(np.array([4]))
@@ -145,7 +145,7 @@ def test_readers_never_wait_nor_see_half_a_write(view):
 def test_keys_with_equal_hashes_are_told_apart(tmp_path, monkeypatch):
     """A hash only leads to a row; namespace and id decide."""
     monkeypatch.setattr("vectorfleet_shardnode.api.placement.hash_id", lambda *_: 42)
-    view = grow(growing.empty_view(METRIC, 2), "", {"a": (1.0, b""), "b": (2.0, b"")}, 1)
+    view = grow(growing.empty_view(shape.Shape(METRIC, 2)), "", {"a": (1.0, b""), "b": (2.0, b"")}, 1)
     view = seal(grow(view, "other", {"a": (3.0, b"")}, 2), tmp_path / "s")
     found = view.find(keys.keys_of("", ["b", "a", "c"]))
     assert view.take(found[:2], BOTH).vectors.tolist() == [[2, -2], [1, -1]]
@@ -156,7 +156,9 @@ def test_a_merge_keeps_live_rows_their_seqs_and_bytes(view, tmp_path):
     """The builder's job, as its process runs it: two segments become one, without the dead."""
     first = seal(view, tmp_path / "a")
     first = first.without(first.find(keys.keys_of("b", ["ö"])))
-    second = seal(grow(growing.empty_view(METRIC, 2), "", {"b": (7.0, b"{}")}, 9), tmp_path / "b")
+    second = seal(
+        grow(growing.empty_view(shape.Shape(METRIC, 2)), "", {"b": (7.0, b"{}")}, 9), tmp_path / "b"
+    )
     inputs = [
         builder.Input(
             folder=str(given.segment.folder),

@@ -18,6 +18,7 @@ from vectorfleet_shardnode import (
     operations,
     records,
     settings,
+    shape,
     shard,
     storage,
 )
@@ -277,7 +278,7 @@ def request(**fields):
     return shard_pb2.WriteRequest(upsert=shard_pb2.Upsert(rows=shard_pb2.Rows(**fields)))
 
 
-SHAPE = operations.Shape(config.Metric.COSINE, 2)
+SHAPE = shape.Shape(config.Metric.COSINE, 2)
 ONE = np.ones(2, "<f4").tobytes()
 
 

@@ -1,0 +1,137 @@
+"""What vectors of an index must be, and the check of those that callers send.
+
+A request is checked whole before anything of it is written; each refusal says what would be right.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import errors, ragged
+from .api import config, shard_pb2
+from .arrays import Vectors
+
+MAX_TOKENS = 1_024
+"""Vectors that one row may have in a field of token vectors."""
+MAX_FIELD_BYTES = 32 << 20
+"""Bytes of vector fields in one write; the growing segment may pass its bound by as much."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """The metric, the dimensions of rows' values, and the vector fields that rows may have beside them."""
+
+    metric: config.Metric
+    dimensions: int
+    fields: tuple[config.VectorField, ...] = ()
+
+    def field(self, name: str) -> config.VectorField:
+        """Return a vector field.
+
+        Raises:
+            BadRequestError: the index has none of this name.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        known = ", ".join(f'"{field.name}"' for field in self.fields) or "none"
+        raise errors.BadRequestError(f'the index has no vector field "{name}"; it has {known}')
+
+
+def parse_vectors(data: bytes, rows: int, shape: Shape) -> Vectors:
+    """Return rows' values as (rows, dimensions).
+
+    Raises:
+        BadRequestError: another length, NaN, infinity, or under cosine a vector of zeros.
+    """
+    if len(data) != rows * shape.dimensions * 4:
+        sent = (
+            f"{len(data)} bytes"
+            if len(data) % (4 * rows or 1)
+            else f"{len(data) // (4 * rows or 1)} dimensions"
+        )
+        raise errors.BadRequestError(
+            f"the index has {shape.dimensions} dimensions; {rows} vectors came with {sent} each"
+        )
+    vectors = np.frombuffer(data, "<f4").reshape(rows, shape.dimensions)
+    check_values(vectors, shape.metric, "vector")
+    return vectors
+
+
+def parse_columns(
+    columns: Sequence[shard_pb2.VectorColumn], rows: int, shape: Shape
+) -> dict[str, ragged.Ragged]:
+    """Return the vector fields of some rows by name.
+
+    Raises:
+        BadRequestError: an unknown or repeated field, too many vectors of a row, too many bytes of all, or
+            values that `parse_vectors` would refuse.
+    """
+    held = sum(len(column.vectors) for column in columns)
+    if held > MAX_FIELD_BYTES:
+        raise errors.BadRequestError(
+            f"vector fields of one write have {held} bytes; at most {MAX_FIELD_BYTES} are taken: "
+            "send fewer rows at a time"
+        )
+    found: dict[str, ragged.Ragged] = {}
+    for column in columns:
+        if column.name in found:
+            raise errors.BadRequestError(f'vector field "{column.name}" comes twice; send it once')
+        found[column.name] = _parse_column(column, rows, shape)
+    return found
+
+
+def _parse_column(column: shard_pb2.VectorColumn, rows: int, shape: Shape) -> ragged.Ragged:
+    field = shape.field(column.name)
+    counts = np.fromiter(column.counts, np.int64, len(column.counts))
+    if len(counts) != rows:
+        raise errors.BadRequestError(
+            f'vector field "{field.name}" came with {len(counts)} counts for {rows} rows; send one for each'
+        )
+    if counts.max(initial=0) > (MAX_TOKENS if field.late_interaction else 1):
+        raise errors.BadRequestError(_too_many(field, int(counts.max())))
+    items = parse_items(column.vectors, field, shape.metric)
+    if len(items) != counts.sum():
+        raise errors.BadRequestError(
+            f'vector field "{field.name}" came with {len(items)} vectors; its counts add up to {counts.sum()}'
+        )
+    return ragged.of_counts(counts, items)
+
+
+def _too_many(field: config.VectorField, count: int) -> str:
+    if field.late_interaction:
+        return f'a row has {count} vectors in field "{field.name}"; at most {MAX_TOKENS} are taken'
+    return f'a row has {count} vectors in field "{field.name}"; it is no field of token vectors: send one'
+
+
+def parse_items(data: bytes, field: config.VectorField, metric: config.Metric) -> Vectors:
+    """Return vectors of one field as (vectors, dimensions).
+
+    Raises:
+        BadRequestError: other dimensions, NaN, infinity, or under cosine a vector of zeros.
+    """
+    if len(data) % (4 * field.dimensions):
+        raise errors.BadRequestError(
+            f'vector field "{field.name}" has {field.dimensions} dimensions; '
+            f"{len(data)} bytes are no whole number of such vectors"
+        )
+    items = np.frombuffer(data, "<f4").reshape(-1, field.dimensions)
+    check_values(items, metric, f'field "{field.name}": vector')
+    return items
+
+
+def check_values(vectors: Vectors, metric: config.Metric, name: str) -> None:
+    """Refuse what can't be compared; `name` is what a message calls a vector.
+
+    Raises:
+        BadRequestError: NaN, infinity, or under cosine a vector of zeros.
+    """
+    if not np.isfinite(vectors).all():
+        row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
+        raise errors.BadRequestError(f"{name} {row} holds NaN or infinity; values are finite float32 numbers")
+    if metric is config.Metric.COSINE and not vectors.any(axis=1).all():
+        row = int(np.argmin(vectors.any(axis=1)))
+        raise errors.BadRequestError(
+            f"{name} {row} is all zeros, which has no cosine; use another metric or vector"
+        )
