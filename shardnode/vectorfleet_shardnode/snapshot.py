@@ -87,7 +87,7 @@ class Snapshot:
         kept = place.parts >= 0
         parts, rows = place.parts[kept], place.rows[kept]
         if len(parts) and (parts == parts[0]).all():
-            return self.parts[parts[0]].take(rows, fields)
+            return self.parts[int(parts[0])].take(rows, fields)
         owners: list[int] = np.unique(parts).tolist()
         order = [np.flatnonzero(parts == owner) for owner in owners]
         pieces = [self.parts[owner].take(rows[at], fields) for owner, at in zip(owners, order, strict=True)]

@@ -42,7 +42,7 @@ def comparable(metric: config.Metric, vectors: Vectors) -> Vectors:
     exact = vectors.astype(np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))[:, np.newaxis]
     lengths[lengths == 0] = 1
-    return (exact / lengths).astype(np.float32)
+    return np.asarray(exact / lengths, np.float32)
 
 
 def larger_is_better(metric: config.Metric) -> bool:
