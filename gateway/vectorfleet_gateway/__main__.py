@@ -47,7 +47,7 @@ async def run(wanted: settings.Settings) -> None:
         remote.RemoteShard(remote.Dial(shard.number, shard.replicas[0], token, wanted.hosts_file))
         for shard in config.serving.shards
     ]
-    served = index.Index(config.serving, clients)
+    served = index.Index(config, clients)
     application = app.App(
         served,
         folder.ring,

@@ -7,6 +7,7 @@ when its slowest query is, so what is known to be slow goes beside the lane, alo
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum
 
 from vectorfleet_shardnode.api import shard_pb2
 
@@ -33,8 +34,34 @@ def goes_alone(query: shard_pb2.Query) -> bool:
     return query.exact or query.top_k > (MAX_LANE_FULL_ROWS if full else MAX_LANE_ROWS)
 
 
+class Way(Enum):
+    """What rows are scored by."""
+
+    VECTOR = "vector"
+    PARTS = "parts"
+    TEXT = "text"
+
+
+def way_of(query: shard_pb2.Query) -> Way:
+    """Return what a query scores rows by. Pure."""
+    if query.text:
+        return Way.TEXT
+    return Way.PARTS if query.parts else Way.VECTOR
+
+
+class Lanes:
+    """The lanes of one shard: one for each way of scoring, so that a slow way holds up its like alone."""
+
+    def __init__(self, shard: shards.ShardClient) -> None:
+        self._lanes = {way: Lane(shard) for way in Way}
+
+    async def search(self, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
+        """Return a query's matches; see `Lane.search`."""
+        return await self._lanes[way_of(query)].search(query, seconds)
+
+
 class Lane:
-    """The searches of one shard.
+    """The searches of one shard, of one kind.
 
     Args:
         shard: where they go.

@@ -5,6 +5,7 @@ fails the call; an answer that lacks a shard would pass for a whole one.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -16,17 +17,18 @@ A = TypeVar("A")
 
 
 class Index:
-    """One generation and its shards.
+    """One index, its serving generation and that one's shards.
 
     Args:
-        generation: dimensions, metric; the number of shards is that of `clients`.
+        settled: dimensions, metric, fields; the number of shards is that of `clients`.
         clients: by shard number.
     """
 
-    def __init__(self, generation: config.Generation, clients: Sequence[shards.ShardClient]) -> None:
-        self.generation = generation
+    def __init__(self, settled: config.IndexConfig, clients: Sequence[shards.ShardClient]) -> None:
+        self.config = settled
+        self.generation = settled.serving
         self._clients = tuple(clients)
-        self._lanes = tuple(map(batching.Lane, clients))
+        self._lanes = tuple(map(batching.Lanes, clients))
 
     @property
     def shards(self) -> int:
@@ -66,10 +68,16 @@ class Index:
         request = _delete(namespace, what)
         return await self._write(dict.fromkeys(range(self.shards), request), seconds)
 
-    async def search(self, query: shard_pb2.Query, seconds: float) -> list[routing.Hit]:
-        """Find the nearest rows of all shards, best first."""
-        answers = await _gather(lane.search(query, seconds) for lane in self._lanes)
-        return routing.merge_matches(answers, self.generation.metric, query.top_k)
+    async def search(self, queries: Sequence[shard_pb2.Query], seconds: float) -> list[routing.Found]:
+        """Find the best rows of all shards for each of some queries, which are asked at the same time."""
+        return await _gather(self._search(query, seconds) for query in queries)
+
+    async def _search(self, query: shard_pb2.Query, seconds: float) -> routing.Found:
+        started = time.perf_counter()
+        answers = await _gather(lanes.search(query, seconds) for lanes in self._lanes)
+        hits = routing.merge_matches(answers, query, self.generation)
+        told = [answer.explanation or b"{}" for answer in answers] if query.explain else []
+        return routing.Found(hits, told, time.perf_counter() - started)
 
     async def fetch(self, namespace: str, ids: Sequence[str], seconds: float) -> list[routing.Row]:
         """Read rows, values and metadata; those that exist, in the order asked."""
@@ -83,7 +91,7 @@ class Index:
             )
             for number, part in parts.items()
         )
-        found = {row.id: row for reply in replies for row in routing.unpack(reply.rows)}
+        found = {row.id: row for reply in replies for row in routing.unpack(reply.rows, self.generation)}
         return [found[row_id] for row_id in dict.fromkeys(ids) if row_id in found]
 
     async def list(self, request: shard_pb2.ListRequest, seconds: float) -> list[str]:

@@ -25,6 +25,13 @@ MAX_FILTER_BYTES = 64 * 1024
 MAX_FILTER_DEPTH = 32
 MAX_LIST_LIMIT = 10_000
 MAX_EF_SEARCH = 10_000
+MAX_PROBES = 1_000_000
+MAX_OVERSAMPLING = 100
+MAX_TOKENS = 1_024
+"""Vectors of one row, or of a query, in a field with late interaction."""
+MAX_TEXT_CHARACTERS = 10_000
+MAX_RRF_K = 10_000
+MAX_WEIGHT = 1_000
 MAX_INTEGER = 2**63 - 1
 
 DEFAULT_NAMESPACE = "__default__"
@@ -69,22 +76,22 @@ def namespace_of(name: str | None) -> str:
     return name
 
 
-def check_top_k(top_k: int) -> None:
-    """Refuse a topK outside 1 to 10,000."""
-    if not 1 <= top_k <= MAX_TOP_K:
-        raise errors.InvalidArgumentError(f"topK is {top_k}; it must be 1 to {MAX_TOP_K}")
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a number outside of its bounds, both included; `name` is what the request calls it."""
+    if not least <= value <= most:
+        raise errors.InvalidArgumentError(f"{name} is {value}; it must be {least} to {most}")
 
 
-def check_ef_search(ef_search: int) -> None:
-    """Refuse an efSearch outside 1 to 10,000."""
-    if not 1 <= ef_search <= MAX_EF_SEARCH:
-        raise errors.InvalidArgumentError(f"params.efSearch is {ef_search}; it must be 1 to {MAX_EF_SEARCH}")
-
-
-def check_list_limit(limit: int) -> None:
-    """Refuse a page of fewer than 1 or more than 10,000."""
-    if not 1 <= limit <= MAX_LIST_LIMIT:
-        raise errors.InvalidArgumentError(f"limit is {limit}; it must be 1 to {MAX_LIST_LIMIT}")
+def check_text(text: str) -> None:
+    """Refuse a text to search for that is blank, very long, or not to be encoded."""
+    if not text.strip():
+        raise errors.InvalidArgumentError("text is blank; it needs at least one word")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise errors.InvalidArgumentError(
+            f"text has {len(text)} characters; at most {MAX_TEXT_CHARACTERS} are taken"
+        )
+    if not _encodable(text):
+        raise errors.InvalidArgumentError("text holds a surrogate, which is no character")
 
 
 def vectors_of(

@@ -12,7 +12,7 @@ import orjson
 
 from vectorfleet_shardnode.api import config
 
-from . import errors, limits, routing
+from . import errors, fusion, limits, routing
 
 _NO_VALUES: list[float] = []
 
@@ -35,6 +35,21 @@ class Reply:
 EMPTY = Reply(b"{}")
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query found.
+
+    Attributes:
+        matches: best first.
+        namespace: as it was asked.
+        explanation: what was done for it; empty where it was not asked for.
+    """
+
+    matches: Sequence[fusion.Fused]
+    namespace: str
+    explanation: Mapping[str, Any]
+
+
 def failure(error: errors.ApiError) -> Reply:
     """Return the answer of a failed request, in Pinecone's form."""
     body = {"code": error.code, "message": str(error), "details": []}
@@ -46,10 +61,14 @@ def upserted(count: int) -> Reply:
     return Reply(b'{"upsertedCount":%d}' % count)
 
 
-def matches(hits: Sequence[routing.Hit], namespace: str, read_units: int) -> Reply:
-    """Return what a query found."""
-    found = [_row(hit.row) | {"score": hit.score} for hit in hits]
-    return Reply(_encode({"matches": found, "namespace": namespace, "usage": _usage(read_units)}))
+def matches(answer: Answer, read_units: int) -> Reply:
+    """Return what a query found, and how where it was asked."""
+    explained = bool(answer.explanation)
+    found = [_match(one, explained=explained) for one in answer.matches]
+    body: dict[str, Any] = {"matches": found, "namespace": answer.namespace, "usage": _usage(read_units)}
+    if explained:
+        body["explain"] = answer.explanation
+    return Reply(_encode(body))
 
 
 def fetched(rows: Sequence[routing.Row], namespace: str, read_units: int) -> Reply:
@@ -92,8 +111,19 @@ def namespaces(counts: Mapping[str, int], next_token: str | None) -> Reply:
     return Reply(_encode(body))
 
 
+def _match(match: fusion.Fused, *, explained: bool) -> dict[str, Any]:
+    body = _row(match.hit.row) | {"score": match.hit.score}
+    if explained and match.places:
+        body["explain"] = {
+            str(source): {"rank": place.rank, "score": place.score} for source, place in match.places.items()
+        }
+    return body
+
+
 def _row(row: routing.Row) -> dict[str, Any]:
     body: dict[str, Any] = {"id": row.id, "values": _NO_VALUES if row.values is None else row.values}
+    if row.vectors:
+        body["vectors"] = dict(row.vectors)
     if row.metadata:
         body["metadata"] = orjson.Fragment(row.metadata)
     return body

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from vectorfleet_shardnode.api import config, placement, shard_pb2
 
+from . import fields
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -22,19 +24,36 @@ class Row:
         id: 1 to 512 characters.
         values: float32, shape (dimensions,), or None where they were not asked for.
         metadata: JSON of an object; empty for none.
+        vectors: what it has of the index's vector fields; None where it has none, or they were not asked for.
     """
 
     id: str
     values: NDArray[np.float32] | None
     metadata: bytes = b""
+    vectors: fields.Named | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row and its score: cosine similarity, dot product, or squared Euclidean distance."""
+    """A row and its score: of the metric, of BM25, or of a fusion."""
 
     row: Row
     score: np.float32
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query found in all shards.
+
+    Attributes:
+        hits: best first.
+        explanations: JSON of an object, one from each shard, where they were asked for.
+        seconds: from the question to the merged answer.
+    """
+
+    hits: Sequence[Hit]
+    explanations: Sequence[bytes] = ()
+    seconds: float = 0.0
 
 
 def split_ids(namespace: str, ids: Iterable[str], shards: int) -> dict[int, list[str]]:
@@ -53,35 +72,41 @@ def split_rows(namespace: str, rows: Sequence[Row], shards: int) -> dict[int, sh
     return {number: _pack(part) for number, part in split.items()}
 
 
-def unpack(rows: shard_pb2.Rows) -> list[Row]:
+def unpack(rows: shard_pb2.Rows, generation: config.Generation) -> list[Row]:
     """Return the rows of a shard's answer."""
     count = len(rows.ids)
     if not count:
         return []
-    vectors: Iterable[NDArray[np.float32] | None] = itertools.repeat(None)
+    values: Iterable[NDArray[np.float32] | None] = itertools.repeat(None)
     if rows.vectors:
-        vectors = np.frombuffer(rows.vectors, dtype="<f4").reshape(count, -1)
+        values = np.frombuffer(rows.vectors, dtype="<f4").reshape(count, -1)
     metadata: Iterable[bytes] = rows.metadata or itertools.repeat(b"")
-    return [Row(*parts) for parts in zip(rows.ids, vectors, metadata, strict=False)]
+    vectors: Iterable[fields.Named | None] = fields.unpack(rows.fields, generation) or itertools.repeat(None)
+    return [Row(*parts) for parts in zip(rows.ids, values, metadata, vectors, strict=False)]
 
 
-def merge_matches(answers: Sequence[shard_pb2.Matches], metric: config.Metric, top_k: int) -> list[Hit]:
+def merge_matches(
+    answers: Sequence[shard_pb2.Matches], query: shard_pb2.Query, generation: config.Generation
+) -> list[Hit]:
     """Return the best of all shards' matches, best first; of equal scores the lower id comes first.
 
     Args:
         answers: one from each shard, best first.
-        metric: says whether a greater or a smaller score is better.
-        top_k: how many to return at most.
+        query: what they answer; under Euclidean distance a smaller score is better, unless it is of text.
+        generation: of the index.
     """
     hits = [
         Hit(row, score)
         for answer in answers
-        for row, score in zip(unpack(answer.rows), np.frombuffer(answer.scores, dtype="<f4"), strict=True)
+        for row, score in zip(
+            unpack(answer.rows, generation), np.frombuffer(answer.scores, dtype="<f4"), strict=True
+        )
     ]
     if len(answers) > 1:
-        sign = 1 if metric is config.Metric.EUCLIDEAN else -1
+        nearest = generation.metric is config.Metric.EUCLIDEAN and not query.text
+        sign = 1 if nearest else -1
         hits.sort(key=lambda hit: (sign * hit.score, hit.row.id))
-    return hits[:top_k]
+    return hits[: query.top_k]
 
 
 def merge_ids(answers: Sequence[Sequence[str]], limit: int) -> list[str]:
@@ -100,9 +125,10 @@ def merge_counts(answers: Iterable[shard_pb2.StatsReply]) -> dict[str, int]:
 
 def _pack(rows: Sequence[Row]) -> shard_pb2.Rows:
     # An upsert carries every row's values and metadata, empty metadata included.
-    vectors = np.stack([row.values for row in rows if row.values is not None])
+    values = np.stack([row.values for row in rows if row.values is not None])
     return shard_pb2.Rows(
         ids=[row.id for row in rows],
-        vectors=vectors.astype("<f4", copy=False).tobytes(),
+        vectors=values.astype("<f4", copy=False).tobytes(),
         metadata=[row.metadata for row in rows],
+        fields=fields.pack([row.vectors for row in rows]),
     )

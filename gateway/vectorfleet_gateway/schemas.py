@@ -4,7 +4,7 @@ Field names are Pinecone's. What is unknown is refused, so that a field that wou
 ignored; what is known and not supported yet is refused by its name. JSON null means absent.
 """
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,11 +18,16 @@ class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Base of the requests: camelCase in JSON, unknown fields refused."""
 
 
+Fields = dict[str, list[float | list[float]] | None]
+"""Vectors by field: one vector, or in a field with late interaction one for each token; null is none."""
+
+
 class Vector(Body):
     """One row of an upsert."""
 
     id: str
     values: list[float] | UnsetType | None = UNSET
+    vectors: Fields | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
     sparse_values: Any | UnsetType = UNSET
 
@@ -39,6 +44,17 @@ class SearchParams(Body):
 
     ef_search: int | UnsetType | None = UNSET
     exact: bool | UnsetType | None = UNSET
+    probes: int | UnsetType | None = UNSET
+    oversampling: int | UnsetType | None = UNSET
+
+
+class Fusion(Body):
+    """How the matches by vector and by text become one list: our addition to Pinecone's query."""
+
+    method: Literal["rrf", "weighted"] = "rrf"
+    k: int | UnsetType | None = UNSET
+    alpha: float | UnsetType | None = UNSET
+    candidates: int | UnsetType | None = UNSET
 
 
 class Query(Body):
@@ -47,11 +63,16 @@ class Query(Body):
     top_k: int
     vector: list[float] | UnsetType | None = UNSET
     id: str | UnsetType | None = UNSET
+    vectors: Fields | UnsetType | None = UNSET
+    weights: dict[str, float] | UnsetType | None = UNSET
+    text: str | UnsetType | None = UNSET
+    fusion: Fusion | UnsetType | None = UNSET
     namespace: str | UnsetType | None = UNSET
     filter: dict[str, Any] | UnsetType | None = UNSET
     include_values: bool | UnsetType | None = UNSET
     include_metadata: bool | UnsetType | None = UNSET
     params: SearchParams | UnsetType | None = UNSET
+    explain: bool | UnsetType | None = UNSET
     sparse_vector: Any | UnsetType = UNSET
 
 
@@ -60,6 +81,7 @@ class Update(Body):
 
     id: str
     values: list[float] | UnsetType | None = UNSET
+    vectors: Fields | UnsetType | None = UNSET
     set_metadata: dict[str, Any] | UnsetType | None = UNSET
     namespace: str | UnsetType | None = UNSET
     sparse_values: Any | UnsetType = UNSET

@@ -83,7 +83,7 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
     server.claim(door.host, door.port)  # told before a long log is replayed, not after
     with _probes(door, ready, stop):
         async with _shard(settled, data_dir) as shard:
-            served = index.Index(settled.serving, [inprocess.InProcessShard(0, shard)])
+            served = index.Index(settled, [inprocess.InProcessShard(0, shard)])
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
             application = app.App(served, keys.KeyRing({"serve": door.api_key}), bounds)
             await server.serve(application, door.host, door.port, stop, started)

@@ -12,7 +12,7 @@ async def list_names(asked: call.Call, served: index.Index) -> replies.Reply:
     """List namespaces by name, ascending, a page at a time; the default one is called `__default__`."""
     asked.check_fields("limit", "paginationToken")
     limit = asked.number("limit", LIST_LIMIT)
-    limits.check_list_limit(limit)
+    limits.check_range("limit", limit, 1, limits.MAX_LIST_LIMIT)
     after = tokens.decode(asked.text("paginationToken"))
     counts = await served.stats(b"", asked.remaining())
     shown = sorted((name or limits.DEFAULT_NAMESPACE, rows) for name, rows in counts.items())

@@ -1,61 +1,55 @@
-"""`/query`: the nearest rows to a vector, or to a row that is named by its id."""
+"""`/query`: the best rows by vector, by vector fields, by text, or by vector and text together."""
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
-from vectorfleet_shardnode.api import shard_pb2
+import orjson
 
-from .. import call, errors, index, limits, metrics, replies, schemas
+from .. import call, fusion, index, limits, metrics, questions, replies, routing, schemas
 
 _query = schemas.decoder(schemas.Query)
 
 
 async def query(asked: call.Call, served: index.Index) -> replies.Reply:
-    """Find the nearest rows. An id that does not exist has no nearest rows: the answer is empty."""
+    """Find the best rows. An id that does not exist is near to nothing: the answer is empty."""
     request: schemas.Query = _query(asked.body)
     name = schemas.given(request.namespace) or ""
     namespace = limits.namespace_of(name)
     with metrics.search(namespace):
-        question = _question(request, namespace)
-        vector = await _vector(request, namespace, asked, served)
-        if vector is None:
-            return replies.matches([], name, read_units=1)
-        question.vector = vector.astype("<f4", copy=False).tobytes()
-        hits = await served.search(question, asked.remaining())
-        return replies.matches(hits, name, read_units=served.shards)
+        question = questions.parse(request, namespace, served.config)
+        if question.row_id is not None:
+            rows = await served.fetch(namespace, [question.row_id], asked.remaining())
+            if not rows or rows[0].values is None:
+                return replies.matches(replies.Answer([], name, {}), read_units=1)
+            question.with_values(rows[0].values)
+        found = await served.search(list(question.queries.values()), asked.remaining())
+        lists = dict(zip(question.queries, found, strict=True))
+        answer = replies.Answer(_merge(question, lists), name, _explain(question, lists))
+        return replies.matches(answer, read_units=served.shards)
 
 
-def _question(request: schemas.Query, namespace: str) -> shard_pb2.Query:
-    """Return the query that shards are asked, its vector apart."""
-    schemas.refuse_sparse("query", request.sparse_vector)
-    limits.check_top_k(request.top_k)
-    condition = schemas.given(request.filter)
-    params = schemas.given(request.params) or schemas.SearchParams()
-    ef_search = schemas.given(params.ef_search)
-    if ef_search is not None:
-        limits.check_ef_search(ef_search)
-    return shard_pb2.Query(
-        namespace=namespace,
-        top_k=request.top_k,
-        filter=limits.filter_of(condition) if condition else b"",
-        include_values=bool(schemas.given(request.include_values)),
-        include_metadata=bool(schemas.given(request.include_metadata)),
-        ef_search=ef_search or 0,
-        exact=bool(schemas.given(params.exact)),
+def _merge(question: questions.Question, lists: dict[fusion.Source, routing.Found]) -> list[fusion.Fused]:
+    if question.fusion is None:
+        (only,) = lists.values()
+        return [fusion.Fused(hit) for hit in only.hits]
+    return fusion.fuse(
+        {source: found.hits for source, found in lists.items()}, question.fusion, question.top_k
     )
 
 
-async def _vector(
-    request: schemas.Query, namespace: str, asked: call.Call, served: index.Index
-) -> NDArray[np.float32] | None:
-    """Return what to compare with, or None where it was to be a row that does not exist."""
-    values, row_id = schemas.given(request.vector), schemas.given(request.id)
-    if values is not None and row_id is None:
-        generation = served.generation
-        (vector,) = limits.vectors_of([("the query", values)], generation.dimensions, generation.metric)
-        return np.asarray(vector)
-    if row_id is None or values is not None:
-        raise errors.InvalidArgumentError("a query needs a vector, or the id of a row, and not both")
-    limits.check_id(row_id)
-    rows = await served.fetch(namespace, [row_id], asked.remaining())
-    return rows[0].values if rows else None
+def _explain(question: questions.Question, lists: dict[fusion.Source, routing.Found]) -> dict[str, Any]:
+    """Return what was done for a query, as JSON has it; empty where it was not asked."""
+    if not question.explain:
+        return {}
+    told: dict[str, Any] = {
+        str(source): {
+            "candidates": len(found.hits),
+            "milliseconds": round(found.seconds * 1000, 3),
+            "shards": [orjson.Fragment(one) for one in found.explanations],
+        }
+        for source, found in lists.items()
+    }
+    how = question.fusion
+    if how is not None:
+        own = {"k": how.k} if how.method is fusion.Method.RRF else {"alpha": how.alpha}
+        told["fusion"] = {"method": how.method, "candidates": how.candidates, **own}
+    return told

@@ -2,7 +2,7 @@
 
 from vectorfleet_shardnode.api import shard_pb2
 
-from .. import call, errors, index, limits, metrics, replies, routing, schemas, tokens
+from .. import call, errors, fields, index, limits, metrics, replies, routing, schemas, tokens
 
 LIST_LIMIT = 100
 """Ids of a page where the caller does not say."""
@@ -33,21 +33,23 @@ async def fetch(asked: call.Call, served: index.Index) -> replies.Reply:
 
 
 async def update(asked: call.Call, served: index.Index) -> replies.Reply:
-    """Replace a row's values, or set some fields of its metadata; nothing where there is no such row."""
+    """Replace a row's values, vectors, or fields of its metadata; nothing where there is no such row."""
     request: schemas.Update = _update(asked.body)
     owner = f"id {request.id[:64]!r}"
     schemas.refuse_sparse(owner, request.sparse_values)
     limits.check_id(request.id)
-    values, fields = schemas.given(request.values), schemas.given(request.set_metadata)
-    if values is None and not fields:
-        raise errors.InvalidArgumentError("an update needs values, or setMetadata, or both")
-    change = shard_pb2.Update(id=request.id)
+    values, metadata = schemas.given(request.values), schemas.given(request.set_metadata)
+    vectors = schemas.given(request.vectors)
+    if values is None and not metadata and not vectors:
+        raise errors.InvalidArgumentError("an update needs values, vectors or setMetadata")
+    change, generation = shard_pb2.Update(id=request.id), served.generation
     if values is not None:
-        generation = served.generation
         matrix = limits.vectors_of([(owner, values)], generation.dimensions, generation.metric)
         change.vector = matrix.tobytes()
-    if fields:
-        change.merge_metadata = limits.metadata_of(owner, fields)
+    if metadata:
+        change.merge_metadata = limits.metadata_of(owner, metadata)
+    if vectors:
+        change.fields.extend(fields.pack([fields.parse(owner, vectors, generation)]))
     await served.update(limits.namespace_of(schemas.given(request.namespace)), change, asked.remaining())
     return replies.EMPTY
 
@@ -73,7 +75,7 @@ async def list_ids(asked: call.Call, served: index.Index) -> replies.Reply:
     """List ids by prefix, in ascending order of their UTF-8 bytes, a page at a time."""
     asked.check_fields("namespace", "prefix", "limit", "paginationToken")
     limit = asked.number("limit", LIST_LIMIT)
-    limits.check_list_limit(limit)
+    limits.check_range("limit", limit, 1, limits.MAX_LIST_LIMIT)
     prefix = asked.text("prefix")
     if prefix:
         limits.check_id(prefix)
@@ -102,9 +104,17 @@ def _rows(vectors: list[schemas.Vector], served: index.Index) -> list[routing.Ro
     named = [(f"id {vector.id[:64]!r}", schemas.given(vector.values) or []) for vector in vectors]
     matrix = limits.vectors_of(named, served.generation.dimensions, served.generation.metric)
     return [
-        routing.Row(vector.id, values, _metadata(vector))
+        routing.Row(vector.id, values, _metadata(vector), _vectors(vector, served))
         for vector, values in zip(vectors, matrix, strict=True)
     ]
+
+
+def _vectors(vector: schemas.Vector, served: index.Index) -> fields.Named | None:
+    given = schemas.given(vector.vectors)
+    if not given:
+        return None
+    found = fields.parse(f"id {vector.id[:64]!r}", given, served.generation)
+    return {name: values for name, values in found.items() if values.size}
 
 
 def _metadata(vector: schemas.Vector) -> bytes:

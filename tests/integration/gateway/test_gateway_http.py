@@ -259,8 +259,8 @@ def test_it_stops_gracefully(make_fleet):
 async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch):
     """After the time to drain, what is left is cut off, and the server ends."""
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.2)
-    generation = config.Generation(dimensions=2)
-    application = app.App(index.Index(generation, []), keys.KeyRing({"first": KEY}))
+    settled = config.IndexConfig(index="test", serving=config.Generation(dimensions=2))
+    application = app.App(index.Index(settled, []), keys.KeyRing({"first": KEY}))
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(server.serve(application, "127.0.0.1", 0, stop, port.set_result))
     reader, writer = await asyncio.open_connection("127.0.0.1", await port)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import grpc
 import numpy as np
@@ -24,10 +25,14 @@ class RefusedError(Exception):
 
 
 class TwinShard:
-    """One shard: rows in a dictionary, every call exact. `calls` records what it was asked."""
+    """One shard: rows in a dictionary, every call exact. `calls` records what it was asked.
 
-    def __init__(self, generation):
-        self.generation = generation
+    A row is its vector, its metadata and its vector fields; a text's score is how often its words are there.
+    """
+
+    def __init__(self, settled):
+        self.generation = settled.serving
+        self.schema = settled.metadata
         self.rows = {}
         self.calls = []
         self.failure = None
@@ -47,7 +52,8 @@ class TwinShard:
             case "upsert":
                 sent = request.upsert.rows
                 vectors = np.frombuffer(sent.vectors, "<f4").reshape(len(sent.ids), -1)
-                rows.update(zip(sent.ids, zip(vectors, sent.metadata, strict=True), strict=True))
+                fields = self._fields(sent.fields, len(sent.ids))
+                rows.update(zip(sent.ids, zip(vectors, sent.metadata, fields, strict=True), strict=True))
                 return shard_pb2.WriteReply(affected=len(sent.ids))
             case "update":
                 return shard_pb2.WriteReply(affected=self._update(rows, request.update))
@@ -57,13 +63,41 @@ class TwinShard:
     def _update(self, rows, update):
         if update.id not in rows:
             return 0
-        vector, metadata = rows[update.id]
+        vector, metadata, fields = rows[update.id]
         if update.vector:
             vector = np.frombuffer(update.vector, "<f4")
         if update.merge_metadata:
             metadata = json.dumps(json.loads(metadata or b"{}") | json.loads(update.merge_metadata)).encode()
-        rows[update.id] = (vector, metadata)
+        (changed,) = self._fields(update.fields, 1)
+        rows[update.id] = (vector, metadata, fields | changed)
         return 1
+
+    def _fields(self, columns, count):
+        """Return each row's matrices by field; one of no rows where a column says that it has none."""
+        rows = [{} for _ in range(count)]
+        for column in columns:
+            dimensions = self._declared[column.name].dimensions
+            items = np.frombuffer(column.vectors, "<f4").reshape(-1, dimensions)
+            for row, part in zip(rows, np.split(items, np.cumsum(column.counts)[:-1]), strict=True):
+                row[column.name] = part
+        return rows
+
+    @property
+    def _declared(self):
+        return {field.name: field for field in self.generation.vectors}
+
+    def _to_message(self, ids, rows, *, values=True, metadata=True):
+        message = shard_pb2.Rows(ids=ids)
+        if metadata:
+            message.metadata.extend(row[1] for row in rows)
+        if not values:
+            return message
+        message.vectors = b"".join(row[0].tobytes() for row in rows)
+        for name in self._declared:
+            parts = [row[2].get(name, ()) for row in rows]
+            data = b"".join(part.tobytes() for part in parts if len(part))
+            message.fields.add(name=name, counts=map(len, parts), vectors=data)
+        return message
 
     def _delete(self, rows, delete):
         match delete.WhichOneof("what"):
@@ -91,28 +125,43 @@ class TwinShard:
         return shard_pb2.SearchReply(results=[self._search(query) for query in request.queries])
 
     def _search(self, query):
-        found = []
-        vector = np.frombuffer(query.vector, "<f4")
         if b"$bad" in query.filter:
             raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "unknown operator $bad")
+        found = []
         for row_id, row in self.rows.get(query.namespace, {}).items():
-            if self._passes(row, query.filter):
-                found.append((self._score(vector, row[0]), row_id, row))
-        found.sort(key=lambda entry: (-entry[0] if self._greater else entry[0], entry[1]))
+            if self._passes(row, query.filter) and (score := self._score(query, row)) is not None:
+                found.append((score, row_id, row))
+        greater = self._greater or query.text
+        found.sort(key=lambda entry: (-entry[0] if greater else entry[0], entry[1]))
         found = found[: query.top_k]
-        rows = shard_pb2.Rows(ids=[row_id for _, row_id, _ in found])
-        if query.include_values:
-            rows.vectors = b"".join(row[0].tobytes() for _, _, row in found)
-        if query.include_metadata:
-            rows.metadata.extend(row[1] for _, _, row in found)
+        rows = self._to_message(
+            [row_id for _, row_id, _ in found],
+            [row for _, _, row in found],
+            values=query.include_values,
+            metadata=query.include_metadata,
+        )
         scores = np.array([score for score, _, _ in found], "<f4").tobytes()
-        return shard_pb2.Matches(rows=rows, scores=scores)
+        explanation = b'{"rows":%d}' % len(found) if query.explain else b""
+        return shard_pb2.Matches(rows=rows, scores=scores, explanation=explanation)
+
+    def _score(self, query, row):
+        if query.text:
+            said = " ".join(str(json.loads(row[1] or b"{}").get(name, "")) for name in self.schema.text)
+            return np.float32(len(re.findall("|".join(query.text.split()), said))) or None
+        if query.parts:
+            return sum(part.weight * self._part(part, row) for part in query.parts)
+        return self._compare(np.frombuffer(query.vector, "<f4"), row[0])
+
+    def _part(self, part, row):
+        has = [row[0]] if not part.field else row[2].get(part.field, ())
+        tokens = np.frombuffer(part.vectors, "<f4").reshape(-1, len(has[0])) if len(has) else ()
+        return sum(max(self._compare(token, one) for one in has) for token in tokens)
 
     @property
     def _greater(self):
         return self.generation.metric is not config.Metric.EUCLIDEAN
 
-    def _score(self, left, right):
+    def _compare(self, left, right):
         match self.generation.metric:
             case config.Metric.EUCLIDEAN:
                 return np.float32(((left - right) ** 2).sum())
@@ -125,13 +174,7 @@ class TwinShard:
         await self._asked(request)
         rows = self.rows.get(request.namespace, {})
         ids = [row_id for row_id in request.ids if row_id in rows]
-        return shard_pb2.FetchReply(
-            rows=shard_pb2.Rows(
-                ids=ids,
-                vectors=b"".join(rows[row_id][0].tobytes() for row_id in ids),
-                metadata=[rows[row_id][1] for row_id in ids],
-            )
-        )
+        return shard_pb2.FetchReply(rows=self._to_message(ids, [rows[row_id] for row_id in ids]))
 
     async def list(self, request):
         await self._asked(request)
@@ -196,12 +239,13 @@ class Exchange:
 class Gateway:
     """An app over twins, and a way to ask it."""
 
-    def __init__(self, shards=2, dimensions=2, metric="cosine", **bounds):
-        self.generation = config.Generation(dimensions=dimensions, metric=metric)
-        self.shards = [TwinShard(self.generation) for _ in range(shards)]
+    def __init__(self, shards=2, schema=None, bounds=None, **generation):
+        serving = {"dimensions": 2} | generation
+        settled = config.IndexConfig(index="test", serving=serving, schema=schema or {})
+        self.shards = [TwinShard(settled) for _ in range(shards)]
         clients = [inprocess.InProcessShard(number, shard) for number, shard in enumerate(self.shards)]
         self.ring = keys.KeyRing({"first": KEY})
-        self.app = app.App(index.Index(self.generation, clients), self.ring, app.Bounds(**bounds))
+        self.app = app.App(index.Index(settled, clients), self.ring, app.Bounds(**(bounds or {})))
 
     async def ask(self, method, path, body=None, query="", headers=None, exchange=None):
         """Send a request and return its exchange; `body` is JSON's value, or bytes."""
@@ -213,8 +257,9 @@ class Gateway:
         return exchange
 
     async def upsert(self, rows, namespace=""):
-        """Write rows, given as (id, values) or (id, values, metadata)."""
-        vectors = [dict(zip(("id", "values", "metadata"), row, strict=False)) for row in rows]
+        """Write rows, given as (id, values), (id, values, metadata) or (id, values, metadata, vectors)."""
+        names = ("id", "values", "metadata", "vectors")
+        vectors = [dict(zip(names, row, strict=False)) for row in rows]
         done = await self.ask("POST", "/vectors/upsert", {"vectors": vectors, "namespace": namespace})
         assert done.status == 200, done.body
         return done.json
@@ -227,7 +272,7 @@ class Gateway:
 
 @pytest.fixture
 def make_gateway():
-    """Make an app over twins: shards, dimensions, metric, and bounds."""
+    """Make an app over twins: shards, schema, bounds, and what a generation is made of."""
     return Gateway
 
 

@@ -93,7 +93,7 @@ async def test_a_path_that_is_not_utf_8(gateway):
 
 async def test_a_body_that_announces_too_much_is_not_read(make_gateway, make_exchange):
     """413 from the header alone."""
-    gateway = make_gateway(max_body_bytes=1000)
+    gateway = make_gateway(bounds={"max_body_bytes": 1000})
     exchange = make_exchange([b"x" * 600] * 10)
     await gateway.ask("POST", "/query", headers={"content-length": "1001"}, exchange=exchange)
     assert (exchange.status, exchange.read, exchange.headers["connection"]) == (413, 0, "close")
@@ -102,7 +102,7 @@ async def test_a_body_that_announces_too_much_is_not_read(make_gateway, make_exc
 
 async def test_a_body_without_a_length_is_read_to_the_limit(make_gateway, make_exchange):
     """413 as soon as it is too long; the rest is left where it is."""
-    gateway = make_gateway(max_body_bytes=1000)
+    gateway = make_gateway(bounds={"max_body_bytes": 1000})
     exchange = make_exchange([b"x" * 600] * 10)
     await gateway.ask("POST", "/query", headers={"content-length": None}, exchange=exchange)
     assert (exchange.status, exchange.read) == (413, 1200)
@@ -111,7 +111,7 @@ async def test_a_body_without_a_length_is_read_to_the_limit(make_gateway, make_e
 async def test_a_body_of_exactly_the_limit_is_taken(make_gateway):
     """The limit is inclusive, with a length and without."""
     body = b'{"vector":[1.0,2.0],"topK":1}'
-    gateway = make_gateway(max_body_bytes=len(body))
+    gateway = make_gateway(bounds={"max_body_bytes": len(body)})
     assert (await gateway.ask("POST", "/query", body)).status == 200
     assert (await gateway.ask("POST", "/query", body, headers={"content-length": None})).status == 200
 
@@ -119,7 +119,7 @@ async def test_a_body_of_exactly_the_limit_is_taken(make_gateway):
 @pytest.mark.parametrize("length", [None, "100"])
 async def test_a_body_that_does_not_come(make_gateway, make_exchange, length):
     """408 when its time is up, and the connection is closed."""
-    gateway = make_gateway(timeout=0.01)
+    gateway = make_gateway(bounds={"timeout": 0.01})
     exchange = make_exchange([b"{"], hang=True)
     await gateway.ask("POST", "/query", headers={"content-length": length}, exchange=exchange)
     assert (exchange.status, exchange.headers["connection"]) == (408, "close")
@@ -142,7 +142,7 @@ async def test_compressed_bodies_are_refused_unread(gateway, make_exchange):
 
 async def test_an_answer_that_takes_too_long(make_gateway):
     """504 when the request's time is up."""
-    gateway = make_gateway(timeout=0.01)
+    gateway = make_gateway(bounds={"timeout": 0.01})
     gateway.shards[0].gate = asyncio.Event()
     answer = await gateway.ask("POST", "/query", {"vector": [1.0, 2.0], "topK": 1})
     assert (answer.status, answer.json["code"]) == (504, 4)

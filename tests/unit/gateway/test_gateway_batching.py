@@ -148,3 +148,15 @@ async def test_slow_queries_go_beside_the_lane(lane, shard, large):
     assert sorted(shard.batches) == sorted([[1], [large.top_k]])
     shard.gate.set()
     assert len(await answers(tasks)) == 2
+
+
+async def test_ways_of_scoring_do_not_wait_for_each_other(shard):
+    """A search by text or by vector fields may be slow; those by vector go on meanwhile."""
+    lanes = batching.Lanes(inprocess.InProcessShard(0, shard))
+    shard.gate.clear()
+    parts = [shard_pb2.QueryPart(field="title")]
+    tasks = await ask(lanes, query(1, text="a"), query(2), query(3, parts=parts))
+    later = await ask(lanes, query(4, text="b"), query(5))
+    assert sorted(shard.batches) == [[1], [2], [3]]
+    shard.gate.set()
+    assert await answers(tasks + later) == ["1", "2", "3", "4", "5"]

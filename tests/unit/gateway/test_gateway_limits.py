@@ -56,9 +56,19 @@ def test_namespaces_that_are_refused():
 @pytest.mark.parametrize("top_k", [0, -1, 10_001, 10**30])
 def test_top_k(top_k):
     """TopK is 1 to 10,000; the message names what was sent."""
-    limits.check_top_k(1)
-    limits.check_top_k(10_000)
-    assert str(top_k) in refusal(limits.check_top_k, top_k)
+    limits.check_range("topK", 1, 1, limits.MAX_TOP_K)
+    limits.check_range("topK", 10_000, 1, limits.MAX_TOP_K)
+    said = refusal(limits.check_range, "topK", top_k, 1, limits.MAX_TOP_K)
+    assert said == f"topK is {top_k}; it must be 1 to 10000"
+
+
+def test_texts_that_are_refused():
+    """Blank, endless and broken ones; anything else is a text."""
+    limits.check_text("ein Wort")
+    limits.check_text("\0")
+    assert "blank" in refusal(limits.check_text, " \n")
+    assert "10001 characters" in refusal(limits.check_text, "x" * 10_001)
+    assert "surrogate" in refusal(limits.check_text, "a\ud800")
 
 
 def test_a_wrong_dimension_names_both_numbers():

@@ -78,7 +78,7 @@ async def test_what_shards_are_asked(gateway):
         ({"vector": [1.0, 2.0], "topK": 10_001}, "topK is 10001"),
         ({"vector": [1.0, 2.0], "topK": 1.5}, "$.topK"),
         ({"vector": [1.0, 2.0]}, "missing required field `topK`"),
-        ({"topK": 1}, "a vector, or the id of a row"),
+        ({"topK": 1}, "a vector, the id of a row, vectors, or text"),
         ({"topK": 1, "vector": [1.0, 2.0], "id": "a"}, "a vector, or the id of a row"),
         ({"topK": 1, "id": ""}, "id is empty"),
         ({"topK": 1, "vector": []}, "the query has 0 dimensions; the index has 2 dimensions"),

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectorfleet_gateway import errors, replies, routing
+from vectorfleet_gateway import errors, fusion, replies, routing
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -15,7 +15,8 @@ FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 def test_float32_goes_out_and_comes_back_the_same(values, score):
     """Any value and score, read as JSON's double and rounded to float32, is bit for bit what was stored."""
     row = routing.Row("a", np.array(values, np.float32))
-    reply = json.loads(replies.matches([routing.Hit(row, np.float32(score))], "", 1).body)
+    found = [fusion.Fused(routing.Hit(row, np.float32(score)))]
+    reply = json.loads(replies.matches(replies.Answer(found, "", {}), 1).body)
 
     (match,) = reply["matches"]
     assert np.array(match["values"], np.float32).tobytes() == row.values.tobytes()

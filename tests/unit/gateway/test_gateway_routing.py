@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from vectorfleet_gateway import routing
 from vectorfleet_shardnode.api import config, placement, shard_pb2
 
+PLAIN = config.Generation(dimensions=2)
 IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
 
 
@@ -40,7 +41,7 @@ def test_rows_come_back_as_they_went(sent, shards):
         for row_id, value, metadata in sent
     ]
     split = routing.split_rows("n", rows, shards)
-    back = {row.id: row for part in split.values() for row in routing.unpack(part)}
+    back = {row.id: row for part in split.values() for row in routing.unpack(part, PLAIN)}
 
     assert set(back) == {row.id for row in rows}
     for row in {row.id: row for row in rows}.values():
@@ -62,15 +63,25 @@ def test_merged_answers_are_those_of_one_shard(metric, data):
     for entry in ranked:
         parts[data.draw(st.integers(0, shards - 1))].append(entry)
 
-    hits = routing.merge_matches([matches(part[:top_k]) for part in parts], metric, top_k)
+    answers = [matches(part[:top_k]) for part in parts]
+    generation = config.Generation(dimensions=2, metric=metric)
+    hits = routing.merge_matches(answers, shard_pb2.Query(top_k=top_k), generation)
 
     assert [(hit.row.id, float(hit.score)) for hit in hits] == ranked[:top_k]
 
 
 def test_one_shard_keeps_its_order():
     """Nothing is to be merged where there is one answer."""
-    hits = routing.merge_matches([matches([("b", 1.0), ("a", 1.0)])], config.Metric.COSINE, 5)
+    hits = routing.merge_matches([matches([("b", 1.0), ("a", 1.0)])], shard_pb2.Query(top_k=5), PLAIN)
     assert [hit.row.id for hit in hits] == ["b", "a"]
+
+
+def test_scores_of_text_are_the_better_the_greater():
+    """Under Euclidean distance too, where a vector's are the better the smaller."""
+    generation = config.Generation(dimensions=2, metric="euclidean")
+    answers = [matches([("b", 2.0), ("a", 1.0)]), matches([("c", 1.5)])]
+    by_text = routing.merge_matches(answers, shard_pb2.Query(top_k=5, text="word"), generation)
+    assert [hit.row.id for hit in by_text] == ["b", "c", "a"]
 
 
 @given(st.lists(st.lists(IDS), min_size=1, max_size=4), st.integers(1, 10))

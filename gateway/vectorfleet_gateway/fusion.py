@@ -1,0 +1,95 @@
+"""Two lists of matches, by vector and by text, become one. Pure.
+
+Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) looks at ranks alone:
+    score = 1 / (k + rank by vector) + 1 / (k + rank by text)
+The convex combination (Bruch, Gai and Ingber, TOIS 2023) looks at scores, each brought to 0 to 1:
+    score = alpha * by vector + (1 - alpha) * by text
+where a BM25 score is divided by the best (its least is 0), and a vector's counts from the list's worst (0)
+to its best (1), since the metrics have no least in common. A row that a list lacks gets nothing from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from . import routing
+
+
+class Method(StrEnum):
+    """The formula."""
+
+    RRF = "rrf"
+    WEIGHTED = "weighted"
+
+
+class Source(StrEnum):
+    """Which list a match is from."""
+
+    VECTOR = "vector"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How to fuse.
+
+    Attributes:
+        method: the formula.
+        candidates: matches of each list that are looked at.
+        k: of reciprocal rank fusion; the greater, the less the first ranks stand out.
+        alpha: weight of the vector's list, 0 to 1; the text's has the rest.
+    """
+
+    method: Method
+    candidates: int
+    k: int = 60
+    alpha: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a match stood in one list, from 1, and its score there."""
+
+    rank: int
+    score: np.float32
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A match of the fused list; `hit.score` is the fused score, greater is better."""
+
+    hit: routing.Hit
+    places: Mapping[Source, Place] = field(default_factory=dict)
+
+
+def fuse(lists: Mapping[Source, Sequence[routing.Hit]], how: Fusion, top_k: int) -> list[Fused]:
+    """Return the best of some lists, each best first; of equal scores the lower id comes first."""
+    rows: dict[str, routing.Row] = {}
+    scores: dict[str, float] = {}
+    places: dict[str, dict[Source, Place]] = {}
+    for source, hits in lists.items():
+        parts = _ranked(hits, how) if how.method is Method.RRF else _scored(source, hits, how)
+        for rank, (hit, part) in enumerate(zip(hits, parts, strict=True), 1):
+            name = hit.row.id
+            rows.setdefault(name, hit.row)
+            scores[name] = scores.get(name, 0.0) + part
+            places.setdefault(name, {})[source] = Place(rank, hit.score)
+    best = sorted(scores, key=lambda name: (-scores[name], name))[:top_k]
+    return [Fused(routing.Hit(rows[name], np.float32(scores[name])), places[name]) for name in best]
+
+
+def _ranked(hits: Sequence[routing.Hit], how: Fusion) -> list[float]:
+    return [1.0 / (how.k + rank) for rank in range(1, len(hits) + 1)]
+
+
+def _scored(source: Source, hits: Sequence[routing.Hit], how: Fusion) -> list[float]:
+    if not hits:
+        return []
+    weight = how.alpha if source is Source.VECTOR else 1.0 - how.alpha
+    best = float(hits[0].score)
+    worst = float(hits[-1].score) if source is Source.VECTOR else 0.0
+    if best == worst:
+        return [weight] * len(hits)
+    return [weight * (float(hit.score) - worst) / (best - worst) for hit in hits]

@@ -1,0 +1,188 @@
+"""What a query asks: from its JSON to what shards are asked, by vector, vector fields, text, or both. Pure.
+
+A part that would do nothing is refused, never ignored: weights without vectors, a fusion of one list.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vectorfleet_shardnode.api import config, shard_pb2
+
+from . import errors, fields, fusion, limits, schemas
+
+VALUES = "values"
+"""What a weight calls the rows' values, beside the vector fields."""
+CANDIDATES = 100
+"""Matches of each list that a fusion looks at, unless more are to be returned or it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query.
+
+    Attributes:
+        queries: what shards are asked: by vector, by text, or both.
+        row_id: the row whose values are yet to be put in as the vector; see `with_values`.
+        fusion: how the two lists become one; None where there is one list.
+        top_k: how many matches to return.
+        explain: whether to tell what was done.
+    """
+
+    queries: Mapping[fusion.Source, shard_pb2.Query]
+    row_id: str | None
+    fusion: fusion.Fusion | None
+    top_k: int
+    explain: bool
+
+    def with_values(self, values: NDArray[np.float32]) -> None:
+        """Put the values of the row that the query names in as its vector."""
+        data = values.astype("<f4", copy=False).tobytes()
+        query = self.queries[fusion.Source.VECTOR]
+        for part in query.parts:
+            if not part.field:
+                part.vectors = data
+                return
+        query.vector = data
+
+
+def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> Question:
+    """Return what a request asks.
+
+    Raises:
+        InvalidArgumentError: it contradicts itself, or is not what the index takes.
+    """
+    schemas.refuse_sparse("query", request.sparse_vector)
+    limits.check_range("topK", request.top_k, 1, limits.MAX_TOP_K)
+    template = _template(request, namespace)
+    queries = {}
+    if (by_vector := _by_vector(request, template, index.serving)) is not None:
+        queries[fusion.Source.VECTOR] = by_vector
+    if (by_text := _by_text(request, template, index.metadata)) is not None:
+        queries[fusion.Source.TEXT] = by_text
+    if not queries:
+        raise errors.InvalidArgumentError("a query needs a vector, the id of a row, vectors, or text")
+    fused = _fusion(request, len(queries))
+    if fused is not None:
+        for query in queries.values():
+            query.top_k = fused.candidates
+    explain = bool(schemas.given(request.explain))
+    return Question(queries, schemas.given(request.id), fused, request.top_k, explain)
+
+
+def _template(request: schemas.Query, namespace: str) -> shard_pb2.Query:
+    condition = schemas.given(request.filter)
+    return shard_pb2.Query(
+        namespace=namespace,
+        top_k=request.top_k,
+        filter=limits.filter_of(condition) if condition else b"",
+        include_values=bool(schemas.given(request.include_values)),
+        include_metadata=bool(schemas.given(request.include_metadata)),
+        explain=bool(schemas.given(request.explain)),
+    )
+
+
+def _by_vector(
+    request: schemas.Query, template: shard_pb2.Query, generation: config.Generation
+) -> shard_pb2.Query | None:
+    values, row_id = schemas.given(request.vector), schemas.given(request.id)
+    params = schemas.given(request.params)
+    if values is not None and row_id is not None:
+        raise errors.InvalidArgumentError("a query needs a vector, or the id of a row, and not both")
+    if row_id is not None:
+        limits.check_id(row_id)
+    query = shard_pb2.Query()
+    query.CopyFrom(template)
+    if values is not None:
+        (vector,) = limits.vectors_of([("the query", values)], generation.dimensions, generation.metric)
+        query.vector = vector.tobytes()
+    _weigh(request, query, generation)
+    if not query.vector and not query.parts and row_id is None:
+        if params is not None:
+            raise errors.InvalidArgumentError("params is of a search by vector; this query has none")
+        return None
+    if params is not None:
+        _set_params(params, query)
+    return query
+
+
+def _weigh(request: schemas.Query, query: shard_pb2.Query, generation: config.Generation) -> None:
+    """Turn a query that has vector fields into a weighted sum, with its vector as one of the terms."""
+    named, weights = schemas.given(request.vectors), dict(schemas.given(request.weights) or {})
+    if not named:
+        if weights:
+            raise errors.InvalidArgumentError("weights is of a query with vectors; this one has none")
+        return
+    found = fields.parse("the query", named, generation)
+    if empty := [name for name, vectors in found.items() if not vectors.size]:
+        raise errors.InvalidArgumentError(f"the query: vectors.{empty[0]} is empty; leave it out")
+    parts = {name: vectors.tobytes() for name, vectors in found.items()}
+    if query.vector or schemas.given(request.id) is not None:
+        parts[VALUES] = query.vector
+        query.ClearField("vector")
+    if unknown := [name for name in weights if name not in parts]:
+        raise errors.InvalidArgumentError(
+            f"weights.{unknown[0][:64]} has no vector in the query; its vectors are: {', '.join(parts)}"
+        )
+    for name, data in parts.items():
+        weight = weights.get(name, 1.0)
+        if not math.isfinite(weight) or not 0 < weight <= limits.MAX_WEIGHT:
+            raise errors.InvalidArgumentError(
+                f"weights.{name} is {weight}; it must be greater than 0 and at most {limits.MAX_WEIGHT}"
+            )
+        query.parts.add(field="" if name == VALUES else name, vectors=data, weight=weight)
+
+
+def _set_params(params: schemas.SearchParams, query: shard_pb2.Query) -> None:
+    query.exact = bool(schemas.given(params.exact))
+    for name, field, value, most in (
+        ("efSearch", "ef_search", schemas.given(params.ef_search), limits.MAX_EF_SEARCH),
+        ("probes", "probes", schemas.given(params.probes), limits.MAX_PROBES),
+        ("oversampling", "oversampling", schemas.given(params.oversampling), limits.MAX_OVERSAMPLING),
+    ):
+        if value is not None:
+            limits.check_range(f"params.{name}", value, 1, most)
+            setattr(query, field, value)
+
+
+def _by_text(
+    request: schemas.Query, template: shard_pb2.Query, schema: config.Schema
+) -> shard_pb2.Query | None:
+    text = schemas.given(request.text)
+    if text is None:
+        return None
+    if not schema.text:
+        raise errors.InvalidArgumentError(
+            "the index has no text field to search: name the metadata fields that hold text in its schema"
+        )
+    limits.check_text(text)
+    query = shard_pb2.Query(text=text)
+    query.MergeFrom(template)
+    return query
+
+
+def _fusion(request: schemas.Query, lists: int) -> fusion.Fusion | None:
+    given = schemas.given(request.fusion)
+    if lists < 2:
+        if given is not None:
+            raise errors.InvalidArgumentError(
+                "fusion is of a query by vector and text; this one has one list"
+            )
+        return None
+    given = given or schemas.Fusion()
+    k, alpha = schemas.given(given.k), schemas.given(given.alpha)
+    method = fusion.Method(given.method)
+    if method is fusion.Method.RRF and alpha is not None:
+        raise errors.InvalidArgumentError("fusion.alpha is of the method weighted, and k of rrf")
+    if method is fusion.Method.WEIGHTED and k is not None:
+        raise errors.InvalidArgumentError("fusion.k is of the method rrf, and alpha of weighted")
+    candidates = schemas.given(given.candidates)
+    candidates = max(request.top_k, CANDIDATES) if candidates is None else candidates
+    limits.check_range("fusion.candidates", candidates, request.top_k, limits.MAX_TOP_K)
+    k, alpha = 60 if k is None else k, 0.5 if alpha is None else alpha
+    limits.check_range("fusion.k", k, 1, limits.MAX_RRF_K)
+    limits.check_range("fusion.alpha", alpha, 0, 1)
+    return fusion.Fusion(method, candidates, k, alpha)
