@@ -21,6 +21,8 @@ from . import errors, files, filters, keys, log, metrics, operations, records, s
 from . import shape as shapes
 from .api import config, shard_pb2
 from .arrays import Scores
+from .multivector import question as parts_question
+from .multivector import search as parts_search
 from .segments import part
 from .settings import Tuning
 from .snapshot import Place, Snapshot
@@ -104,6 +106,10 @@ class ShardService:
 
     def _search(self, state: Snapshot, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         results = [shard_pb2.Matches()] * len(request.queries)
+        for number, query in enumerate(request.queries):
+            if query.parts:
+                found = parts_search.search(state, self._parts_question(query))
+                results[number] = _matches(state, *found, query)
         for numbers in _alike(request).values():
             question = self._question(state, [request.queries[number] for number in numbers])
             for number, (scores, place) in zip(numbers, state.search(question), strict=True):
@@ -112,10 +118,9 @@ class ShardService:
 
     def _question(self, state: Snapshot, queries: list[shard_pb2.Query]) -> part.Question:
         first = queries[0]
-        if first.text or first.parts:
-            raise errors.BadRequestError("queries by text and by vector fields are not supported yet")
-        if not 1 <= first.top_k <= MAX_TOP_K:
-            raise errors.BadRequestError(f"top_k is {first.top_k}; 1 to {MAX_TOP_K} are possible")
+        if first.text:
+            raise errors.BadRequestError("queries by text are not supported yet")
+        _check_top_k(first)
         data = b"".join(query.vector for query in queries)
         vectors = shapes.parse_vectors(data, len(queries), self._shard.shape)
         return part.Question(
@@ -125,6 +130,23 @@ class ShardService:
             wanted=filters.parse(first.filter),
             ef=first.ef_search or self._index.serving.hnsw.ef_search,
             exact=first.exact,
+        )
+
+    def _parts_question(self, query: shard_pb2.Query) -> parts_question.Question:
+        if query.vector or query.text:
+            raise errors.BadRequestError("a query has one of vector, parts and text; send one of them")
+        _check_top_k(query)
+        serving = self._index.serving
+        return parts_question.Question(
+            namespace=query.namespace,
+            terms=parts_question.parse_terms(query.parts, self._shard.shape, exact=query.exact),
+            k=query.top_k,
+            wanted=filters.parse(query.filter),
+            ef=query.ef_search or serving.hnsw.ef_search,
+            depths=parts_question.depths_of(
+                query.top_k, query.oversampling, serving.quantization.oversampling
+            ),
+            exact=query.exact,
         )
 
     async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
@@ -213,9 +235,16 @@ def _alike(request: shard_pb2.SearchRequest) -> dict[object, list[int]]:
     """Group the numbers of queries that differ in nothing but their vectors: one pass serves them all."""
     groups: dict[object, list[int]] = {}
     for number, query in enumerate(request.queries):
+        if query.parts:
+            continue  # its vectors are of its own shape
         same = (query.namespace, query.filter, query.top_k, query.ef_search, query.exact, query.text)
         groups.setdefault(same, []).append(number)
     return groups
+
+
+def _check_top_k(query: shard_pb2.Query) -> None:
+    if not 1 <= query.top_k <= MAX_TOP_K:
+        raise errors.BadRequestError(f"top_k is {query.top_k}; 1 to {MAX_TOP_K} are possible")
 
 
 def _matches(state: Snapshot, scores: Scores, place: Place, query: shard_pb2.Query) -> shard_pb2.Matches:

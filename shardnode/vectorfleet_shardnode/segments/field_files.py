@@ -15,10 +15,12 @@ import numpy as np
 from .. import errors, ragged
 from ..api import config
 from ..arrays import RowNumbers, Vectors
-from ..engines import base, faiss_hnsw
-from . import descriptor, offsets_file, vectors_file
+from ..engines import base, choice, faiss_hnsw
+from . import descriptor, offsets_file, part, vectors_file
 
 _CHUNK_ITEMS = 65_536
+# Many vectors against all items are one matrix product: measured at 128 dimensions with 16 vectors.
+_MANY, _MATRIX_GAIN = 4, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +95,7 @@ def _gathered(sources: Sequence[Source], owners: RowNumbers, rows: RowNumbers) -
     return ragged.concatenated(pieces).take(np.argsort(np.concatenate(places))).items
 
 
+@dataclasses.dataclass(frozen=True)
 class SealedField:
     """One vector field of a sealed segment, open.
 
@@ -100,12 +103,35 @@ class SealedField:
         stored: the vectors as they were sent.
         compared: the vectors as they are compared.
         engine: what searches the items of `compared`; None where they are searched exactly.
+        m: HNSW's M.
     """
 
-    def __init__(self, stored: ragged.Ragged, compared: ragged.Ragged, engine: base.Engine | None) -> None:
-        self.stored = stored
-        self.compared = compared
-        self.engine = engine
+    stored: ragged.Ragged
+    compared: ragged.Ragged
+    engine: base.Engine | None
+    m: int
+
+    def nearest(self, sought: part.Sought) -> part.Nearest | None:
+        """Return rows with items near the queries, see `part.Part`."""
+        counts = self.compared.counts
+        passing, items = int(counts[sought.rows].sum()), len(self.compared.items)
+        gain = _MATRIX_GAIN if len(sought.queries) >= _MANY else 1
+        ef = choice.graph_ef(
+            choice.Question(passing // gain, max(1, items // gain), sought.count, sought.ef, self.m)
+        )
+        if self.engine is None or ef == 0:
+            return None
+        selected = None
+        if passing < items:
+            chosen = np.zeros(len(counts), np.bool_)
+            chosen[sought.rows] = True
+            selected = np.repeat(chosen, counts)
+        found = self.engine.search(sought.queries, min(sought.count, passing), selected, ef)
+        last = np.count_nonzero(found.rows >= 0, axis=1) - 1
+        if (last < 0).any():
+            return None
+        rows = np.unique(self.compared.owners(found.rows[found.rows >= 0]))
+        return part.Nearest(rows, found.scores[np.arange(len(last)), last])
 
 
 def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> SealedField:
@@ -118,7 +144,7 @@ def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> S
     names = names_of(number, recipe.metric)
     if names.offsets not in described.files:
         nothing = ragged.none(described.rows, recipe.vectors[number].dimensions)
-        return SealedField(nothing, nothing, None)
+        return SealedField(nothing, nothing, None, recipe.hnsw.m)
     offsets = offsets_file.read(folder / names.offsets)
     stored = compared = vectors_file.VectorsFile(folder / names.vectors)
     if names.comparable != names.vectors:
@@ -130,5 +156,8 @@ def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> S
         storage = compared.faiss_index(base.faiss_metric(recipe.metric))
         engine = faiss_hnsw.HnswEngine(folder / names.graph, storage)
     return SealedField(
-        ragged.Ragged(offsets, stored.vectors), ragged.Ragged(offsets, compared.vectors), engine
+        ragged.Ragged(offsets, stored.vectors),
+        ragged.Ragged(offsets, compared.vectors),
+        engine,
+        recipe.hnsw.m,
     )

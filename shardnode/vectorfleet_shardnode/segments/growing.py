@@ -223,6 +223,9 @@ class GrowingView:
             return ragged.Ragged(np.arange(len(self.live) + 1), self.columns.comparable)
         return self.segment.fields[name].comparable(len(self.live))
 
+    def nearest(self, sought: part.Sought) -> None:
+        """Return None: what grows is compared whole."""
+
     def list_ids(self, page: part.Page) -> list[str]:
         """Return ids of live rows in ascending order."""
         every = (self.segment.ids[row] for row in self.matching(page.namespace, None))

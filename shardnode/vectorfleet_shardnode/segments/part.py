@@ -10,7 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from .. import filters, keys, ragged, records
-from ..arrays import Mask, RowNumbers, Vectors
+from ..arrays import Mask, RowNumbers, Scores, Vectors
 from ..engines import base
 
 
@@ -33,6 +33,33 @@ class Question:
     wanted: filters.Filter | None
     ef: int
     exact: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Sought:
+    """Rows that are wanted for being near vectors in one field.
+
+    Attributes:
+        field: a vector field; empty: the rows' values.
+        queries: (queries, dimensions), comparable.
+        count: how many of the nearest vectors are wanted for each query.
+        rows: the rows that may be returned, ascending.
+        ef: HNSW's efSearch.
+    """
+
+    field: str
+    queries: Vectors
+    count: int
+    rows: RowNumbers
+    ef: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Nearest:
+    """Rows near some queries, and for each query the score of the farthest vector that was looked at."""
+
+    rows: RowNumbers
+    farthest: Scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +116,9 @@ class Part(Protocol):
 
     def compared(self, name: str) -> ragged.Ragged:
         """Return a vector field, or with an empty name the rows' values, as it is compared."""
+
+    def nearest(self, sought: Sought) -> Nearest | None:
+        """Return rows with vectors near the queries; None where comparing all costs less."""
 
     def list_ids(self, page: Page) -> list[str]:
         """Return ids of live rows in ascending order."""

@@ -49,7 +49,7 @@ class SealedSegment:
             field.name: field_files.open_field(folder, number, described)
             for number, field in enumerate(described.recipe.vectors)
         }
-        self._values = field_files.SealedField(values, values, self.engine)
+        self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
         self.passing = functools.lru_cache(_REMEMBERED_FILTERS)(self._passing)
 
     @property
@@ -181,6 +181,10 @@ class SealedView:
     def compared(self, name: str) -> ragged.Ragged:
         """Return a vector field, or with an empty name the rows' values, as it is compared."""
         return self.segment.field(name).compared
+
+    def nearest(self, sought: part.Sought) -> part.Nearest | None:
+        """Return rows with vectors near the queries, None where comparing all costs less."""
+        return self.segment.field(sought.field).nearest(sought)
 
     def list_ids(self, page: part.Page) -> list[str]:
         """Return ids of live rows in ascending order."""

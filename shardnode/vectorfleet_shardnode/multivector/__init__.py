@@ -1,0 +1,1 @@
+"""Queries by several vectors: weighted sums over vector fields, and late interaction over token vectors."""

@@ -1,0 +1,114 @@
+"""Answers a query by parts over a snapshot: candidates from each term's graph, rescored exactly on all terms.
+
+Candidates are the rows nearest to each vector of the query. A row that is none of them can't have more than
+the sum of what the last of them had: where the k-th best match has that much, no deeper look can change the
+answer; else it goes deeper (the threshold algorithm of Fagin, Lotem and Naor, 2001). Rule: returned scores
+are exact, and there are as many as an exact search would return; only which rows are seen is approximate.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ..api import config
+from ..arrays import RowNumbers, Scores
+from ..engines import base
+from ..segments import part
+from ..snapshot import Place, Snapshot
+from . import question as questions
+from . import scoring
+
+
+@dataclasses.dataclass(frozen=True)
+class _Candidates:
+    """Rows, ascending, and how good any other can be at most: a weighted score, larger is better."""
+
+    rows: RowNumbers
+    bound: float
+
+
+def search(state: Snapshot, question: questions.Question) -> tuple[Scores, Place]:
+    """Return the best matches, best first."""
+    found = [_PartSearch(view, state.metric, question).best() for view in state.parts]
+    scores = np.concatenate([scores for scores, _ in found])
+    rows = np.concatenate([rows for _, rows in found])
+    parts = np.repeat(np.arange(len(found)), [len(rows) for _, rows in found])
+    best = _best(_sign(state.metric) * scores, question.k)
+    return scores[best], Place(parts[best], rows[best])
+
+
+def _sign(metric: config.Metric) -> int:
+    return 1 if base.larger_is_better(metric) else -1
+
+
+def _best(goodness: Scores, k: int) -> RowNumbers:
+    """Return the positions of the best, best first; the first of equals first."""
+    return np.argsort(-goodness, kind="stable")[:k]
+
+
+class _PartSearch:
+    """One query on one part of the shard."""
+
+    def __init__(self, view: part.Part, metric: config.Metric, question: questions.Question) -> None:
+        self._view = view
+        self._metric = metric
+        self._question = question
+        rows = view.matching(question.namespace, question.wanted)
+        self._rows = scoring.comparable_rows(metric, question.terms, view.compared, rows)
+
+    def best(self) -> tuple[Scores, RowNumbers]:
+        """Return the best rows, best first, with their scores."""
+        depths = () if self._question.exact else self._question.depths
+        for depth in depths:
+            candidates = self._candidates(depth)
+            if candidates is None:
+                break
+            scores, rows = self._scored(candidates.rows)
+            full = len(rows) == self._question.k
+            if full and (depth == depths[-1] or _sign(self._metric) * scores[-1] >= candidates.bound):
+                return scores, rows
+        return self._scored(self._rows)
+
+    def _scored(self, rows: RowNumbers) -> tuple[Scores, RowNumbers]:
+        scores = scoring.weighted(self._metric, self._question.terms, self._view.compared, rows)
+        best = _best(_sign(self._metric) * scores, self._question.k)
+        return scores[best], rows[best]
+
+    def _candidates(self, depth: int) -> _Candidates | None:
+        """Return rows that are worth an exact comparison; None where comparing all costs less."""
+        if len(self._rows) <= depth:
+            return None
+        terms = [_leading(term) for term in self._question.terms]
+        nearest = [
+            self._view.nearest(part.Sought(term.field, term.queries, depth, self._rows, self._question.ef))
+            for term in terms
+        ]
+        if all(near is None for near in nearest):
+            return None
+        found = [
+            self._scanned(term, depth) if near is None else near
+            for term, near in zip(terms, nearest, strict=True)
+        ]
+        bound = sum(self._bound(term, near) for term, near in zip(terms, found, strict=True))
+        return _Candidates(np.unique(np.concatenate([near.rows for near in found])), bound)
+
+    def _scanned(self, term: questions.Term, depth: int) -> part.Nearest:
+        """Return the best rows by one term alone, compared with all that have its field."""
+        column = self._view.compared(term.field)
+        having = self._rows[column.counts[self._rows] > 0]
+        scores = scoring.scored(self._metric, term, column, having)
+        best = _best(_sign(self._metric) * scores, depth)
+        return part.Nearest(having[best], scores[best[-1:]])
+
+    def _bound(self, term: questions.Term, near: part.Nearest) -> float:
+        """Return what the term can add to a row that was not found."""
+        most = term.weight * _sign(self._metric) * float(near.farthest.sum())
+        lacking = (self._view.compared(term.field).counts[self._rows] == 0).any()
+        return max(most, 0.0) if lacking else most
+
+
+def _leading(term: questions.Term) -> questions.Term:
+    """Return the same term with a positive weight: unlike a vector is like its opposite."""
+    if term.weight > 0:
+        return term
+    return dataclasses.replace(term, weight=-term.weight, queries=-term.queries)
