@@ -14,8 +14,6 @@ from vectorfleet_shardnode.api import config, shard_pb2
 
 from . import errors, fields, fusion, limits, schemas
 
-VALUES = "values"
-"""What a weight calls the rows' values, beside the vector fields."""
 CANDIDATES = 100
 """Matches of each list that a fusion looks at, unless more are to be returned or it says so."""
 
@@ -104,6 +102,7 @@ def _by_vector(
         if params is not None:
             raise errors.InvalidArgumentError("params is of a search by vector; this query has none")
         return None
+    _set_effort(query, generation)
     if params is not None:
         _set_params(params, query)
     return query
@@ -121,7 +120,7 @@ def _weigh(request: schemas.Query, query: shard_pb2.Query, generation: config.Ge
         raise errors.InvalidArgumentError(f"the query: vectors.{empty[0]} is empty; leave it out")
     parts = {name: vectors.tobytes() for name, vectors in found.items()}
     if query.vector or schemas.given(request.id) is not None:
-        parts[VALUES] = query.vector
+        parts[config.VALUES] = query.vector
         query.ClearField("vector")
     if unknown := [name for name in weights if name not in parts]:
         raise errors.InvalidArgumentError(
@@ -133,7 +132,17 @@ def _weigh(request: schemas.Query, query: shard_pb2.Query, generation: config.Ge
             raise errors.InvalidArgumentError(
                 f"weights.{name} is {weight}; it must be greater than 0 and at most {limits.MAX_WEIGHT}"
             )
-        query.parts.add(field="" if name == VALUES else name, vectors=data, weight=weight)
+        query.parts.add(field="" if name == config.VALUES else name, vectors=data, weight=weight)
+
+
+def _set_effort(query: shard_pb2.Query, generation: config.Generation) -> None:
+    """Say how hard to search by the index's own configuration: when it changes, no shard need restart."""
+    if generation.engine in (config.EngineKind.HNSW, config.EngineKind.HNSWLIB):
+        query.ef_search = generation.hnsw.ef_search
+    if generation.engine is config.EngineKind.IVF:
+        query.probes = generation.ivf.probes
+    if generation.quantization.kind is not config.QuantizationKind.NONE:
+        query.oversampling = generation.quantization.oversampling
 
 
 def _set_params(params: schemas.SearchParams, query: shard_pb2.Query) -> None:

@@ -1,7 +1,8 @@
-"""What a generation is built from: model, metric, index, quantization.
+"""What a generation is built from: model, metric, index, quantization, vector fields.
 
-These fields fix the stored vectors and the graphs over them. A change of any of them needs a new
-generation; until the operator can build one beside the other, they keep their first value.
+What fixes the stored vectors and the graphs over them is marked immutable: its change needs a new generation,
+and until the operator can build one beside the other, it keeps its first value. What only concerns searching
+changes in place.
 """
 
 from enum import StrEnum
@@ -40,6 +41,13 @@ class IndexType(StrEnum):
     GPU = "gpu"
 
 
+class Library(StrEnum):
+    """Whose HNSW it is."""
+
+    FAISS = "faiss"
+    HNSWLIB = "hnswlib"
+
+
 class Profile(StrEnum):
     """A set of HNSW parameters by what it favours."""
 
@@ -48,53 +56,101 @@ class Profile(StrEnum):
     RECALL = "recall"
 
 
-_ONE_WAY = "profile may not be given together with m, efConstruction or efSearch: give either"
-_HNSW_ONLY = "profile, m, efConstruction and efSearch may only be given where type is hnsw"
-_EXPLICIT = "has(self.m) || has(self.efConstruction) || has(self.efSearch)"
+_ONE_WAY = "profile may not be given together with m or efConstruction: give either"
+_HNSW_ONLY = "library, profile, m, efConstruction and efSearch may only be given where type is hnsw"
+_IVF_ONLY = "lists and probes may only be given where type is ivf"
+_OF_GRAPH = ("library", "profile", "m", "ef_construction", "ef_search")
+_OF_LISTS = ("lists", "probes")
 
 
 class IndexSpec(base.Part):
     """How vectors are indexed for approximate search."""
 
     cel_rules = (
-        base.Rule(f"!has(self.profile) || !({_EXPLICIT})", _ONE_WAY),
-        base.Rule(f"self.type == 'hnsw' || !(has(self.profile) || {_EXPLICIT})", _HNSW_ONLY),
+        base.Rule("!has(self.profile) || !(has(self.m) || has(self.efConstruction))", _ONE_WAY),
+        base.Rule(
+            "self.type == 'hnsw' || !(has(self.library) || has(self.profile) || has(self.m)"
+            " || has(self.efConstruction) || has(self.efSearch))",
+            _HNSW_ONLY,
+        ),
+        base.Rule("self.type == 'ivf' || !(has(self.lists) || has(self.probes))", _IVF_ONLY),
     )
 
-    type: Annotated[IndexType, base.Later(allowed=(IndexType.HNSW, IndexType.FLAT))] = Field(
+    type: Annotated[
+        IndexType,
+        base.Immutable(NEEDS_GENERATION),
+        base.Later(allowed=(IndexType.HNSW, IndexType.FLAT)),
+    ] = Field(
         default=IndexType.HNSW,
         description="hnsw: a navigable graph. flat: compare with every vector; exact, for small indexes. "
         "ivf, gpu: not supported yet.",
     )
-    profile: Profile | None = Field(
+    library: Annotated[
+        Library | None, base.Immutable(NEEDS_GENERATION), base.Later(allowed=(None, Library.FAISS))
+    ] = Field(
+        default=None,
+        description="HNSW: whose implementation; faiss where not given. hnswlib: not supported yet.",
+    )
+    profile: Annotated[Profile | None, base.Immutable(NEEDS_GENERATION)] = Field(
         default=None,
         description="HNSW parameters by purpose: latency (m 12, efConstruction 100, efSearch 64), balanced "
         "(16, 128, 100), recall (24, 200, 200). balanced where nothing is given.",
     )
-    m: int | None = Field(
+    m: Annotated[int | None, base.Immutable(NEEDS_GENERATION)] = Field(
         default=None, ge=2, le=128, description="HNSW: links of a node. 16 where not given."
     )
-    ef_construction: int | None = Field(
+    ef_construction: Annotated[int | None, base.Immutable(NEEDS_GENERATION)] = Field(
         default=None, ge=4, le=4096, description="HNSW: candidates while building. 128 where not given."
     )
     ef_search: int | None = Field(
-        default=None, ge=1, le=10_000, description="HNSW: candidates while searching. 100 where not given."
+        default=None,
+        ge=1,
+        le=10_000,
+        description="HNSW: candidates while searching, more for recall and fewer for speed. It changes in "
+        "place, and wins over a profile's. The profile's, or 100, where not given.",
+    )
+    lists: Annotated[int | None, base.Immutable(NEEDS_GENERATION)] = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="IVF: inverted lists. By the number of rows where not given.",
+    )
+    probes: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="IVF: lists that a query looks into. It changes in place. By the number of lists where "
+        "not given.",
     )
 
     def broken_rule(self) -> str:
         """Return why the parameters exclude each other, or an empty string."""
-        explicit = any(value is not None for value in (self.m, self.ef_construction, self.ef_search))
-        if self.profile is not None and explicit:
+        if self.profile is not None and self._has(("m", "ef_construction")):
             return _ONE_WAY
-        if self.type is not IndexType.HNSW and (explicit or self.profile is not None):
+        if self.type is not IndexType.HNSW and self._has(_OF_GRAPH):
             return _HNSW_ONLY
+        if self.type is not IndexType.IVF and self._has(_OF_LISTS):
+            return _IVF_ONLY
         return ""
 
+    def _has(self, names: tuple[str, ...]) -> bool:
+        return any(getattr(self, name) is not None for name in names)
+
+    def engine(self) -> config.EngineKind:
+        """Return what searches: the type, and for HNSW the library."""
+        if self.library is Library.HNSWLIB:
+            return config.EngineKind.HNSWLIB
+        return config.EngineKind(self.type.value)
+
     def hnsw(self) -> config.HnswParameters:
-        """Return the HNSW parameters that the profile or the explicit values come to."""
+        """Return the HNSW parameters that the profile and the explicit values come to."""
         named = config.PROFILES[(self.profile or Profile.BALANCED).value]
         explicit = {"m": self.m, "ef_construction": self.ef_construction, "ef_search": self.ef_search}
         return named.model_copy(update={name: value for name, value in explicit.items() if value is not None})
+
+    def ivf(self) -> config.IvfParameters:
+        """Return the parameters of inverted lists; 0 chooses by the rows."""
+        return config.IvfParameters(lists=self.lists or 0, probes=self.probes or 0)
 
 
 class QuantizationType(StrEnum):
@@ -105,7 +161,6 @@ class QuantizationType(StrEnum):
     SQ8 = "sq8"
     PQ = "pq"
     RABITQ = "rabitq"
-    BINARY = "binary"
 
 
 class Rescore(base.Part):
@@ -117,21 +172,87 @@ class Rescore(base.Part):
     )
 
 
-_RESCORE_NEEDS_TYPE = "rescore may only be given where type is not none"
+_NEEDS_TYPE = "rescore and recallFloor may only be given where type is not none"
+_PQ_ONLY = "ratio may only be given where type is pq"
+_PLAIN = config.Quantization()
 
 
 class Quantization(base.Part):
-    """Compression of the vectors held in memory."""
+    """Compression of the vectors held in memory; full vectors stay on the volume."""
 
-    cel_rules = (base.Rule("self.type != 'none' || !has(self.rescore)", _RESCORE_NEEDS_TYPE),)
-
-    type: Annotated[QuantizationType, base.Later(allowed=(QuantizationType.NONE,))] = Field(
-        default=QuantizationType.NONE,
-        description="none: float32 as sent. float16, sq8, pq, rabitq, binary: not supported yet.",
+    cel_rules = (
+        base.Rule("self.type != 'none' || !(has(self.rescore) || has(self.recallFloor))", _NEEDS_TYPE),
+        base.Rule("self.type == 'pq' || !has(self.ratio)", _PQ_ONLY),
     )
-    rescore: Rescore | None = Field(default=None, description="Scoring of candidates with full vectors.")
+
+    type: Annotated[
+        QuantizationType,
+        base.Immutable(NEEDS_GENERATION),
+        base.Later(allowed=(QuantizationType.NONE,)),
+    ] = Field(
+        default=QuantizationType.NONE,
+        description="none: float32 as sent. float16, sq8, pq, rabitq: not supported yet.",
+    )
+    ratio: Annotated[int | None, base.Immutable(NEEDS_GENERATION)] = Field(
+        default=None,
+        ge=4,
+        le=32,
+        description="PQ: bytes of a float32 vector over bytes of its code. 16 where not given.",
+    )
+    rescore: Rescore | None = Field(
+        default=None,
+        description="Scoring of candidates with full vectors. It changes in place; on where not given.",
+    )
+    recall_floor: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Recall@10 on a shard's own sample below which the condition RecallLow says that the "
+        "code is unfit. It changes in place; 0.9 where not given.",
+    )
 
     def broken_rule(self) -> str:
         """Return why the parts exclude each other, or an empty string."""
-        alone = self.type is QuantizationType.NONE and self.rescore is not None
-        return _RESCORE_NEEDS_TYPE if alone else ""
+        plain = self.type is QuantizationType.NONE
+        if plain and (self.rescore is not None or self.recall_floor is not None):
+            return _NEEDS_TYPE
+        return _PQ_ONLY if self.type is not QuantizationType.PQ and self.ratio is not None else ""
+
+    def settled(self) -> config.Quantization:
+        """Return what the data plane does, with what is not given as it is by default."""
+        rescore = self.rescore or Rescore()
+        return config.Quantization(
+            kind=config.QuantizationKind(self.type.value),
+            ratio=_PLAIN.ratio if self.ratio is None else self.ratio,
+            rescore=rescore.enabled,
+            oversampling=rescore.oversampling,
+            recall_floor=_PLAIN.recall_floor if self.recall_floor is None else self.recall_floor,
+        )
+
+
+_RESERVED = "a vector field may not be called values: that is what a query calls the rows' own vector"
+
+
+class VectorField(base.Part):
+    """A vector that rows may have beside their values."""
+
+    cel_rules = (base.Rule("self.name != 'values'", _RESERVED),)
+
+    name: Annotated[str, Field(max_length=64, pattern=config.FIELD_NAME)] = Field(
+        description="Name of the field, as rows and queries call it."
+    )
+    dimensions: int = Field(ge=1, le=20_000, description="Length of each vector.")
+    late_interaction: bool = Field(
+        default=False,
+        description="Whether a row has a matrix, one vector for each token, scored by MaxSim as in ColBERT.",
+    )
+
+    def broken_rule(self) -> str:
+        """Return why the field can't have its name, or an empty string."""
+        return _RESERVED if self.name == config.VALUES else ""
+
+    def settled(self) -> config.VectorField:
+        """Return the field as the data plane reads it."""
+        return config.VectorField(
+            name=self.name, dimensions=self.dimensions, late_interaction=self.late_interaction
+        )

@@ -13,6 +13,11 @@ _INTRODUCTION = """# The fields of a VectorIndex
 refuses a change and says why. A field that is *not supported yet* is refused too: the index gets the
 condition `Stalled` with the reason `NotSupportedYet` and the name of the field. Nothing is ignored.
 
+Gateways say with each query how hard to search, so a change of `index.efSearch`, `index.probes` or
+`quantization.rescore.oversampling` rolls the gateways alone. `schema`, `quantization.rescore.enabled` and
+`quantization.recallFloor` are read by the shards, which restart one after the other. A profile chooses
+`efSearch` with the parameters that a graph is built with; an `efSearch` beside it wins.
+
 The smallest index:
 
 ```yaml
@@ -32,6 +37,11 @@ _CONDITIONS = """
 | `Ready` | the index serves what the spec asks for |
 | `Reconciling` | the operator is on its way to what the spec asks for; the reason says what it waits for |
 | `Stalled` | only a person can help; the reason is one of the words below |
+| `MemoryPressure`, `DiskPressure` | a shard is near its limit and refuses writes; reads go on |
+| `RecallLow` | on a shard's own sample, compressed vectors find fewer than `quantization.recallFloor` |
+
+The last ones come from the shards, and each message names those that it is about; one that nobody reports any
+more turns False. The shard's own `VectorShard` has it as well.
 
 `Stalled` comes with the reason `InvalidSpec`, `NotSupportedYet`, `NameTaken`, `GenerationImmutable`,
 `VolumesImmutable` or `Rejected`; the message says what would be right.
@@ -65,13 +75,19 @@ def _rows(parent: Mapping[str, Any], path: str) -> Iterator[str]:
     required = parent.get("required", ())
     for name, field in parent.get("properties", {}).items():
         here = f"{path}{name}"
-        yield _row(here, field, required=name in required)
+        yield _row(here, field, required=name in required, frozen=_is_frozen(parent, name))
         inner = field.get("items", field)
         yield from _rows(inner, f"{here}[]." if "items" in field else f"{here}.")
 
 
-def _row(path: str, field: Mapping[str, Any], *, required: bool) -> str:
-    frozen = any(rule["rule"] == "self == oldSelf" for rule in field.get("x-kubernetes-validations", ()))
+def _is_frozen(parent: Mapping[str, Any], name: str) -> bool:
+    """Return whether a rule of its own, or one of its parent, keeps the field at its first value."""
+    own = [rule["rule"] for rule in parent["properties"][name].get("x-kubernetes-validations", ())]
+    above = [rule["rule"] for rule in parent.get("x-kubernetes-validations", ())]
+    return "self == oldSelf" in own or any(rule.endswith(f"self.{name} == oldSelf.{name})") for rule in above)
+
+
+def _row(path: str, field: Mapping[str, Any], *, required: bool, frozen: bool) -> str:
     name = f"*`{path}`*" if frozen else f"`{path}`"
     default = "required" if required else _literal(field.get("default"))
     meaning = field["description"].replace("|", "\\|").replace("<", "&lt;")

@@ -7,7 +7,7 @@ are left out, since they would only swell every stored object. A status has no d
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -47,7 +47,28 @@ def build_schema(model: type[BaseModel], path: str, names: tuple[str, ...] | Non
     schema: Schema = {"type": "object", "description": _doc(model), "properties": properties}
     if required:
         schema["required"] = required
-    return schema | _validations(getattr(model, "cel_rules", ()))
+    return schema | _validations((*getattr(model, "cel_rules", ()), *_kept_options(fields, path)))
+
+
+def _kept_options(fields: Mapping[str, FieldInfo], path: str) -> Iterator[base.Rule]:
+    """Yield a rule for each immutable field that may be absent: no rule of its own sees it come or go."""
+    for field in fields.values():
+        kept = _immutable(field)
+        if kept is not None and not _is_always_there(field):
+            name = field.alias
+            cel = (
+                f"has(self.{name}) == has(oldSelf.{name})"
+                f" && (!has(self.{name}) || self.{name} == oldSelf.{name})"
+            )
+            yield base.Rule(cel, f"{path}.{name} is immutable: {kept.why}")
+
+
+def _immutable(field: FieldInfo) -> base.Immutable | None:
+    return next((mark for mark in field.metadata if isinstance(mark, base.Immutable)), None)
+
+
+def _is_always_there(field: FieldInfo) -> bool:
+    return field.is_required() or field.default not in (None, ())
 
 
 def _field_schema(
@@ -62,10 +83,8 @@ def _field_schema(
     else:
         schema = build_schema(part, here)
     schema["description"] = field.description or schema["description"]
-    if immutable := next((mark for mark in field.metadata if isinstance(mark, base.Immutable)), None):
-        schema = _with_transition(
-            schema, here, immutable, required=field.is_required() or field.default is not None
-        )
+    if (kept := _immutable(field)) is not None and _is_always_there(field):
+        schema = _with_transition(schema, here, kept)
     default = _default(field, given, schema)
     if default is not None:
         schema["default"] = default
@@ -120,16 +139,13 @@ def _bounds(given: Mapping[str, Any]) -> Schema:
     return {key: value for key, value in given.items() if key in {"minItems", "maxItems"}}
 
 
-def _with_transition(schema: Schema, path: str, mark: base.Immutable, *, required: bool) -> Schema:
-    # An optional field without a default may come and go unseen by its own rule: its parent has one.
-    rules = (base.Rule("self == oldSelf", f"{path} is immutable: {mark.why}"),) if required else ()
-    validations = schema.get("x-kubernetes-validations", []) + _validations(rules).get(
-        "x-kubernetes-validations", []
-    )
-    return schema | ({"x-kubernetes-validations": validations} if validations else {})
+def _with_transition(schema: Schema, path: str, mark: base.Immutable) -> Schema:
+    rule = base.Rule("self == oldSelf", f"{path} is immutable: {mark.why}")
+    inner = schema.get("x-kubernetes-validations", [])
+    return schema | {"x-kubernetes-validations": [*inner, *_validations((rule,))["x-kubernetes-validations"]]}
 
 
-def _validations(rules: tuple[base.Rule, ...]) -> Schema:
+def _validations(rules: Iterable[base.Rule]) -> Schema:
     listed = [{"rule": rule.cel, "message": rule.message} for rule in rules]
     return {"x-kubernetes-validations": listed} if listed else {}
 

@@ -1,4 +1,4 @@
-"""How an index is served: schema, embedder, consistency, gateway."""
+"""How an index is served: embedder, consistency, gateway."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,34 +6,6 @@ from typing import Annotated
 from pydantic import Field
 
 from . import base, workload_spec
-
-
-class FieldType(StrEnum):
-    """The declared type of a metadata field."""
-
-    KEYWORD = "keyword"
-    INTEGER = "integer"
-    FLOAT = "float"
-    BOOLEAN = "boolean"
-    DATETIME = "datetime"
-
-
-class SchemaField(base.Part):
-    """A metadata field with a declared type."""
-
-    name: base.ShortText = Field(description="Name of the field in a row's metadata.")
-    type: FieldType = Field(description="keyword, integer, float, boolean or datetime.")
-
-
-class Schema(base.Part):
-    """Declared metadata: typed and indexed for filters, or searched as text."""
-
-    fields: tuple[SchemaField, ...] = Field(
-        default=(), max_length=128, description="Typed fields. A field need not be declared to be filtered."
-    )
-    text: tuple[base.ShortText, ...] = Field(
-        default=(), max_length=16, description="Fields that are searched as text by BM25."
-    )
 
 
 class Embedder(base.Part):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from vectorfleet_shardnode.api import config
 
-from . import base, build_spec, condition, move_spec, serving_spec, workload_spec
+from . import base, build_spec, condition, metadata_spec, move_spec, serving_spec, workload_spec
 
 _GENERATION = build_spec.NEEDS_GENERATION
 _NAME = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -14,6 +14,8 @@ _NAME_MESSAGE = (
     "metadata.name must be at most 40 characters of a-z, 0-9 and -, begin with a letter and not end with -: "
     "the names of StatefulSets, Services and volumes are made from it"
 )
+_TWICE = "a field is declared twice in spec.vectors"
+_NO_MAXSIM = "late interaction adds up similarities: with it, spec.metric is cosine or dotproduct"
 
 
 class VectorIndexSpec(base.Part):
@@ -21,9 +23,13 @@ class VectorIndexSpec(base.Part):
 
     cel_rules = (
         base.Rule(
-            "has(self.bootstrap) == has(oldSelf.bootstrap)"
-            " && (!has(self.bootstrap) || self.bootstrap == oldSelf.bootstrap)",
-            "spec.bootstrap is immutable: it only says what a new index starts with",
+            "!has(self.vectors) || self.vectors.all(one, self.vectors.exists_one(two, two.name == one.name))",
+            _TWICE,
+        ),
+        base.Rule(
+            "self.metric != 'euclidean' || !has(self.vectors)"
+            " || !self.vectors.exists(one, one.lateInteraction)",
+            _NO_MAXSIM,
         ),
     )
 
@@ -34,11 +40,18 @@ class VectorIndexSpec(base.Part):
         default=config.Metric.COSINE,
         description="How two vectors are compared: cosine, dotproduct or euclidean (squared distance).",
     )
-    index: Annotated[build_spec.IndexSpec, base.Immutable(_GENERATION)] = Field(
+    index: build_spec.IndexSpec = Field(
         default=build_spec.IndexSpec(), description="How vectors are indexed for approximate search."
     )
-    quantization: Annotated[build_spec.Quantization, base.Immutable(_GENERATION)] = Field(
+    quantization: build_spec.Quantization = Field(
         default=build_spec.Quantization(), description="Compression of the vectors held in memory."
+    )
+    vectors: Annotated[
+        tuple[build_spec.VectorField, ...], base.Immutable(_GENERATION), base.Later(allowed=((),))
+    ] = Field(
+        default=(),
+        max_length=16,
+        description="Vectors that rows may have beside their values, such as of a title. Not supported yet.",
     )
     shards: Annotated[int, base.Immutable(_GENERATION)] = Field(
         default=1, ge=1, le=256, description="Hash ranges that the ids are split into; each has its own pods."
@@ -46,8 +59,8 @@ class VectorIndexSpec(base.Part):
     replicas: Annotated[int, base.Later(allowed=(1,))] = Field(
         default=1, ge=1, le=9, description="Copies of each shard. More than 1 is not supported yet."
     )
-    metadata_schema: Annotated[serving_spec.Schema | None, base.Later()] = Field(
-        default=None, alias="schema", description="Declared metadata fields. Not supported yet."
+    metadata_schema: metadata_spec.Schema = Field(
+        default=metadata_spec.Schema(), alias="schema", description="What is known of rows' metadata."
     )
     embedder: Annotated[serving_spec.Embedder | None, base.Later()] = Field(
         default=None, description="The service that turns text into vectors. Not supported yet."
@@ -82,15 +95,24 @@ class VectorIndexSpec(base.Part):
     rollout: Annotated[move_spec.Rollout | None, base.Later()] = Field(
         default=None, description="How reads move to a new generation. Not supported yet."
     )
-    bootstrap: Annotated[move_spec.Bootstrap | None, base.Later()] = Field(
-        default=None, description="What a new index starts with. Immutable. Not supported yet."
-    )
+    bootstrap: Annotated[
+        move_spec.Bootstrap | None,
+        base.Later(),
+        base.Immutable("it only says what a new index starts with"),
+    ] = Field(default=None, description="What a new index starts with. Not supported yet.")
     backup: Annotated[move_spec.Backup | None, base.Later()] = Field(
         default=None, description="Where backups and the archived log go. Not supported yet."
     )
     paused: bool = Field(
         default=False, description="While true, the operator changes nothing; the index goes on serving."
     )
+
+    def broken_rule(self) -> str:
+        """Return why the vector fields can't be, or an empty string."""
+        if len({field.name for field in self.vectors}) < len(self.vectors):
+            return _TWICE
+        summed = any(field.late_interaction for field in self.vectors)
+        return _NO_MAXSIM if summed and self.metric is config.Metric.EUCLIDEAN else ""
 
 
 class VectorIndexStatus(base.Observed):

@@ -30,21 +30,15 @@ class DeletionPolicy(StrEnum):
 
 
 _GROWTH = "changing the volumes of an index is not supported yet"
-_SAME_CLASS = (
-    "has(self.storageClassName) == has(oldSelf.storageClassName)"
-    " && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
-)
 
 
 class Storage(base.Part):
     """The volume of each replica."""
 
-    cel_rules = (base.Rule(_SAME_CLASS, f"spec.storage.storageClassName is immutable: {_GROWTH}"),)
-
     size: Annotated[base.Quantity, base.Immutable(_GROWTH)] = Field(
         default="10Gi", description="Size of each replica's volume."
     )
-    storage_class_name: Annotated[base.ObjectName | None, base.Immutable("")] = Field(
+    storage_class_name: Annotated[base.ObjectName | None, base.Immutable(_GROWTH)] = Field(
         default=None, description="StorageClass of the volumes; the cluster's default where not given."
     )
     deletion_policy: DeletionPolicy = Field(

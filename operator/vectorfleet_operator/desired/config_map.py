@@ -25,11 +25,15 @@ def build_index_config(given: inputs.Inputs) -> config.IndexConfig:
         name=names.GENERATION,
         dimensions=spec.model.dimensions,
         metric=spec.metric,
-        engine=config.EngineKind(spec.index.type.value),
+        engine=spec.index.engine(),
         hnsw=spec.index.hnsw(),
+        ivf=spec.index.ivf(),
+        quantization=spec.quantization.settled(),
+        vectors=tuple(field.settled() for field in spec.vectors),
         shards=shards,
     )
-    return config.IndexConfig(index=key.name, namespace=key.namespace, serving=serving)
+    schema = spec.metadata_schema.settled()
+    return config.IndexConfig(index=key.name, namespace=key.namespace, serving=serving, metadata=schema)
 
 
 def build_config_map(given: inputs.Inputs) -> inputs.Object:
@@ -39,10 +43,24 @@ def build_config_map(given: inputs.Inputs) -> inputs.Object:
     return names.build_object(given, ports.CONFIG_MAP, names.config(name), names.labels(name), data=data)
 
 
-def config_hash(given: inputs.Inputs) -> str:
-    """Return a digest of what pods read at their start: when it changes, they have to start anew."""
-    text = _to_json(build_index_config(given)) + given.credentials.token
+def config_hash(given: inputs.Inputs, component: str) -> str:
+    """Return a digest of what a component's pods read at their start: when it changes, they start anew."""
+    index = build_index_config(given)
+    if component == names.SHARD:
+        index = index.model_copy(update={"serving": _without_effort(index.serving)})
+    text = _to_json(index) + given.credentials.token
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_effort(serving: config.Generation) -> config.Generation:
+    """Return a generation without what gateways say with each query: no shard need restart for it."""
+    return serving.model_copy(
+        update={
+            "hnsw": serving.hnsw.model_copy(update={"ef_search": 0}),
+            "ivf": serving.ivf.model_copy(update={"probes": 0}),
+            "quantization": serving.quantization.model_copy(update={"oversampling": 0}),
+        }
+    )
 
 
 def _to_json(value: config.IndexConfig) -> str:

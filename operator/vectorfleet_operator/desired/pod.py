@@ -13,7 +13,8 @@ def build_template(
     given: inputs.Inputs, labels: dict[str, str], scheduling: workload_spec.Scheduling, **spec: object
 ) -> inputs.Object:
     """Return a hardened pod template with the fields of `spec`."""
-    annotations = given.spec.pod_annotations | {names.CONFIG_HASH: config_map.config_hash(given)}
+    digest = config_map.config_hash(given, labels[names.LABEL_COMPONENT])
+    annotations = given.spec.pod_annotations | {names.CONFIG_HASH: digest}
     hardened: inputs.Object = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

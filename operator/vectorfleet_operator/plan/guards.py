@@ -3,8 +3,9 @@
 Guards of the index look at the whole and stop everything; guards of an action stop that one alone.
 """
 
-import json
 from typing import Any
+
+from vectorfleet_shardnode.api import config
 
 from .. import ports
 from ..api import support, vector_index
@@ -126,19 +127,26 @@ def _config_map(manifests: Any) -> ports.Manifest | None:
 def _generation(manifest: ports.Manifest | None) -> dict[str, Any]:
     """Return what fixes a generation, flat, and empty where it can't be read."""
     try:
-        serving = json.loads((manifest or {})["data"][config_map.ENTRY])["serving"]
-        kept = {
-            "dimensions": serving["dimensions"],
-            "metric": serving["metric"],
-            "index type": serving["engine"],
-        }
-        return {**kept, **serving["hnsw"], "shards": len(serving["shards"])}
+        text = (manifest or {})["data"][config_map.ENTRY]
+        serving = config.IndexConfig.model_validate_json(text).serving
     except (KeyError, TypeError, ValueError):
         return {}
+    return {
+        "dimensions": serving.dimensions,
+        "metric": serving.metric,
+        "index type": serving.engine,
+        "m": serving.hnsw.m,
+        "efConstruction": serving.hnsw.ef_construction,
+        "lists": serving.ivf.lists,
+        "quantization": serving.quantization.kind,
+        "ratio": serving.quantization.ratio,
+        "vectors": ", ".join(field.model_dump_json(by_alias=True) for field in serving.vectors),
+        "shards": len(serving.shards),
+    }
 
 
 def _show(value: object) -> str:
-    return "nothing" if value is None else str(value)
+    return "nothing" if value in (None, "") else str(value)
 
 
 def _claims(manifest: ports.Manifest) -> list[dict[str, Any]]:

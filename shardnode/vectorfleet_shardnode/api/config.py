@@ -85,6 +85,11 @@ class Quantization(Model):
     recall_floor: float = Field(default=0.9, ge=0, le=1)
 
 
+FIELD_NAME = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+VALUES = "values"
+"""What a query calls the rows' own vector beside the vector fields, so that no field is called so."""
+
+
 class VectorField(Model):
     """A vector that rows may have beside their values, compared by the index's metric.
 
@@ -92,9 +97,15 @@ class VectorField(Model):
     query's tokens of the best similarity to any of the row's.
     """
 
-    name: str = Field(min_length=1, max_length=64)
+    name: str = Field(pattern=FIELD_NAME)
     dimensions: int = Field(ge=1, le=20_000)
     late_interaction: bool = False
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "VectorField":
+        if self.name == VALUES:
+            raise ValueError(f"a vector field can't be called {VALUES}, which is the rows' own vector")
+        return self
 
 
 class FieldType(StrEnum):
@@ -114,6 +125,29 @@ class SchemaField(Model):
     type: FieldType
 
 
+class Language(StrEnum):
+    """Languages that texts can be stemmed in."""
+
+    ARABIC = "arabic"
+    DANISH = "danish"
+    DUTCH = "dutch"
+    ENGLISH = "english"
+    FINNISH = "finnish"
+    FRENCH = "french"
+    GERMAN = "german"
+    GREEK = "greek"
+    HUNGARIAN = "hungarian"
+    ITALIAN = "italian"
+    NORWEGIAN = "norwegian"
+    PORTUGUESE = "portuguese"
+    ROMANIAN = "romanian"
+    RUSSIAN = "russian"
+    SPANISH = "spanish"
+    SWEDISH = "swedish"
+    TAMIL = "tamil"
+    TURKISH = "turkish"
+
+
 class Bm25Parameters(Model):
     """BM25's k1 (how soon repetition saturates) and b (how much length counts)."""
 
@@ -126,7 +160,7 @@ class Schema(Model):
 
     fields: tuple[SchemaField, ...] = ()
     text: tuple[str, ...] = ()
-    language: str = "english"
+    language: Language = Language.ENGLISH
     bm25: Bm25Parameters = Bm25Parameters()
 
     @model_validator(mode="after")

@@ -412,8 +412,13 @@ REFUSED = [
     ({"shards": 3}, "spec.shards is immutable"),
     ({"metric": "euclidean"}, "spec.metric is immutable"),
     ({"model": {"name": "m", "dimensions": 4}}, "spec.model is immutable"),
-    ({"index": {"m": 8}}, "spec.index is immutable"),
-    ({"quantization": {"type": "sq8"}}, "spec.quantization is immutable"),
+    ({"index": {"m": 8}}, "spec.index.m is immutable"),
+    ({"index": {"type": "flat"}}, "spec.index.type is immutable"),
+    ({"index": {"profile": "recall"}}, "spec.index.profile is immutable"),
+    ({"index": {"library": "hnswlib"}}, "spec.index.library is immutable"),
+    ({"index": {"probes": 8}}, "lists and probes may only be given where type is ivf"),
+    ({"quantization": {"type": "sq8"}}, "spec.quantization.type is immutable"),
+    ({"vectors": [{"name": "a", "dimensions": 2}]}, "spec.vectors is immutable"),
     ({"storage": {"size": "2Gi", "storageClassName": "fast"}}, "spec.storage.size is immutable"),
     ({"storage": {"size": "1024Mi"}}, "spec.storage.storageClassName is immutable"),
     ({"bootstrap": {"restore": {"backupName": "b"}}}, "spec.bootstrap is immutable"),
@@ -437,7 +442,19 @@ async def test_the_schema_refuses_a_change(server, change, message):
 NEVER = [
     ({"index": {"profile": "recall", "m": 8}}, "profile may not be given together"),
     ({"index": {"type": "flat", "m": 8}}, "may only be given where type is hnsw"),
-    ({"quantization": {"rescore": {}}}, "rescore may only be given where type is not none"),
+    ({"quantization": {"rescore": {}}}, "rescore and recallFloor may only be given"),
+    ({"quantization": {"type": "sq8", "ratio": 8}}, "ratio may only be given where type is pq"),
+    ({"vectors": [{"name": "a b", "dimensions": 2}]}, "spec.vectors"),
+    ({"vectors": [{"name": "values", "dimensions": 2}]}, "a vector field may not be called values"),
+    ({"vectors": [{"name": "a", "dimensions": 2}] * 2}, "a field is declared twice in spec.vectors"),
+    (
+        {"metric": "euclidean", "vectors": [{"name": "a", "dimensions": 2, "lateInteraction": True}]},
+        "late interaction adds up similarities",
+    ),
+    ({"schema": {"fields": [{"name": "a", "type": "float"}] * 2}}, "declared twice in fields"),
+    ({"schema": {"text": ["a", "a"]}}, "a field is named twice in text"),
+    ({"schema": {"language": "klingon"}}, "spec.schema.language"),
+    ({"schema": {"bm25": {"b": 1.5}}}, "spec.schema.bm25.b"),
     ({"metric": "hamming"}, "spec.metric"),
 ]
 
@@ -464,6 +481,8 @@ async def test_the_schema_refuses_names_that_do_not_fit(server, name):
         {"image": {"tag": "2"}},
         {"paused": True},
         {"rollout": {"steps": [5, 100]}},
+        {"index": {"efSearch": 300}},
+        {"schema": {"fields": [{"name": "a", "type": "datetime"}], "text": ["b"], "bm25": {"k1": 1.5}}},
     ],
     ids=json.dumps,
 )
@@ -474,6 +493,41 @@ async def test_the_schema_lets_other_changes_through(server, change):
     stored = await server.apply(INDEX | {"spec": INDEX["spec"] | change})
 
     assert stored["metadata"]["generation"] == 2
+
+
+KEPT = [
+    (
+        {"index": {"profile": "recall"}},
+        {"index": {"profile": "recall", "efSearch": 300}},
+        {"index": {"profile": "recall", "efSearch": 300, "m": 3}},
+    ),
+    (
+        {"index": {"type": "ivf", "lists": 64}},
+        {"index": {"type": "ivf", "lists": 64, "probes": 4}},
+        {"index": {"type": "ivf", "probes": 4}},
+    ),
+    (
+        {"quantization": {"type": "pq", "ratio": 8}},
+        {"quantization": {"type": "pq", "ratio": 8, "rescore": {"oversampling": 9}, "recallFloor": 0.5}},
+        {"quantization": {"type": "pq"}},
+    ),
+    (
+        {"vectors": [{"name": "a", "dimensions": 2}]},
+        {"vectors": [{"name": "a", "dimensions": 2}], "paused": True},
+        {"vectors": [{"name": "a", "dimensions": 3}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("first", "then", "never"), KEPT, ids=lambda value: json.dumps(value)[:60])
+async def test_searching_is_tuned_in_place(server, first, then, never):
+    """Beside what a generation is built from, what only concerns searching comes and goes."""
+    for number, spec in enumerate((first, then, first), 1):
+        stored = await server.apply(INDEX | {"spec": INDEX["spec"] | spec})
+        assert stored["metadata"]["generation"] == number
+
+    with pytest.raises(errors.Rejected):
+        await server.apply(INDEX | {"spec": INDEX["spec"] | never})
 
 
 async def test_pods_fit_the_restricted_standard(server, address):

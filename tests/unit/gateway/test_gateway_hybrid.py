@@ -163,3 +163,21 @@ async def test_parameters_travel(gateway):
     await ask(gateway, vector=[1.0, 0.0], params=params, explain=True)
     (asked,) = gateway.shards[0].calls[-1].queries
     assert (asked.ef_search, asked.probes, asked.oversampling, asked.explain) == (5, 6, 7, True)
+
+
+@pytest.mark.parametrize(
+    ("generation", "sent"),
+    [
+        ({}, (100, 0, 0)),
+        ({"hnsw": {"efSearch": 64}}, (64, 0, 0)),
+        ({"engine": "flat"}, (0, 0, 0)),
+        ({"engine": "ivf", "ivf": {"probes": 9}}, (0, 9, 0)),
+        ({"quantization": {"kind": "sq8", "oversampling": 6}}, (100, 0, 6)),
+    ],
+)
+async def test_the_index_says_how_hard_to_search(make_gateway, generation, sent):
+    """Its own values go with each query, so that a change of them reaches shards that run."""
+    made = make_gateway(**generation)
+    await ask(made, vector=[1.0, 0.0])
+    (asked,) = made.shards[0].calls[-1].queries
+    assert (asked.ef_search, asked.probes, asked.oversampling) == sent

@@ -93,11 +93,28 @@ def test_immutable_fields_say_what_to_do():
     frozen = [
         path for path, found in rules.items() if any(rule["rule"] == "self == oldSelf" for rule in found)
     ]
+    optional = [
+        rule["message"].partition(" ")[0]
+        for found in rules.values()
+        for rule in found
+        if rule["rule"].startswith("has(") and "oldSelf" in rule["rule"]
+    ]
 
     assert frozen == [
-        *(f"VectorIndex.spec.{name}" for name in ("model", "metric", "index", "quantization", "shards")),
+        "VectorIndex.spec.model",
+        "VectorIndex.spec.metric",
+        "VectorIndex.spec.index.type",
+        "VectorIndex.spec.quantization.type",
+        "VectorIndex.spec.shards",
         "VectorIndex.spec.storage.size",
         "VectorShard.spec",
+    ]
+    assert optional == [
+        "spec.vectors",
+        "spec.bootstrap",
+        *(f"spec.index.{name}" for name in ("library", "profile", "m", "efConstruction", "lists")),
+        "spec.quantization.ratio",
+        "spec.storage.storageClassName",
     ]
     [message] = [rule["message"] for rule in rules["VectorIndex.spec.shards"]]
     assert message.startswith("spec.shards is immutable: ")

@@ -194,12 +194,68 @@ def test_selectors_select_the_pods_of_their_shard_alone():
 
 def test_pods_start_anew_when_what_they_read_changes():
     """A changed configuration or token changes what pods carry; a changed number of gateways does not."""
-    digest = config_map.config_hash(build_inputs())
+    digest = config_map.config_hash(build_inputs(), names.SHARD)
     other_token = inputs.Inputs(build_inputs().index, inputs.Credentials("other", "key"), IMAGE)
 
-    assert config_map.config_hash(build_inputs(shards=2)) != digest
-    assert config_map.config_hash(other_token) != digest
-    assert config_map.config_hash(build_inputs(gateway={"replicas": 5})) == digest
+    assert config_map.config_hash(build_inputs(shards=2), names.SHARD) != digest
+    assert config_map.config_hash(other_token, names.SHARD) != digest
+    assert config_map.config_hash(build_inputs(gateway={"replicas": 5}), names.SHARD) == digest
+
+
+@pytest.mark.parametrize(
+    ("spec", "components"),
+    [
+        ({"index": {"efSearch": 200}}, {names.GATEWAY}),
+        ({"schema": {"language": "german"}}, {names.GATEWAY, names.SHARD}),
+        ({"quantization": {"type": "sq8", "rescore": {"oversampling": 8}}}, {names.GATEWAY}),
+        ({"quantization": {"type": "sq8", "rescore": {"enabled": False}}}, {names.GATEWAY, names.SHARD}),
+    ],
+)
+def test_who_starts_anew_for_a_change(spec, components):
+    """How hard to search is said by gateways with each query, so that no shard restarts for it."""
+    plain = {"quantization": {"type": "sq8"}} if "quantization" in spec else {}
+    before, after = build_inputs(**plain), build_inputs(**spec)
+    anew = {
+        component
+        for component in (names.GATEWAY, names.SHARD)
+        if config_map.config_hash(before, component) != config_map.config_hash(after, component)
+    }
+    assert anew == components
+
+
+def test_the_data_plane_reads_what_the_spec_says():
+    """Engine, compression, vector fields and schema, each value where the data plane looks for it."""
+    spec = {
+        "index": {"type": "ivf", "lists": 64, "probes": 4},
+        "quantization": {"type": "pq", "ratio": 8, "rescore": {"oversampling": 9}, "recallFloor": 0.5},
+        "vectors": [{"name": "tokens", "dimensions": 8, "lateInteraction": True}],
+        "schema": {
+            "fields": [{"name": "day", "type": "datetime"}],
+            "text": ["body"],
+            "language": "german",
+            "bm25": {"k1": 2},
+        },
+    }
+    built = config_map.build_index_config(build_inputs(**spec))
+    serving = built.serving
+
+    assert (serving.engine, serving.ivf) == (
+        config.EngineKind.IVF,
+        config.IvfParameters(lists=64, probes=4),
+    )
+    assert serving.quantization == config.Quantization(
+        kind="pq", ratio=8, rescore=True, oversampling=9, recall_floor=0.5
+    )
+    assert serving.vectors == (config.VectorField(name="tokens", dimensions=8, late_interaction=True),)
+    assert built.metadata == config.Schema(
+        fields=[{"name": "day", "type": "datetime"}], text=["body"], language="german", bm25={"k1": 2}
+    )
+
+
+def test_an_hnsw_of_hnswlib():
+    """The library chooses the engine."""
+    built = config_map.build_index_config(build_inputs(index={"library": "hnswlib", "profile": "recall"}))
+    assert (built.serving.engine, built.serving.hnsw.m) == (config.EngineKind.HNSWLIB, 24)
 
 
 def test_the_longest_name_fits():

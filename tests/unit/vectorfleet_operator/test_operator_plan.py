@@ -6,7 +6,7 @@ import json
 import pytest
 
 from vectorfleet_operator.api import parse
-from vectorfleet_operator.desired import build, inputs
+from vectorfleet_operator.desired import build, config_map, inputs
 from vectorfleet_operator.plan import actions, diff, observed, planner
 
 IMAGE = "vectorfleet/data-plane:0.1.0"
@@ -235,6 +235,8 @@ def test_what_a_deleted_namesake_left_is_awaited():
         ({"model": {"name": "m", "dimensions": 4}}, "dimensions from 3 to 4"),
         ({"index": {"type": "flat"}}, "index type from hnsw to flat"),
         ({"index": {"m": 8}}, "m from 16 to 8"),
+        ({"quantization": {"type": "sq8"}}, "quantization from none to sq8"),
+        ({"vectors": [{"name": "a", "dimensions": 2}]}, 'vectors from nothing to {"name":"a"'),
     ],
 )
 def test_a_generation_is_never_changed_in_place(spec, said):
@@ -244,6 +246,28 @@ def test_a_generation_is_never_changed_in_place(spec, said):
     assert plan.actions == ()
     assert plan.stall.reason == "GenerationImmutable"
     assert said in plan.stall.message
+
+
+@pytest.mark.parametrize("spec", [{"index": {"efSearch": 300}}, {"schema": {"language": "german"}}], ids=str)
+def test_what_only_concerns_searching_is_no_other_generation(spec):
+    """It is written into the configuration, and pods start anew where they need it."""
+    plan = planner.plan(build_desired(**spec), realise(build_desired()))
+
+    assert plan.stall is None
+    assert "ConfigMap" in [action.manifest["kind"] for action in plan.actions]
+
+
+def test_a_configuration_of_an_older_operator_is_understood():
+    """What it did not say yet is as it is by default, so that an upgrade changes no generation."""
+    desired = build_desired()
+    seen = realise(desired)
+    older = copy.deepcopy(seen.objects["ConfigMap", "products-config"])
+    said = json.loads(older["data"][config_map.ENTRY])
+    for name in ("ivf", "quantization", "vectors"):
+        del said["serving"][name]
+    older["data"][config_map.ENTRY] = json.dumps(said)
+
+    assert planner.plan(desired, with_object(seen, older)).stall is None
 
 
 @pytest.mark.parametrize("storage", [{"size": "20Gi"}, {"storageClassName": "fast"}])

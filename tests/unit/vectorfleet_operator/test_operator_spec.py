@@ -34,10 +34,11 @@ def test_smallest_spec_has_the_documented_defaults():
         ({"profile": "recall"}, (24, 200, 200)),
         ({"m": 32}, (32, 128, 100)),
         ({"efSearch": 50, "efConstruction": 60}, (16, 60, 50)),
+        ({"profile": "recall", "efSearch": 300}, (24, 200, 300)),
     ],
 )
 def test_hnsw_parameters_come_from_profile_or_values(index, expected):
-    """A profile names three parameters; explicit values replace those of `balanced`."""
+    """A profile names three; efSearch beside it wins; explicit values replace those of `balanced`."""
     hnsw = parse_spec(index=index).index.hnsw()
 
     assert (hnsw.m, hnsw.ef_construction, hnsw.ef_search) == expected
@@ -49,12 +50,27 @@ def test_hnsw_parameters_come_from_profile_or_values(index, expected):
         ({"index": {"profile": "latency", "m": 3}}, "spec.index: profile may not be given together with m"),
         (
             {"index": {"type": "flat", "efSearch": 3}},
-            "spec.index: profile, m, efConstruction and efSearch may only",
+            "spec.index: library, profile, m, efConstruction and efSearch may only",
         ),
+        ({"index": {"type": "flat", "library": "faiss"}}, "may only be given where type is hnsw"),
+        ({"index": {"probes": 3}}, "spec.index: lists and probes may only be given where type is ivf"),
         (
             {"quantization": {"rescore": {}}},
-            "spec.quantization: rescore may only be given where type is not none",
+            "spec.quantization: rescore and recallFloor may only be given where type is not none",
         ),
+        ({"quantization": {"recallFloor": 0.5}}, "rescore and recallFloor may only be given"),
+        ({"quantization": {"type": "sq8", "ratio": 8}}, "ratio may only be given where type is pq"),
+        ({"quantization": {"type": "binary"}}, "spec.quantization.type: Input should be 'none'"),
+        ({"vectors": [{"name": "a b", "dimensions": 2}]}, "spec.vectors.0.name: String should match"),
+        ({"vectors": [{"name": "values", "dimensions": 2}]}, "a vector field may not be called values"),
+        ({"vectors": [{"name": "a", "dimensions": 2}] * 2}, "a field is declared twice in spec.vectors"),
+        (
+            {"metric": "euclidean", "vectors": [{"name": "a", "dimensions": 2, "lateInteraction": True}]},
+            "spec: late interaction adds up similarities",
+        ),
+        ({"schema": {"fields": [{"name": "a", "type": "float"}] * 2}}, "a field is declared twice in fields"),
+        ({"schema": {"text": ["a", "a"]}}, "spec.schema: a field is named twice in text"),
+        ({"schema": {"language": "klingon"}}, "spec.schema.language: Input should be"),
         ({"rollout": {"steps": [10, 5, 100]}}, "spec.rollout: steps must grow, and end with 100"),
         ({"rollout": {"steps": [10, 50]}}, "spec.rollout: steps must grow, and end with 100"),
         ({"shards": 0}, "spec.shards: Input should be greater than or equal to 1"),

@@ -11,11 +11,14 @@ from vectorfleet_operator.api import base, parse, schema, support, vector_index
 MODEL = {"name": "m", "dimensions": 3}
 ASKING = {
     "spec.index.type": [{"index": {"type": "ivf"}}, {"index": {"type": "gpu"}}],
+    "spec.index.library": [{"index": {"library": "hnswlib"}}],
     "spec.quantization.type": [
-        {"quantization": {"type": kind}} for kind in ("float16", "sq8", "pq", "rabitq", "binary")
+        {"quantization": {"type": kind}} for kind in ("float16", "sq8", "pq", "rabitq")
     ],
+    "spec.vectors": [{"vectors": [{"name": "title", "dimensions": 2}]}],
     "spec.replicas": [{"replicas": 2}, {"replicas": 3}],
-    "spec.schema": [{"schema": {"fields": [{"name": "a", "type": "keyword"}]}}, {"schema": {}}],
+    "spec.schema.fields": [{"schema": {"fields": [{"name": "a", "type": "keyword"}]}}],
+    "spec.schema.text": [{"schema": {"text": ["body"]}}],
     "spec.embedder": [{"embedder": {"url": "http://embedder"}}],
     "spec.consistency.write": [{"consistency": {"write": "all"}}],
     "spec.gateway.tls": [{"gateway": {"tls": {}}}],
