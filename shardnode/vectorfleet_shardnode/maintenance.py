@@ -63,7 +63,6 @@ class Maintenance:
             generation.engine,
             tuning.unindexed_bytes,
             tuning.index_min_rows,
-            tuning.fanout,
             tuning.stale_share,
         )
 
@@ -137,10 +136,11 @@ class Maintenance:
         match action:
             case compaction.Flush():
                 self._shard.freeze().result()
-            case compaction.Merge(names, indexed):
-                inputs = tuple(view for view in self._shard.snapshot.sealed if view.segment.name in names)
+            case compaction.Merge():
+                views = self._shard.snapshot.sealed
+                inputs = tuple(view for view in views if view.segment.name in action.names)
                 if any(view.live_rows for view in inputs):
-                    self._start_build(inputs, indexed=indexed)
+                    self._start_build(inputs, action)
                 else:
                     self._swap(inputs, None, self._manifest.covered_seq)
 
@@ -178,8 +178,9 @@ class Maintenance:
             index_min_items=self._shard.tuning.index_min_rows if wanted.vectors else 0,
         )
 
-    def _start_build(self, inputs: tuple[sealed.SealedView, ...], *, indexed: bool) -> None:
+    def _start_build(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
         folder = self._workplace()
+        recipe = self._recipe(config.EngineKind.HNSW if action.indexed else config.EngineKind.FLAT)
         tuning = self._shard.tuning
         given = []
         for number, view in enumerate(inputs):
@@ -188,8 +189,9 @@ class Maintenance:
             given.append(builder.Input(folder=home, described=described, tombstones=dead))
         job = builder.Job(
             inputs=tuple(given),
+            extended=_extended(inputs, action, recipe),
             output=str(folder / "merge"),
-            recipe=self._recipe(config.EngineKind.HNSW if indexed else config.EngineKind.FLAT),
+            recipe=recipe,
             threads=tuning.threads,
             niceness=tuning.build_niceness,
             parent=os.getpid(),
@@ -281,7 +283,7 @@ def sizes(views: Sequence[sealed.SealedView]) -> list[compaction.Size]:
             view.segment.name,
             view.segment.engine is not None,
             view.live_rows,
-            view.dead_rows,
+            view.dead_rows + view.segment.descriptor.ghosts,
             view.live_rows * view.segment.bytes_per_row,
         )
         for view in views
@@ -297,6 +299,17 @@ def source_of(view: growing.GrowingView) -> writer.Source:
     table = writer.table_of(names, ids, metadata, pa.array(columns.seqs[rows]))
     fields = {name: view.stored(name) for name in segment.fields}
     return writer.Source(table, columns.hashes[rows], columns.vectors, rows, fields)
+
+
+def _extended(
+    inputs: Sequence[sealed.SealedView], action: compaction.Merge, recipe: descriptor.Recipe
+) -> int | None:
+    """Return the number of the input whose graph is extended, None where none can be."""
+    for number, view in enumerate(inputs):
+        described = view.segment.descriptor
+        if view.segment.name == action.extended and recipe.builds_the_same_graph(described.recipe):
+            return number
+    return None
 
 
 def _last_line(said: bytes) -> str:

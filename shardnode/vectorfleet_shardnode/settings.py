@@ -20,7 +20,7 @@ class Tuning(pydantic.BaseModel):
         default=64 << 20, ge=1, description="Size at which a log file is full."
     )
     unindexed_bytes: int = pydantic.Field(
-        default=128 << 20, ge=1, description="Sealed vectors that may wait for a graph while writes go on."
+        default=24 << 20, ge=1, description="Sealed vectors that may wait for a graph while writes go on."
     )
     index_min_rows: int = pydantic.Field(
         default=1_000, ge=2, description="Fewer rows than this are searched exactly, without a graph."
@@ -30,9 +30,6 @@ class Tuning(pydantic.BaseModel):
     )
     index_after_seconds: float = pydantic.Field(
         default=30.0, ge=0, description="How long sealed rows wait for a graph at most while writes go on."
-    )
-    fanout: int = pydantic.Field(
-        default=4, ge=2, description="Segments of one tier that make one of the next."
     )
     stale_share: float = pydantic.Field(
         default=0.2,

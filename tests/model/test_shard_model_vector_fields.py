@@ -31,7 +31,6 @@ TUNING = Tuning(
     unindexed_bytes=300,
     index_min_rows=8,
     settle_seconds=0,
-    fanout=2,
     build_threads=1,
     reserved_bytes=0,
 )

@@ -13,7 +13,7 @@ _HOP_COST = 1.5
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """What is known before the search: rows that pass, rows in the graph, k, efSearch, and the graph's M."""
+    """What is known before the search: rows that pass, nodes of the graph, k, efSearch, and the graph's M."""
 
     passing: int
     rows: int

@@ -2,16 +2,21 @@
 
 The graph file holds links only. FAISS gets its view of the vectors from the same pages that exact
 search reads, so a vector is in memory once. Dead and filtered rows are walked through but not returned.
+
+A graph can be extended: inserting one vector costs the same whether the others were inserted just now or
+long ago. What died since stays as a node behind the rows, a ghost: walked through, never returned.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
+import numpy.typing as npt
 
 from ..api import config
-from ..arrays import Mask, Vectors
+from ..arrays import Mask, RowNumbers, Vectors
 from . import base
 
 
@@ -23,27 +28,59 @@ def build(metric: config.Metric, vectors: Vectors, parameters: config.HnswParame
     faiss.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
 
 
+@dataclasses.dataclass(frozen=True)
+class Extension:
+    """A graph to take over: its file, the comparable vectors of its nodes, and of those to insert.
+
+    `order` holds the node that each node of the new graph was: numbers from len(nodes) on mean `added`.
+    """
+
+    graph: Path
+    nodes: Vectors
+    added: Vectors
+    order: RowNumbers
+
+
+def extend(metric: config.Metric, extension: Extension, path: Path) -> None:
+    """Insert vectors into a graph, put its nodes into a new order, and write it to `path`."""
+    index = faiss.read_index(str(extension.graph))
+    storage = faiss.IndexFlat(extension.nodes.shape[1], base.faiss_metric(metric))
+    storage.add(extension.nodes)
+    index.storage, index.own_fields = storage, False
+    if len(extension.added):
+        index.add(extension.added)
+    index.permute_entries(extension.order)
+    faiss.write_index(index, str(path), faiss.IO_FLAG_SKIP_STORAGE)
+
+
 class HnswEngine:
     """Searches one graph.
 
     Args:
         path: the graph file; its checksum was checked, because FAISS trusts what it reads.
         storage: FAISS's flat index over the segment's comparable vectors.
+        rows: how many of its nodes are rows; those behind them are ghosts.
     """
 
-    def __init__(self, path: Path, storage: Any) -> None:
+    def __init__(self, path: Path, storage: Any, rows: int) -> None:
         self._index = faiss.read_index(str(path))
         self._storage = storage  # kept alive here: the index only borrows it
         self._index.storage = storage
         self._index.own_fields = False
+        self._rows = rows
+        self._every = _bits(np.ones(rows, np.bool_)) if rows < self._index.ntotal else None
 
     def search(self, queries: Vectors, k: int, passing: Mask | None, ef: int) -> base.Neighbours:
         """Return the `k` best of the rows that pass, see `base.Engine`."""
-        k = min(k, self._index.ntotal)
+        k = min(k, self._rows)
+        bits = self._every if passing is None else _bits(passing)
         parameters = faiss.SearchParametersHNSW(efSearch=max(ef, k))
-        if passing is not None:
-            bits = np.packbits(passing, bitorder="little")
+        if bits is not None:  # nodes beyond its end don't pass
             selector = faiss.IDSelectorBitmap(bits)
             parameters = faiss.SearchParametersHNSW(efSearch=max(ef, k), sel=selector)
         scores, rows = self._index.search(queries, k, params=parameters)
         return base.Neighbours(scores, rows)
+
+
+def _bits(passing: Mask) -> npt.NDArray[np.uint8]:
+    return np.packbits(passing, bitorder="little")

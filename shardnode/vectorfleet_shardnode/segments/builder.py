@@ -29,9 +29,13 @@ class Input(descriptor.Model):
 
 
 class Job(descriptor.Model):
-    """What to build, from what, into which folder, with how many threads and at which niceness."""
+    """What to build, from what, into which folder, with how many threads and at which niceness.
+
+    `extended` is the number of the input whose graph is extended, None to build a new one.
+    """
 
     inputs: tuple[Input, ...]
+    extended: int | None = None
     output: str
     recipe: descriptor.Recipe
     threads: int
@@ -76,14 +80,15 @@ def run(job: Job, folder: Path) -> descriptor.Descriptor:
         OSError: the disk is full or failing.
     """
     faiss.omp_set_num_threads(job.threads)
-    sources = []
+    views = []
     for given in job.inputs:
         live = manifest.read_live(folder, given.described.rows, given.tombstones)
-        view = sealed.SealedView(sealed.SealedSegment(Path(given.folder), given.described), live)
-        sources.append(sealed.source_of(view))
+        views.append(sealed.SealedView(sealed.SealedSegment(Path(given.folder), given.described), live))
+    sources = [sealed.source_of(view) for view in views]
+    extended = None if job.extended is None else sealed.graph_of(views[job.extended], job.extended)
     output = Path(job.output)
     output.mkdir()
-    return writer.write(output, sources, job.recipe)
+    return writer.write(output, sources, job.recipe, extended)
 
 
 def main() -> int:

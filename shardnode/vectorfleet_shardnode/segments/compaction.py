@@ -1,25 +1,27 @@
 """Decides what to build next. Pure: sizes in, one action out.
 
 A row is sealed twice at least: into a flat segment when the growing one is full, which costs a copy, and
-into a graph when enough flat rows have come together or writes rest.
+into a graph when flat rows are so many that searching them exactly takes long, or when writes rest.
 
-While rows pour in, graphs are merged in tiers: `fanout` segments of one tier make one of the next. So a
-row's links are computed about 1 + log_fanout(rows / rows of the first build) times, and queries see fewer
-than `fanout` segments a tier. When writes rest, the smallest segments are made into one as long as more
-than `stale_share` of the result was outside the largest of them, or dead. What is left is one segment, or a
-few of which each is larger than all smaller ones together by 1 / stale_share - 1; and a merge makes the
-largest of its parts grow, or shrink, by that share, so a row takes part in at most
-log(rows / rows of the first build) / log(1 / (1 - stale_share)) of them.
+One rule says what is merged: of the smallest segments, as many as possible of which more than a share of
+the rows are outside the largest, or too many are dead. So the smaller segments together are never more than
+that share: it is `stale_share` while rows pour in, and a quarter of it when writes rest.
+
+The graph of the largest is extended, so a row's links are computed when it comes into a graph, and again
+only when its segment is merged into a larger one: that at least doubles the segment it is in, so at most
+1 + log2(rows / first build) times; in a bulk load about once or twice. Its bytes are copied whenever its
+segment takes part, which grows by the share at least each time: at most log(rows / first build) /
+log(1 / (1 - share)) times. A graph in which more than `stale_share` are dead is built anew instead.
 """
 
 import dataclasses
 import enum
-import math
 from collections.abc import Sequence
 
 from ..api import config
 
-_JOINED = ""
+MANY_FLAT = 16
+"""Segments of an index without graphs that are merged though writes don't rest."""
 
 
 class Pace(enum.Enum):
@@ -37,13 +39,15 @@ class Policy:
     engine: config.EngineKind
     unindexed_bytes: int
     index_min_rows: int
-    fanout: int
     stale_share: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """One sealed segment: its name, whether it has a graph, and its rows; `bytes` of live vectors."""
+    """One sealed segment: its name, whether it has a graph, and its rows; `bytes` of live vectors.
+
+    `dead` rows count whether they are stored still or only nodes of the graph.
+    """
 
     name: str
     indexed: bool
@@ -59,10 +63,11 @@ class Flush:
 
 @dataclasses.dataclass(frozen=True)
 class Merge:
-    """Make one segment of these, with a graph if `indexed`."""
+    """Make one segment of these, with a graph if `indexed`: that of `extended`, or a new one."""
 
     names: tuple[str, ...]
     indexed: bool
+    extended: str | None = None
 
 
 Action = Flush | Merge
@@ -81,19 +86,16 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -
     if empty := tuple(size.name for size in sizes if size.live == 0):
         return Merge(empty, indexed=False)
     flat = [size for size in sizes if not size.indexed]
-    indexed = sorted((size for size in sizes if size.indexed), key=lambda size: size.live)
     if policy.engine is config.EngineKind.FLAT:
         return _merge_flat(policy, flat, resting=resting)
     waiting = growing_rows + sum(size.live for size in flat)
     if resting and growing_rows and waiting >= policy.index_min_rows:
         return Flush()
+    indexed = [size for size in sizes if size.indexed]
     if _should_index(policy, flat, pace):
-        return _index(policy, flat, indexed if resting else ())
-    return (
-        _merge_tier(policy, indexed)
-        or _drop_dead(policy, indexed)
-        or (_settle(policy, indexed) if resting else None)
-    )
+        return _index(policy, flat, indexed, pace)
+    chosen = _stale(_bounds(policy, pace), indexed)
+    return _merged(policy, chosen, pace) if chosen else None
 
 
 def waiting_rows(policy: Policy, growing_rows: int, sizes: Sequence[Size]) -> int:
@@ -108,53 +110,54 @@ def _should_index(policy: Policy, flat: Sequence[Size], pace: Pace) -> bool:
     return rows >= policy.index_min_rows and (pace is not Pace.LOADING or held >= policy.unindexed_bytes)
 
 
-def _index(policy: Policy, flat: Sequence[Size], indexed: Sequence[Size]) -> Merge:
-    """Build a graph over the flat segments, and over those of the indexed that are worth it at once."""
+@dataclasses.dataclass(frozen=True)
+class _Bounds:
+    """Shares of rows above which a merge is worth it: of those outside the largest part, and of the dead."""
+
+    outside: float
+    dead: float
+
+
+def _bounds(policy: Policy, pace: Pace) -> _Bounds:
+    if pace is Pace.RESTING:
+        return _Bounds(policy.stale_share / 4, policy.stale_share)
+    return _Bounds(policy.stale_share, 2 * policy.stale_share)
+
+
+def _index(policy: Policy, flat: Sequence[Size], indexed: Sequence[Size], pace: Pace) -> Merge:
+    """Bring flat segments into a graph, together with those of the indexed that are worth it."""
     live, dead = sum(size.live for size in flat), sum(size.dead for size in flat)
-    joined = Size(_JOINED, False, live, dead, sum(size.bytes for size in flat))
-    taken = _stale(policy, [joined, *indexed])
-    beside = [name for name in taken if name != _JOINED] if _JOINED in taken else []
-    return Merge((*(size.name for size in flat), *beside), indexed=True)
+    joined = Size("", False, live, dead, sum(size.bytes for size in flat))
+    chosen = _stale(_bounds(policy, pace), [joined, *indexed])
+    beside = [size for size in chosen if size.indexed] if joined in chosen else []
+    return _merged(policy, [*flat, *beside], pace)
+
+
+def _merged(policy: Policy, chosen: Sequence[Size], pace: Pace) -> Merge:
+    """Decide whose graph is extended: the largest, unless too many of its nodes are dead."""
+    names = tuple(size.name for size in chosen)
+    graphs = [size for size in chosen if size.indexed]
+    if not graphs:
+        return Merge(names, indexed=True)
+    largest = max(graphs, key=lambda size: size.live)
+    worn = largest.dead > _bounds(policy, pace).dead * (largest.live + largest.dead)
+    return Merge(names, indexed=True, extended=None if worn else largest.name)
 
 
 def _merge_flat(policy: Policy, flat: Sequence[Size], *, resting: bool) -> Merge | None:
     """Keep an index that is searched exactly in few segments."""
-    if resting or len(flat) >= policy.fanout**2:
-        names = _stale(policy, flat)
-        return Merge(names, indexed=False) if names else None
-    return None
+    if not resting and len(flat) < MANY_FLAT:
+        return None
+    chosen = _stale(_bounds(policy, Pace.STEADY), flat)
+    return Merge(tuple(size.name for size in chosen), indexed=False) if chosen else None
 
 
-def _settle(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
-    """Make one of the smallest segments; rewrite one of which too much is dead."""
-    names = _stale(policy, indexed)
-    return Merge(names, indexed=True) if names else None
-
-
-def _stale(policy: Policy, sizes: Sequence[Size]) -> tuple[str, ...]:
-    """Return the most of the smallest segments that are worth a merge, smallest first."""
+def _stale(bounds: _Bounds, sizes: Sequence[Size]) -> list[Size]:
+    """Return the most of the smallest segments that are worth a merge; smallest first."""
     ascending = sorted(sizes, key=lambda size: size.live)
     for count in range(len(ascending), 0, -1):
         chosen = ascending[:count]
-        rows = sum(size.live + size.dead for size in chosen)
-        if rows - chosen[-1].live > policy.stale_share * rows:
-            return tuple(size.name for size in chosen)
-    return ()
-
-
-def _merge_tier(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
-    tiers: dict[int, list[str]] = {}
-    for size in indexed:
-        tiers.setdefault(int(math.log(size.live, policy.fanout)), []).append(size.name)
-    for tier in sorted(tiers):
-        if len(tiers[tier]) >= policy.fanout:
-            return Merge(tuple(tiers[tier]), indexed=True)
-    return None
-
-
-def _drop_dead(policy: Policy, indexed: Sequence[Size]) -> Merge | None:
-    """Rewrite a segment of which so much is dead that searches suffer, though writes don't rest."""
-    for size in indexed:
-        if size.dead > 2 * policy.stale_share * (size.live + size.dead):
-            return Merge((size.name,), indexed=True)
-    return None
+        live, dead = sum(size.live for size in chosen), sum(size.dead for size in chosen)
+        if live - chosen[-1].live > bounds.outside * live or dead > bounds.dead * (live + dead):
+            return chosen
+    return []

@@ -43,13 +43,22 @@ class Recipe(Model):
     vectors: tuple[config.VectorField, ...] = pydantic.Field(default=(), exclude_if=lambda none: not none)
     index_min_items: int = pydantic.Field(default=0, exclude_if=lambda bound: not bound)
 
+    def builds_the_same_graph(self, other: "Recipe") -> bool:
+        """Tell whether a graph of the other recipe can be extended by this one; efSearch is no part of it."""
+        searched = {"hnsw": self.hnsw.model_copy(update={"ef_search": other.hnsw.ef_search})}
+        return self.model_copy(update=searched) == other
+
 
 class Descriptor(Model):
-    """A sealed segment: its recipe, its rows, and the seqs of the writes that made them."""
+    """A sealed segment: its recipe, its rows, and the seqs of the writes that made them.
+
+    `ghosts` are nodes of its graph behind the rows: rows of the past, which are never returned.
+    """
 
     version: int = VERSION
     recipe: Recipe
     rows: int
+    ghosts: int = 0
     first_seq: int
     last_seq: int
     files: dict[str, FileSum]

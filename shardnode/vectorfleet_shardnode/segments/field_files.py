@@ -154,7 +154,7 @@ def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> S
     engine = None
     if names.graph in described.files:
         storage = compared.faiss_index(base.faiss_metric(recipe.metric))
-        engine = faiss_hnsw.HnswEngine(folder / names.graph, storage)
+        engine = faiss_hnsw.HnswEngine(folder / names.graph, storage, compared.rows)
     return SealedField(
         ragged.Ragged(offsets, stored.vectors),
         ragged.Ragged(offsets, compared.vectors),

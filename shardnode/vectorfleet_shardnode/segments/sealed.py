@@ -38,13 +38,13 @@ class SealedSegment:
         self.columns = columns.Columns(folder / writer.COLUMNS)
         self.vectors = vectors_file.VectorsFile(folder / writer.VECTORS)
         self.compared = self.vectors
-        if metric is config.Metric.COSINE:
+        if writer.COMPARABLE in described.files:
             self.compared = vectors_file.VectorsFile(folder / writer.COMPARABLE)
         self.engine: base.Engine | None = None
         if described.recipe.engine is config.EngineKind.HNSW:
             storage = self.compared.faiss_index(base.faiss_metric(metric))
-            self.engine = faiss_hnsw.HnswEngine(folder / writer.GRAPH, storage)
-        values = ragged.Ragged(np.arange(self.rows + 1), self.compared.vectors)
+            self.engine = faiss_hnsw.HnswEngine(folder / writer.GRAPH, storage, described.rows)
+        values = ragged.Ragged(np.arange(self.rows + 1), self.compared.vectors[: self.rows])
         self.fields = {
             field.name: field_files.open_field(folder, number, described)
             for number, field in enumerate(described.recipe.vectors)
@@ -153,8 +153,9 @@ class SealedView:
         return self.segment.engine.search(question.queries, k, every, ef)
 
     def _graph_ef(self, question: part.Question, count: int) -> int:
-        m = self.segment.descriptor.recipe.hnsw.m
-        return choice.graph_ef(choice.Question(count, self.segment.rows, question.k, question.ef, m))
+        described = self.segment.descriptor
+        nodes, m = described.rows + described.ghosts, described.recipe.hnsw.m
+        return choice.graph_ef(choice.Question(count, nodes, question.k, question.ef, m))
 
     def _search_exactly(
         self, question: part.Question, within: range, passing: Mask, count: int
@@ -237,3 +238,9 @@ def source_of(view: SealedView) -> writer.Source:
     return writer.Source(
         stored.table(rows), stored.hashes()[rows], view.segment.vectors.vectors, rows, fields
     )
+
+
+def graph_of(view: SealedView, source: int) -> writer.Graph:
+    """Return the view's graph for the writer, whose source it is the `source`th."""
+    segment = view.segment
+    return writer.Graph(source, segment.folder / writer.GRAPH, segment.compared.vectors)

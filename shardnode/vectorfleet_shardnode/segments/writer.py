@@ -6,6 +6,7 @@ The vectors are copied in pieces, so memory does not grow with the segment, exce
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -49,10 +50,27 @@ def table_of(namespaces: pa.Array, ids: pa.Array, metadata: pa.Array, seqs: pa.A
     )
 
 
-def write(folder: Path, sources: Sequence[Source], recipe: descriptor.Recipe) -> descriptor.Descriptor:
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """A graph to extend: which of the sources' it is, its file, and the comparable vectors of its nodes."""
+
+    source: int
+    path: Path
+    nodes: Vectors
+
+
+def write(
+    folder: Path, sources: Sequence[Source], recipe: descriptor.Recipe, extended: Graph | None = None
+) -> descriptor.Descriptor:
     """Write a segment of all the sources' rows, one at least, into an existing folder.
 
     Everything is durable when this returns, except the folder's own name.
+
+    Args:
+        folder: where to.
+        sources: the rows.
+        recipe: what the segment is searched with.
+        extended: a graph of the same recipe, which the other sources' rows are inserted into.
 
     Raises:
         OSError: the disk is full or failing.
@@ -65,24 +83,63 @@ def write(folder: Path, sources: Sequence[Source], recipe: descriptor.Recipe) ->
     columns.write(folder / COLUMNS, table.take(pa.array(order)), hashes)
     chunks = functools.partial(_chunks, sources, order)
     vectors_file.write(folder / VECTORS, recipe.dimensions, len(order), chunks())
-    if recipe.metric is config.Metric.COSINE:
+    taken = _Taken.over(sources, order, extended) if extended else None
+    ghosts = taken.ghosts if taken else np.zeros((0, recipe.dimensions), np.float32)
+    if recipe.metric is config.Metric.COSINE or len(ghosts):
         comparable = (base.comparable(recipe.metric, chunk) for chunk in chunks())
-        vectors_file.write(folder / COMPARABLE, recipe.dimensions, len(order), comparable)
+        rows = len(order) + len(ghosts)
+        vectors_file.write(
+            folder / COMPARABLE, recipe.dimensions, rows, itertools.chain(comparable, [ghosts])
+        )
     for number, field in enumerate(recipe.vectors):
         given = [field_files.Source(source.fields[field.name], source.rows) for source in sources]
         field_files.write(folder, number, recipe, given, order)
     if recipe.engine is config.EngineKind.HNSW:
-        stored = vectors_file.VectorsFile(folder / comparable_name(recipe.metric))
-        faiss_hnsw.build(recipe.metric, stored.vectors, recipe.hnsw, folder / GRAPH)
-    return _seal(folder, table.column("seq"), recipe)
+        stored = vectors_file.VectorsFile(compared_path(folder)).vectors
+        if taken:
+            faiss_hnsw.extend(recipe.metric, taken.extension(stored), folder / GRAPH)
+        else:
+            faiss_hnsw.build(recipe.metric, stored, recipe.hnsw, folder / GRAPH)
+    return _seal(folder, table.column("seq"), recipe, len(ghosts))
 
 
-def comparable_name(metric: config.Metric) -> str:
-    """Return the name of the file whose vectors are compared."""
-    return COMPARABLE if metric is config.Metric.COSINE else VECTORS
+def compared_path(folder: Path) -> Path:
+    """Return the file whose vectors are compared: rows, then ghosts."""
+    own = folder / COMPARABLE
+    return own if own.exists() else folder / VECTORS
 
 
-def _seal(folder: Path, seqs: pa.ChunkedArray, recipe: descriptor.Recipe) -> descriptor.Descriptor:
+@dataclasses.dataclass(frozen=True)
+class _Taken:
+    """What becomes of a graph that is extended: the node that each row was, -1 for new; and its ghosts."""
+
+    graph: Graph
+    nodes: RowNumbers
+    ghost_nodes: RowNumbers
+
+    @classmethod
+    def over(cls, sources: Sequence[Source], order: RowNumbers, graph: Graph) -> "_Taken":
+        nodes = [np.full(len(source.rows), -1, np.int64) for source in sources]
+        nodes[graph.source] = sources[graph.source].rows
+        ghosts = np.setdiff1d(np.arange(len(graph.nodes)), sources[graph.source].rows)
+        return cls(graph, np.concatenate(nodes)[order], ghosts)
+
+    @property
+    def ghosts(self) -> Vectors:
+        return self.graph.nodes[self.ghost_nodes]
+
+    def extension(self, stored: Vectors) -> faiss_hnsw.Extension:
+        """Return what to insert, in the order of the rows, and where every node then goes."""
+        new = np.flatnonzero(self.nodes < 0)
+        nodes = self.nodes.copy()
+        nodes[new] = len(self.graph.nodes) + np.arange(len(new))
+        order = np.concatenate([nodes, self.ghost_nodes])
+        return faiss_hnsw.Extension(self.graph.path, self.graph.nodes, stored[new], order)
+
+
+def _seal(
+    folder: Path, seqs: pa.ChunkedArray, recipe: descriptor.Recipe, ghosts: int
+) -> descriptor.Descriptor:
     sums = {}
     for path in sorted(folder.iterdir()):
         files.fsync_path(path)
@@ -91,6 +148,7 @@ def _seal(folder: Path, seqs: pa.ChunkedArray, recipe: descriptor.Recipe) -> des
     sealed = descriptor.Descriptor(
         recipe=recipe,
         rows=len(seqs),
+        ghosts=ghosts,
         first_seq=bounds["min"].as_py(),
         last_seq=bounds["max"].as_py(),
         files=sums,

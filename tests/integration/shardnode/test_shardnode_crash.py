@@ -101,7 +101,6 @@ def test_acknowledged_writes_survive_kill_9(make_node):
         unindexed_bytes=4_000,
         index_min_rows=50,
         settle_seconds=0.05,
-        fanout=2,
         build_threads=1,
     )
     rows = [{} for _ in range(WRITERS)]

@@ -76,7 +76,7 @@ def graph(request, data, tmp_path_factory):
     stored = vectors_file.VectorsFile(folder / "vectors")
     faiss_hnsw.build(request.param, stored.vectors, PARAMETERS, folder / "graph")
     storage = stored.faiss_index(base.faiss_metric(request.param))
-    return request.param, stored, faiss_hnsw.HnswEngine(folder / "graph", storage)
+    return request.param, stored, faiss_hnsw.HnswEngine(folder / "graph", storage, len(stored.vectors))
 
 
 def test_hnsw_finds_what_flat_finds(graph, data):
@@ -137,3 +137,28 @@ def test_a_vectors_file_of_another_size_is_refused(tmp_path):
 def test_a_narrow_selection_widens_the_walk_until_comparing_all_is_cheaper(passing, rows, k, ef, expected):
     """Ef grows with 1 / share; few passing rows, or many results, are compared exactly."""
     assert choice.graph_ef(choice.Question(passing, rows, k, ef, m=16)) == expected
+
+
+def test_an_extended_graph_finds_old_and_new_rows_and_no_ghosts(graph, data, tmp_path):
+    """Inserting vectors and putting nodes into another order keeps recall; ghosts stay unseen."""
+    metric, stored, _ = graph
+    half = stored.vectors[:1_000]
+    faiss_hnsw.build(metric, half, PARAMETERS, tmp_path / "half")
+    order = np.random.default_rng(1).permutation(2_000)
+    rows, ghosts = order[order % 10 != 0], order[order % 10 == 0]
+    nodes = np.concatenate([rows, ghosts])
+    extension = faiss_hnsw.Extension(tmp_path / "half", half, stored.vectors[1_000:], nodes)
+    faiss_hnsw.extend(metric, extension, tmp_path / "whole")
+    vectors_file.write(tmp_path / "vectors", 24, 2_000, [stored.vectors[nodes]])
+    compared = vectors_file.VectorsFile(tmp_path / "vectors")
+    storage = compared.faiss_index(base.faiss_metric(metric))
+    engine = faiss_hnsw.HnswEngine(tmp_path / "whole", storage, len(rows))
+
+    queries = base.comparable(metric, data[1])
+    exact = flat.search(metric, compared.vectors[: len(rows)], queries, 10)
+    passing = np.arange(len(rows)) % 2 == 0
+    found, some = engine.search(queries, 10, None, 400), engine.search(queries, 10, passing, 400)
+    hits = [len(set(a) & set(b)) for a, b in zip(exact.rows, found.rows, strict=True)]
+    assert sum(hits) >= 0.98 * 500
+    assert found.rows.max() < len(rows)
+    assert passing[some.rows[some.rows >= 0]].all()

@@ -94,9 +94,26 @@ def test_a_change_of_format_brings_a_fixture():
     }
 
 
-def test_files_and_fields_are_those_of_the_newest_fixture(written):
-    """A file or a JSON field that comes or goes is a change of format, and needs a version of its own."""
-    assert shape_of(written / "data") == shape_of(STORED[-1] / "data")
+def test_no_file_or_field_of_the_newest_fixture_has_gone(written):
+    """A file or a JSON field that goes is a change of format, and needs a version of its own."""
+    assert missing(shape_of(STORED[-1] / "data"), shape_of(written / "data")) == []
+
+
+def missing(expected, found, path=""):
+    """Return the paths of what is expected and not found."""
+    if isinstance(expected, dict):
+        inner = found if isinstance(found, dict) else {}
+        return [
+            gone
+            for name, value in expected.items()
+            for gone in (
+                missing(value, inner[name], f"{path}/{name}") if name in inner else [f"{path}/{name}"]
+            )
+        ]
+    if isinstance(expected, list):
+        pairs = zip(expected, found, strict=True)
+        return [gone for left, right in pairs for gone in missing(left, right, path)]
+    return [] if expected == found else [path]
 
 
 def shape_of(data):
