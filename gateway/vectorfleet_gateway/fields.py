@@ -19,7 +19,10 @@ Named = Mapping[str, NDArray[np.float32]]
 
 
 def parse(
-    owner: str, given: Mapping[str, Sequence[float | list[float]] | None], generation: config.Generation
+    owner: str,
+    given: Mapping[str, Sequence[float | list[float]] | None],
+    generation: config.Generation,
+    max_tokens: int = limits.MAX_TOKENS,
 ) -> dict[str, NDArray[np.float32]]:
     """Return the vector fields of a row, or of a query, as JSON has them.
 
@@ -27,11 +30,23 @@ def parse(
         owner: what an error calls it, such as `id 'a'`.
         given: numbers, or lists of numbers; None or an empty list is no vector.
         generation: says which fields there are.
+        max_tokens: vectors that a field with late interaction takes.
 
     Raises:
         InvalidArgumentError: there is no such field, or its vectors are not what it takes.
     """
-    return {name: _parse_field(owner, name, values or [], generation) for name, values in given.items()}
+    found = {}
+    for name, values in given.items():
+        field = _declared(owner, name, generation)
+        called = f"{owner}: vectors.{name[:64]}"
+        if not values:
+            found[name] = np.zeros((0, field.dimensions), np.float32)
+        elif field.late_interaction:
+            limits.check_range(f"the number of vectors of {called}", len(values), 1, max_tokens)
+            found[name] = _parse_tokens(called, values, field, generation.metric)
+        else:
+            found[name] = _parse_one(called, values, field, generation.metric)
+    return found
 
 
 def pack(rows: Sequence[Named | None]) -> list[shard_pb2.VectorColumn]:
@@ -65,24 +80,23 @@ def _column(name: str, values: Sequence[NDArray[np.float32] | None]) -> shard_pb
     )
 
 
-def _parse_field(
-    owner: str, name: str, values: Sequence[float | list[float]], generation: config.Generation
+def _parse_tokens(
+    called: str, values: Sequence[float | list[float]], field: config.VectorField, metric: config.Metric
 ) -> NDArray[np.float32]:
-    field = _declared(owner, name, generation)
-    called = f"{owner}: vectors.{name[:64]}"
-    if not values:
-        return np.zeros((0, field.dimensions), np.float32)
-    lists = [one for one in values if isinstance(one, list)]
+    tokens = [one for one in values if isinstance(one, list)]
+    if len(tokens) < len(values):
+        raise errors.InvalidArgumentError(f"{called} takes a list of vectors, one for each token")
+    named = [(f"{called}[{number}]", token) for number, token in enumerate(tokens)]
+    return limits.vectors_of(named, field.dimensions, metric)
+
+
+def _parse_one(
+    called: str, values: Sequence[float | list[float]], field: config.VectorField, metric: config.Metric
+) -> NDArray[np.float32]:
     numbers = [one for one in values if not isinstance(one, list)]
-    if field.late_interaction:
-        if numbers:
-            raise errors.InvalidArgumentError(f"{called} takes a list of vectors, one for each token")
-        limits.check_range(f"the number of vectors of {called}", len(lists), 1, limits.MAX_TOKENS)
-        named = [(f"{called}[{number}]", token) for number, token in enumerate(lists)]
-        return limits.vectors_of(named, field.dimensions, generation.metric)
-    if lists:
+    if len(numbers) < len(values):
         raise errors.InvalidArgumentError(f"{called} takes one vector, a flat list of numbers")
-    (vector,) = limits.vectors_of([(called, numbers)], field.dimensions, generation.metric)
+    (vector,) = limits.vectors_of([(called, numbers)], field.dimensions, metric)
     return np.asarray(vector)
 
 

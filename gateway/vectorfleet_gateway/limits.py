@@ -28,7 +28,8 @@ MAX_EF_SEARCH = 10_000
 MAX_PROBES = 1_000_000
 MAX_OVERSAMPLING = 100
 MAX_TOKENS = 1_024
-"""Vectors of one row, or of a query, in a field with late interaction."""
+"""Vectors of one row in a field with late interaction."""
+MAX_QUERY_TOKENS = 512
 MAX_TEXT_CHARACTERS = 10_000
 MAX_RRF_K = 10_000
 MAX_WEIGHT = 1_000
@@ -80,6 +81,14 @@ def check_range(name: str, value: float, least: float, most: float) -> None:
     """Refuse a number outside of its bounds, both included; `name` is what the request calls it."""
     if not least <= value <= most:
         raise errors.InvalidArgumentError(f"{name} is {value}; it must be {least} to {most}")
+
+
+def check_weight(name: str, weight: float) -> None:
+    """Refuse a weight that would do nothing, or would drown all others."""
+    if not 0 < abs(weight) <= MAX_WEIGHT:
+        raise errors.InvalidArgumentError(
+            f"{name} is {weight}; it must be a number other than 0, from -{MAX_WEIGHT} to {MAX_WEIGHT}"
+        )
 
 
 def check_text(text: str) -> None:

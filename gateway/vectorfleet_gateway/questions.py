@@ -3,7 +3,6 @@
 A part that would do nothing is refused, never ignored: weights without vectors, a fusion of one list.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -115,7 +114,7 @@ def _weigh(request: schemas.Query, query: shard_pb2.Query, generation: config.Ge
         if weights:
             raise errors.InvalidArgumentError("weights is of a query with vectors; this one has none")
         return
-    found = fields.parse("the query", named, generation)
+    found = fields.parse("the query", named, generation, limits.MAX_QUERY_TOKENS)
     if empty := [name for name, vectors in found.items() if not vectors.size]:
         raise errors.InvalidArgumentError(f"the query: vectors.{empty[0]} is empty; leave it out")
     parts = {name: vectors.tobytes() for name, vectors in found.items()}
@@ -128,10 +127,7 @@ def _weigh(request: schemas.Query, query: shard_pb2.Query, generation: config.Ge
         )
     for name, data in parts.items():
         weight = weights.get(name, 1.0)
-        if not math.isfinite(weight) or not 0 < weight <= limits.MAX_WEIGHT:
-            raise errors.InvalidArgumentError(
-                f"weights.{name} is {weight}; it must be greater than 0 and at most {limits.MAX_WEIGHT}"
-            )
+        limits.check_weight(f"weights.{name}", weight)
         query.parts.add(field="" if name == config.VALUES else name, vectors=data, weight=weight)
 
 
@@ -141,7 +137,8 @@ def _set_effort(query: shard_pb2.Query, generation: config.Generation) -> None:
         query.ef_search = generation.hnsw.ef_search
     if generation.engine is config.EngineKind.IVF:
         query.probes = generation.ivf.probes
-    if generation.quantization.kind is not config.QuantizationKind.NONE:
+    # Of a weighted sum, shards look as deep as they need, unless the query says how deep.
+    if generation.quantization.kind is not config.QuantizationKind.NONE and not query.parts:
         query.oversampling = generation.quantization.oversampling
 
 

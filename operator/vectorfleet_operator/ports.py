@@ -90,6 +90,15 @@ class Event:
 
 
 @dataclasses.dataclass(frozen=True)
+class ShardCondition:
+    """Something about a shard replica that is not as it should be, by its own word."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
 class ShardReport:
     """What one shard replica says of itself; sizes in bytes."""
 
@@ -104,6 +113,7 @@ class ShardReport:
     building: bool
     version: str
     problem: str
+    conditions: tuple[ShardCondition, ...] = ()
 
 
 class Shards(Protocol):

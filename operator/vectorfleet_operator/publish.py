@@ -42,13 +42,17 @@ def transitions(
 ) -> tuple[ports.Event, ...]:
     """Return an event for each condition of `fresh` that turned, and whose turn is worth telling."""
     stalled = condition.find(fresh.conditions, condition.STALLED)
-    told = {condition.STALLED} if stalled is not None and stalled.holds else {condition.READY}
+    own = condition.STALLED if stalled is not None and stalled.holds else condition.READY
     old = vector_index.VectorIndexStatus.model_validate({"conditions": before}).conditions
     return tuple(
-        ports.Event(manifest, now.reason, now.message, warning=now.holds is (now.type == condition.STALLED))
+        ports.Event(manifest, now.reason, _told(now), warning=now.holds is (now.type != condition.READY))
         for now in fresh.conditions
-        if now.type in told and _is_news(condition.find(old, now.type), now)
+        if (now.type == own or now.type not in condition.OWN) and _is_news(condition.find(old, now.type), now)
     )
+
+
+def _told(now: condition.Condition) -> str:
+    return now.message if now.type in condition.OWN else f"{now.type}: {now.message}"
 
 
 def _is_news(was: condition.Condition | None, now: condition.Condition) -> bool:

@@ -7,7 +7,7 @@ can get it there. No phase; programs read conditions.
 import dataclasses
 import datetime
 
-from . import errors, execute, pods, ports
+from . import errors, execute, pods, ports, troubles
 from .api import condition, vector_index, vector_shard
 from .desired import names
 from .desired import vector_shard as desired_shard
@@ -30,16 +30,19 @@ def fold(done: Pass, now: datetime.datetime) -> vector_index.VectorIndexStatus:
     ready = ready_shards(done)
     copies = [_ready_replicas(done.seen, key.name, number) for number in range(spec.shards)]
     generation = index.metadata.generation
+    shards = {number: shard_status(done, number, now) for number in range(spec.shards)}
+    reported = troubles.of_index({number: shard.conditions for number, shard in shards.items()})
+    fresh = (*conditions(done), *reported)
     return vector_index.VectorIndexStatus(
         observed_generation=generation,
-        conditions=condition.stamp(conditions(done), index.status.conditions, generation, now),
+        conditions=condition.stamp(fresh, index.status.conditions, generation, now),
         replicas=min(_replicas(done.seen, key.name, number) for number in range(spec.shards)),
         ready_replicas=min(copies),
         selector=_selector(key.name),
         shards=spec.shards,
         ready_shards=len(ready),
         ready_gateways=_ready_gateways(done.seen, key.name),
-        vectors=sum(shard_status(done, number, now).rows for number in range(spec.shards)),
+        vectors=sum(shard.rows for shard in shards.values()),
         generation=names.GENERATION,
         endpoint=names.endpoint(key),
         api_key_secret=names.api_key_secret(index),
@@ -54,7 +57,8 @@ def invalid(
 ) -> vector_index.VectorIndexStatus:
     """Return the status of an index whose spec can't be read: the numbers stay, the conditions tell."""
     generation = manifest["metadata"].get("generation", 0)
-    fresh = _stalled(actions.Refusal("InvalidSpec", str(reason), stalls=True))
+    stalled = _stalled(actions.Refusal("InvalidSpec", str(reason), stalls=True))
+    fresh = (*stalled, *(one for one in before.conditions if one.type not in condition.OWN))
     stamped = condition.stamp(fresh, before.conditions, generation, now)
     return before.model_copy(update={"observed_generation": generation, "conditions": stamped})
 
@@ -88,7 +92,8 @@ def shard_status(done: Pass, number: int, now: datetime.datetime) -> vector_shar
     reason, message = (
         ("Serving", "the shard serves") if serves else ("NotReady", "too few replicas are ready")
     )
-    fresh = (condition.build_condition(condition.READY, serves, reason, message),)
+    ready = condition.build_condition(condition.READY, serves, reason, message)
+    fresh = (ready, *troubles.of_shard(report, before.conditions))
     generation = found.get("metadata", {}).get("generation", 0)
     return vector_shard.VectorShardStatus(
         configuration=configuration,

@@ -66,4 +66,5 @@ def _to_report(address: str, reply: shard_pb2.ReportReply) -> ports.ShardReport:
         building=reply.building,
         version=reply.version,
         problem=reply.problem,
+        conditions=tuple(ports.ShardCondition(one.type, one.reason, one.message) for one in reply.conditions),
     )

@@ -1,7 +1,8 @@
 """Conditions in the form of metav1.Condition.
 
 `Ready` is what people and `kubectl wait` look at; `Reconciling` and `Stalled` are the two abnormal-true
-conditions by which kstatus, Flux and Argo CD tell progress from a dead end. There is no phase.
+conditions by which kstatus, Flux and Argo CD tell progress from a dead end. There is no phase. What shards report
+of themselves, such as MemoryPressure, is abnormal-true as well; once it was True it stays, as False.
 """
 
 import datetime
@@ -15,6 +16,8 @@ from . import base
 READY = "Ready"
 RECONCILING = "Reconciling"
 STALLED = "Stalled"
+OWN = frozenset({READY, RECONCILING, STALLED})
+"""Types that the operator decides; all others are what shards report."""
 
 
 class ConditionStatus(StrEnum):
@@ -31,7 +34,7 @@ class Condition(base.Observed):
     type: str = Field(
         max_length=316,
         pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
-        description="Ready, Reconciling or Stalled.",
+        description="Ready, Reconciling or Stalled; or what shards report, such as MemoryPressure.",
     )
     status: ConditionStatus = Field(description="True, False or Unknown.")
     reason: str = Field(min_length=1, max_length=1024, description="One word, for programs.")

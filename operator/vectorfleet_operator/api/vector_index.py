@@ -46,12 +46,11 @@ class VectorIndexSpec(base.Part):
     quantization: build_spec.Quantization = Field(
         default=build_spec.Quantization(), description="Compression of the vectors held in memory."
     )
-    vectors: Annotated[
-        tuple[build_spec.VectorField, ...], base.Immutable(_GENERATION), base.Later(allowed=((),))
-    ] = Field(
+    vectors: Annotated[tuple[build_spec.VectorField, ...], base.Immutable(_GENERATION)] = Field(
         default=(),
         max_length=16,
-        description="Vectors that rows may have beside their values, such as of a title. Not supported yet.",
+        description="Vectors that rows may have beside their values, such as of a title, compared by the same "
+        "metric. A query may weigh several, the values among them.",
     )
     shards: Annotated[int, base.Immutable(_GENERATION)] = Field(
         default=1, ge=1, le=256, description="Hash ranges that the ids are split into; each has its own pods."
@@ -122,7 +121,7 @@ class VectorIndexStatus(base.Observed):
         default=0, ge=0, description="Generation of the spec that the status answers."
     )
     conditions: tuple[condition.Condition, ...] = Field(
-        default=(), description="Ready, Reconciling and Stalled."
+        default=(), description="Ready, Reconciling and Stalled, and what shards have reported."
     )
     replicas: int = Field(default=0, ge=0, description="Copies that each shard has.")
     ready_replicas: int = Field(default=0, ge=0, description="Copies that every shard has ready.")

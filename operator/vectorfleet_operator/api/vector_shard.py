@@ -40,7 +40,9 @@ class VectorShardStatus(base.Observed):
     reserved: int = Field(default=0, ge=0, description="The greatest epoch that was handed out.")
     rows: int = Field(default=0, ge=0, description="Live rows, as last reported.")
     seq: int = Field(default=0, ge=0, description="Position in the shard's log, as last reported.")
-    conditions: tuple[condition.Condition, ...] = Field(default=(), description="Ready: the shard serves.")
+    conditions: tuple[condition.Condition, ...] = Field(
+        default=(), description="Ready: the shard serves; and what it has reported, such as MemoryPressure."
+    )
 
 
 class ShardMetadata(base.Observed):

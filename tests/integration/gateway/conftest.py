@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 
+import httpx
 import pinecone
 import pytest
 
@@ -79,7 +80,7 @@ class Process:
 class Fleet:
     """An index: its shards and one gateway."""
 
-    def __init__(self, folder, shards=2, dimensions=4, metric="cosine", **env):
+    def __init__(self, folder, shards=2, serving=None, schema=None, **env):
         self.folder = folder
         self.port = free_port()
         self.keys = folder / "keys"
@@ -92,8 +93,9 @@ class Fleet:
         addresses = [
             {"number": number, "replicas": [f"s{number}.test:{port}"]} for number, port in enumerate(ports)
         ]
-        serving = {"dimensions": dimensions, "metric": metric, "shards": addresses}
-        (folder / "index.json").write_text(json.dumps({"index": "test", "serving": serving}))
+        generation = {"dimensions": 4, "metric": "cosine", "shards": addresses} | (serving or {})
+        settled = {"index": "test", "serving": generation, "schema": schema or {}}
+        (folder / "index.json").write_text(json.dumps(settled))
         self.shards = [self._shard(number, port) for number, port in enumerate(ports)]
         self.gateway = self._gateway(env)
 
@@ -140,6 +142,10 @@ class Fleet:
             if process.process is not None and process.process.poll() is None:
                 process.kill()
 
+    def http(self):
+        """Return a plain HTTP client that has the key."""
+        return httpx.Client(base_url=self.host, headers={"Api-Key": KEY}, timeout=30)
+
     def index(self, **options):
         """Return the official client's index."""
         return pinecone.Pinecone(api_key=KEY).Index(host=self.host, **options)
@@ -151,7 +157,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def make_fleet(tmp_path_factory):
-    """Make fleets that end with the module: shards, dimensions, metric, and the gateway's settings.
+    """Make fleets that end with the module: shards, what they serve, a schema, and the gateway's settings.
 
     They are started, unless told otherwise; `alone` leaves the shards away.
     """

@@ -17,7 +17,7 @@ BATCH = 20
 @pytest.fixture(scope="module")
 def crashing(make_fleet):
     """A fleet of its own, since its shards are killed."""
-    return make_fleet(shards=2, dimensions=4, metric="euclidean")
+    return make_fleet(shards=2, serving={"metric": "euclidean"})
 
 
 def rows_of(number):

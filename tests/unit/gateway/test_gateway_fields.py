@@ -115,7 +115,8 @@ async def test_late_interaction_adds_the_best_of_each_token(gateway):
         ({"vector": [1.0, 2.0], "weights": {"title": 1}}, "weights is of a query with vectors"),
         ({"vectors": {"title": [1.0, 2.0]}, "weights": {"values": 1}}, "weights.values has no vector"),
         ({"vectors": {"title": [1.0, 2.0]}, "weights": {"title": 0}}, "weights.title is 0.0; it must be"),
-        ({"vectors": {"title": [1.0, 2.0]}, "weights": {"title": -1}}, "weights.title is -1.0; it must be"),
+        ({"vectors": {"title": [1.0, 2.0]}, "weights": {"title": -1001}}, "weights.title is -1001.0"),
+        ({"vectors": {"tokens": [[1.0, 2.0, 3.0]] * 513}}, "is 513; it must be 1 to 512"),
     ],
 )
 async def test_sums_that_are_refused(gateway, body, said):

@@ -18,6 +18,7 @@ FULL = {
     "model": {"name": "all-MiniLM-L6-v2", "revision": "1", "dimensions": 384},
     "metric": "dotproduct",
     "index": {"type": "hnsw", "profile": "recall"},
+    "vectors": [{"name": "title", "dimensions": 128, "lateInteraction": True}],
     "shards": 2,
     "resources": {"requests": {"cpu": 1, "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
     "storage": {"size": "20Gi", "storageClassName": "fast", "deletionPolicy": "Delete"},

@@ -15,7 +15,6 @@ ASKING = {
     "spec.quantization.type": [
         {"quantization": {"type": kind}} for kind in ("float16", "sq8", "pq", "rabitq")
     ],
-    "spec.vectors": [{"vectors": [{"name": "title", "dimensions": 2}]}],
     "spec.replicas": [{"replicas": 2}, {"replicas": 3}],
     "spec.schema.fields": [{"schema": {"fields": [{"name": "a", "type": "keyword"}]}}],
     "spec.schema.text": [{"schema": {"text": ["body"]}}],
