@@ -1,8 +1,8 @@
 """Conditions in the form of metav1.Condition.
 
 `Ready` is what people and `kubectl wait` look at; `Reconciling` and `Stalled` are the two abnormal-true
-conditions by which kstatus, Flux and Argo CD tell progress from a dead end. There is no phase. What shards report
-of themselves, such as MemoryPressure, is abnormal-true as well; once it was True it stays, as False.
+conditions by which kstatus, Flux and Argo CD tell progress from a dead end. There is no phase. What shards
+report of themselves, such as MemoryPressure, is abnormal-true as well; once it was True it stays, as False.
 """
 
 import datetime

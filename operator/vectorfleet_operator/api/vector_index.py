@@ -49,8 +49,8 @@ class VectorIndexSpec(base.Part):
     vectors: Annotated[tuple[build_spec.VectorField, ...], base.Immutable(_GENERATION)] = Field(
         default=(),
         max_length=16,
-        description="Vectors that rows may have beside their values, such as of a title, compared by the same "
-        "metric. A query may weigh several, the values among them.",
+        description="Vectors that rows may have beside their values, such as of a title, compared by the "
+        "same metric. A query may weigh several, the values among them.",
     )
     shards: Annotated[int, base.Immutable(_GENERATION)] = Field(
         default=1, ge=1, le=256, description="Hash ranges that the ids are split into; each has its own pods."
