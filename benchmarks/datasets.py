@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +21,9 @@ class Dataset:
     def exact(self, k: int, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the rows of the `k` nearest by cosine, shape (q, k), of all rows or of some."""
         rows = np.arange(len(self.stored)) if among is None else among
-        scores = self.asked @ self.stored[rows].T
-        return rows[np.argsort(-scores, axis=1, kind="stable")[:, :k]]
+        index = faiss.IndexFlatIP(self.stored.shape[1])
+        index.add(self.stored[rows])
+        return rows[index.search(self.asked, k)[1]]
 
 
 def load(folder: pathlib.Path | None, rows: int, queries: int) -> Dataset:
@@ -42,6 +44,20 @@ def clustered(rows: int, queries: int) -> Dataset:
     chosen = centres[random.integers(len(centres), size=rows + queries)]
     every = unit(chosen + random.standard_normal(chosen.shape, np.float32))
     return Dataset("clustered vectors, made", every[:rows], every[rows:])
+
+
+def grown(data: Dataset, rows: int) -> Dataset:
+    """Make more vectors of the kind: each a stored one moved by noise of 0.35 times its length.
+
+    The queries are the same; the nearest neighbours are those among what was made.
+    """
+    random = np.random.default_rng(13)
+    made = np.empty((rows, data.stored.shape[1]), np.float32)
+    for start in range(0, rows, 65_536):
+        chosen = data.stored[random.integers(len(data.stored), size=min(65_536, rows - start))]
+        noise = unit(random.standard_normal(chosen.shape, np.float32)) * np.float32(0.35)
+        made[start : start + len(chosen)] = unit(chosen + noise)
+    return Dataset(f"{rows:,} vectors around {data.title}", made, data.asked)
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,96 +1,123 @@
-"""A shard's search, build and filters beside raw FAISS's HNSW: same vectors, threads and parameters."""
+"""A shard's search beside raw FAISS's HNSW: same vectors, threads and parameters; fresh and after updates."""
 
-import dataclasses
-import json
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
+import contest
 import datasets
 import faiss
 import numpy as np
+import options
+import report
 import shard
-from numpy.typing import NDArray
 
-from vectorfleet_shardnode import filters
 from vectorfleet_shardnode.segments import part
 
 K = 10
 EFS = (16, 32, 64, 100, 200)
-SELECTIVITIES = (0.5, 0.1, 0.01, 0.001)
-Answer = Callable[[NDArray[np.float32]], list[int]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """What one setting reached: recall@10, queries/s in one thread, p95 in milliseconds."""
-
-    setting: float
-    recall: float
-    per_second: float
-    p95: float
+M, EF_CONSTRUCTION = 16, 128
+Points = dict[int, dict[str, contest.Point]]
 
 
 def raw(data: datasets.Dataset, threads: int) -> tuple[faiss.IndexHNSWFlat, float, float]:
     """Build FAISS's index; return it with the seconds and the CPU seconds that it took."""
     faiss.omp_set_num_threads(threads)
-    index = faiss.IndexHNSWFlat(datasets.DIMENSIONS, 16, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = 128
+    index = faiss.IndexHNSWFlat(data.stored.shape[1], M, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = EF_CONSTRUCTION
     cpu, begin = shard.cpu_seconds(), time.perf_counter()
     index.add(data.stored)
     return index, time.perf_counter() - begin, shard.cpu_seconds() - cpu
 
 
-def measure(data: datasets.Dataset, truth: NDArray[np.int64], setting: float, answer: Answer) -> Point:
-    """Ask each query alone, one after the other, in one thread."""
-    faiss.omp_set_num_threads(1)
-    answer(data.asked[:1])
-    took, hits = [], 0
-    for number, nearest in enumerate(truth):
-        begin = time.perf_counter()
-        found = answer(data.asked[number : number + 1])
-        took.append(time.perf_counter() - begin)
-        hits += len(set(found) & set(nearest.tolist()))
-    return Point(setting, hits / truth.size, len(took) / sum(took), float(np.percentile(took, 95)) * 1000)
-
-
-def raw_answer(index: faiss.IndexHNSWFlat, ef: int) -> Answer:
+def raw_answer(index: faiss.IndexHNSWFlat, ef: int) -> contest.Answer:
     """Return raw FAISS's search at an efSearch."""
     parameters = faiss.SearchParametersHNSW(efSearch=ef)
     return lambda query: index.search(query, K, params=parameters)[1][0].tolist()
 
 
-def shard_answer(room: shard.Room, ef: int, limit: float = 1) -> Answer:
-    """Return the shard's search, ids looked up included; `limit` is the share of rows that pass."""
-    state = room.opened.shard.snapshot
-    content = json.dumps({"part": {"$lt": round(limit * 10_000)}}).encode() if limit < 1 else b""
-    wanted = filters.parse(content)
+def engine_answer(room: shard.Room, ef: int) -> contest.Answer:
+    """Return the search of the largest segment's engine; rows become ids by a table."""
+    segment = max(room.opened.shard.snapshot.sealed, key=lambda view: view.live_rows).segment
+    ids = np.array([int(one) for one in segment.columns.ids(range(segment.rows))])
+    search = segment.engine.search
+    return lambda query: ids[search(query, K, None, ef).rows[0]].tolist()
 
-    def answer(query: NDArray[np.float32]) -> list[int]:
-        queries = state.comparable(query)
-        question = part.Question(namespace="", queries=queries, k=K, wanted=wanted, ef=ef, exact=False)
+
+def shard_answer(room: shard.Room, ef: int) -> contest.Answer:
+    """Return the whole shard's search: all its parts, ids looked up."""
+    state = room.opened.shard.snapshot
+
+    def answer(query: np.ndarray) -> list[int]:
+        question = part.Question(
+            namespace="", queries=state.comparable(query), k=K, wanted=None, ef=ef, exact=False
+        )
         place = state.search(question)[0][1]
         return [int(one) for one in state.take(place, part.Fields(False, False)).ids]
 
     return answer
 
 
-def compare(
-    data: datasets.Dataset, index: faiss.IndexHNSWFlat, room: shard.Room
-) -> list[tuple[Point, Point]]:
-    """Measure raw FAISS and the shard in turns at each efSearch."""
+def compare(data: datasets.Dataset, index: faiss.IndexHNSWFlat, room: shard.Room) -> Points:
+    """Measure raw FAISS, the engine and the shard in turns at each efSearch."""
     truth = data.exact(K)
-    pairs = []
-    for ef in EFS:
-        beside = measure(data, truth, ef, raw_answer(index, ef))
-        pairs.append((beside, measure(data, truth, ef, shard_answer(room, ef))))
-    return pairs
+    return {
+        ef: contest.compare(
+            data.asked,
+            truth,
+            {
+                "raw": raw_answer(index, ef),
+                "engine": engine_answer(room, ef),
+                "shard": shard_answer(room, ef),
+            },
+        )
+        for ef in EFS
+    }
 
 
-def filtered(data: datasets.Dataset, room: shard.Room) -> list[Point]:
-    """Measure a range filter at each selectivity, the unfiltered query first; filters are remembered."""
-    points = []
-    for share in (1.0, *SELECTIVITIES):
-        limit = round(share * 10_000)
-        rows = np.array([n for n in range(len(data.stored)) if shard.part_of(n) < limit])
-        points.append(measure(data, data.exact(K, rows), share, shard_answer(room, 100, share)))
-    return points
+def measure(given: options.Options) -> Iterator[report.Section]:
+    """Compare a fresh shard, then one of which half of the rows were replaced in random order."""
+    return iter(asyncio.run(_measure(given.data())))
+
+
+async def _measure(data: datasets.Dataset) -> list[report.Section]:
+    count = len(data.stored)
+    options.say(f"raw FAISS builds {count:,} rows")
+    index = raw(data, shard.CORES)[0]
+    async with shard.room(data.stored.shape[1]) as room:
+        options.say("a shard loads them and settles")
+        await room.write(data.stored, np.arange(count), 500)
+        await room.settled()
+        fresh = compare(data, index, room)
+        options.say("half of the rows are replaced, in random order")
+        await room.write(data.stored, np.random.default_rng(11).permutation(count)[: count // 2], 500)
+        await room.settled()
+        old = compare(data, index, room)
+        segments = len(room.opened.shard.snapshot.sealed)
+    series = {
+        "raw FAISS": [(p["raw"].recall, p["raw"].per_second) for p in fresh.values()],
+        "engine": [(p["engine"].recall, p["engine"].per_second) for p in fresh.values()],
+        "shard": [(p["shard"].recall, p["shard"].per_second) for p in fresh.values()],
+        "shard, half replaced": [(p["shard"].recall, p["shard"].per_second) for p in old.values()],
+    }
+    title = f"{count:,} x {data.stored.shape[1]}, cosine"
+    plot = report.Plot("search", report.lines(series, "recall@10", "queries/s, one thread", title))
+    return [
+        _section("Search beside raw FAISS, fresh", fresh, [plot]),
+        _section(f"Search after half of the rows were replaced ({segments} segment(s))", old, []),
+    ]
+
+
+def _section(title: str, points: Points, plots: list[report.Plot]) -> report.Section:
+    rows = []
+    for ef, sides in points.items():
+        base = sides["raw"]
+        ratios = [sides[name].per_second / base.per_second for name in ("engine", "shard")]
+        recalls = [sides[name].recall for name in ("raw", "engine", "shard")]
+        rows.append([ef, base.per_second, *ratios, *(f"{one:.3f}" for one in recalls)])
+    text = (
+        f"M {M}, efConstruction {EF_CONSTRUCTION}, k {K}, queries one by one in one thread. The engine is "
+        "what searches the segment; the shard adds the other parts, liveness, and the ids of what was found."
+    )
+    header = ["efSearch", "raw queries/s", "engine x raw", "shard x raw", "raw recall", "engine", "shard"]
+    return report.Section(title, text, header, rows, plots)

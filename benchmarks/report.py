@@ -1,125 +1,95 @@
-"""Writes what was measured: a Markdown table, and plots as PNG."""
+"""What a benchmark hands in, and how it is written down: Markdown tables, and plots as PNG."""
 
 import dataclasses
 import os
 import pathlib
+import platform
+from collections.abc import Sequence
 
-import engine
 import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-Pairs = list[tuple[engine.Point, engine.Point]]
+Cell = str | int | float
 
 
 @dataclasses.dataclass(frozen=True)
-class Build:
-    """Seconds and CPU seconds: of raw FAISS's build, and of the shard from first row to settled."""
+class Plot:
+    """A figure and the name of its file, without the ending."""
 
-    raw_seconds: float
-    raw_cpu: float
-    seconds: float
-    cpu: float
+    name: str
+    figure: plt.Figure
 
 
 @dataclasses.dataclass(frozen=True)
-class Results:
-    """Everything that one run measured."""
+class Section:
+    """One table with a title, a sentence on what was done, and plots beside it."""
 
     title: str
-    rows: int
-    load: list[float]
-    build: Build
-    fresh: Pairs
-    old: Pairs
-    segments: int
-    filtered: list[engine.Point]
-    ingest: list[tuple[int, float]]
+    text: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    plots: Sequence[Plot] = ()
 
 
-def write(folder: pathlib.Path, found: Results) -> str:
-    """Write `results.md` and the plots; return the Markdown."""
+def head(title: str, load: Sequence[float]) -> str:
+    """Return what a reader must know of the machine and the data."""
+    loads = ", ".join(f"{one:.1f}" for one in load)
+    machine = f"{len(os.sched_getaffinity(0))} cores ({_processor()}), Python {platform.python_version()}"
+    return f"{title}. {machine}; load average before each part: {loads}.\n"
+
+
+def _processor() -> str:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def write(folder: pathlib.Path, introduction: str, sections: Sequence[Section]) -> str:
+    """Write `results.md` and the plots into a folder; return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = "\n".join([*_head(found), *_searches(found), *_filters(found), *_ingest(found)]) + "\n"
+    text = "\n".join([introduction, *(_section(folder, section) for section in sections)])
     (folder / "results.md").write_text(text)
-    _draw_recall(folder / "bench-recall.png", found)
-    _draw_ingest(folder / "bench-ingest.png", found)
     return text
 
 
-def _head(found: Results) -> list[str]:
-    build, (before, after) = found.build, found.load
-    seconds, cpu = build.seconds / build.raw_seconds, build.cpu / build.raw_cpu
-    return [
-        f"{found.title}: {found.rows:,} x 384, cosine, k 10, M 16, efConstruction 128; "
-        f"{len(os.sched_getaffinity(0))} cores; load average {before:.1f} before, {after:.1f} after.",
-        "",
-        "| build | raw FAISS | shard, first row to settled | ratio |",
-        "|---|---|---|---|",
-        f"| seconds | {build.raw_seconds:.1f} | {build.seconds:.1f} | {seconds:.2f} |",
-        f"| CPU seconds | {build.raw_cpu:.1f} | {build.cpu:.1f} | {cpu:.2f} |",
-        "",
-    ]
+def _section(folder: pathlib.Path, section: Section) -> str:
+    lines = [f"### {section.title}", "", section.text, ""]
+    lines += ["| " + " | ".join(section.header) + " |", "|" + "---|" * len(section.header)]
+    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in section.rows]
+    for plot in section.plots:
+        plot.figure.savefig(folder / f"{plot.name}.png", dpi=110, bbox_inches="tight")
+        plt.close(plot.figure)
+        lines += ["", f"![{section.title}]({plot.name}.png)"]
+    return "\n".join([*lines, ""])
 
 
-def _searches(found: Results) -> list[str]:
-    lines = []
-    for name, pairs in (
-        ("fresh", found.fresh),
-        (f"half replaced, {found.segments} segment(s)", found.old),
-    ):
-        lines += [
-            f"| efSearch ({name}) | raw queries/s | raw recall | shard queries/s | shard recall | ratio |",
-            "|---|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {raw.setting} | {raw.per_second:.0f} | {raw.recall:.3f} | {own.per_second:.0f} "
-            f"| {own.recall:.3f} | {own.per_second / raw.per_second:.2f} |"
-            for raw, own in pairs
-        ]
-        lines.append("")
-    return lines
+def _cell(value: Cell) -> str:
+    match value:
+        case float() if abs(value) >= 1000:
+            return f"{value:,.0f}"
+        case float() if abs(value) >= 100:
+            return f"{value:.0f}"
+        case float() if abs(value) >= 10:
+            return f"{value:.1f}"
+        case float():
+            return f"{value:.3g}" if abs(value) < 0.1 else f"{value:.2f}"
+        case int():
+            return f"{value:,}"
+        case _:
+            return value
 
 
-def _filters(found: Results) -> list[str]:
-    base = found.filtered[0]
-    lines = [
-        "| rows that pass | recall@10 | mean ms | p95 ms | times the unfiltered mean |",
-        "|---|---|---|---|---|",
-    ]
-    for one in found.filtered:
-        times = base.per_second / one.per_second
-        mean = 1000 / one.per_second
-        lines.append(f"| {one.setting:.1%} | {one.recall:.3f} | {mean:.2f} | {one.p95:.2f} | {times:.2f} |")
-    return [*lines, ""]
-
-
-def _ingest(found: Results) -> list[str]:
-    lines = ["| batch | durable rows/s |", "|---|---|"]
-    return lines + [f"| {batch} | {rate:,.0f} |" for batch, rate in found.ingest]
-
-
-def _draw_recall(path: pathlib.Path, found: Results) -> None:
-    figure, axes = plt.subplots(figsize=(7, 4.5))
-    sides = (("raw FAISS", found.fresh, 0), ("shard", found.fresh, 1), ("shard, half replaced", found.old, 1))
-    for (label, pairs, side), marker in zip(sides, "os^", strict=True):
-        points = [pair[side] for pair in pairs]
-        axes.plot([p.recall for p in points], [p.per_second for p in points], marker=marker, label=label)
-    axes.set(xlabel="recall@10", ylabel="queries/s, one thread", title=f"{found.rows:,} x 384, cosine")
-    _save(figure, axes, path)
-
-
-def _draw_ingest(path: pathlib.Path, found: Results) -> None:
-    figure, axes = plt.subplots(figsize=(7, 4.5))
-    axes.plot(*zip(*found.ingest, strict=True), marker="o", label="shard, fsync before the answer")
-    axes.set(xlabel="rows in a batch", ylabel="durable rows/s", title="Ingest, 384 dimensions and metadata")
-    _save(figure, axes, path)
-
-
-def _save(figure: plt.Figure, axes: plt.Axes, path: pathlib.Path) -> None:
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=110, bbox_inches="tight")
-    plt.close(figure)
+def lines(
+    series: dict[str, Sequence[tuple[float, float]]], across: str, up: str, title: str, **axes: object
+) -> plt.Figure:
+    """Draw named lines through points of (x, y)."""
+    figure, plot = plt.subplots(figsize=(7, 4.5))
+    for (label, points), marker in zip(series.items(), "os^Dv*Px<>" * 3, strict=False):
+        plot.plot(*zip(*points, strict=True), marker=marker, label=label)
+    plot.set(xlabel=across, ylabel=up, title=title, **axes)
+    if "yscale" not in axes:
+        plot.set_ylim(bottom=0)
+    plot.grid(alpha=0.3)
+    plot.legend()
+    return figure

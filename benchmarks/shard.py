@@ -6,23 +6,35 @@ import json
 import os
 import pathlib
 import resource
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from vectorfleet_shardnode import service, settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.segments import part
+
+CORES = len(os.sched_getaffinity(0))
 
 
 class Room:
-    """A shard's service and the parts behind it."""
+    """A shard's service, the parts behind it, and its folder."""
 
-    def __init__(self, opened: storage.OpenShard, served: service.ShardService) -> None:
+    def __init__(self, opened: storage.OpenShard, served: service.ShardService, folder: pathlib.Path) -> None:
         self.opened = opened
         self.served = served
+        self.folder = folder
+
+    def is_busy(self) -> bool:
+        """Tell whether rows wait for a graph or one is being built."""
+        return bool(self.opened.maintenance.waiting_rows()) or self.opened.maintenance.building
 
     async def write(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], batch: int) -> None:
         """Upsert these rows in batches, four under way at a time; each is durable when it is answered."""
@@ -37,31 +49,69 @@ class Room:
 
     async def settled(self) -> float:
         """Wait until every row is in a graph and nothing was built for 3 seconds; return when that began."""
-        since, deadline = time.perf_counter(), time.perf_counter() + 300
+        since, deadline = time.perf_counter(), time.perf_counter() + 1800
         while time.perf_counter() - since < 3:
-            if self.opened.maintenance.waiting_rows() or self.opened.maintenance.building:
+            if self.is_busy():
                 since = time.perf_counter()
             if time.perf_counter() > deadline:
-                raise TimeoutError("the shard did not settle within 300 seconds")
+                raise TimeoutError("the shard did not settle within half an hour")
             await asyncio.sleep(0.02)
         return since
 
 
-@contextlib.asynccontextmanager
-async def room() -> AsyncIterator[Room]:
-    """Open an empty shard in a folder of its own; both are gone afterwards."""
+def config_of(dimensions: int) -> config.IndexConfig:
+    """Return the configuration of an index of one shard, cosine, balanced."""
     address = config.ShardAddress(number=0, replicas=("127.0.0.1:7400",))
-    index = config.IndexConfig(index="bench", serving=config.Generation(dimensions=384, shards=(address,)))
-    with tempfile.TemporaryDirectory(prefix="vectorfleet-bench-") as folder:
-        opened = await asyncio.to_thread(
-            storage.open_shard, index, 0, pathlib.Path(folder), settings.Tuning()
-        )
+    return config.IndexConfig(
+        index="bench", serving=config.Generation(dimensions=dimensions, shards=(address,))
+    )
+
+
+@contextlib.asynccontextmanager
+async def room(dimensions: int = 384) -> AsyncIterator[Room]:
+    """Open an empty shard in a folder of its own; both are gone afterwards."""
+    index = config_of(dimensions)
+    with tempfile.TemporaryDirectory(prefix="vectorfleet-bench-") as name:
+        folder = pathlib.Path(name)
+        opened = await asyncio.to_thread(storage.open_shard, index, 0, folder, settings.Tuning())
         opened.maintenance.start()
-        served = service.ShardService(opened, index, 0, len(os.sched_getaffinity(0)))
+        served = service.ShardService(opened, index, 0, CORES)
         try:
-            yield Room(opened, served)
+            yield Room(opened, served, folder)
         finally:
             await served.close()
+
+
+def start_alone(folder: pathlib.Path, asked: NDArray[np.float32]) -> tuple[float, int]:
+    """Open a copy of the folder in a process of its own and ask every query.
+
+    Returns:
+        The seconds until it was open, and the resident bytes that the shard added to the process.
+    """
+    with tempfile.TemporaryDirectory(prefix="vectorfleet-bench-") as name:
+        copy = pathlib.Path(name) / "data"
+        shutil.copytree(folder, copy)
+        np.save(pathlib.Path(name) / "asked.npy", asked)
+        command = [sys.executable, __file__, str(copy), str(pathlib.Path(name) / "asked.npy")]
+        said = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+        return float(said[-2]), int(said[-1])
+
+
+def _start_here(folder: pathlib.Path, asked: NDArray[np.float32]) -> tuple[float, int]:
+    index = config_of(asked.shape[1])
+    faiss.omp_set_num_threads(1)
+    before, begin = service.resident_bytes(), time.perf_counter()
+    opened = storage.open_shard(index, 0, folder, settings.Tuning())
+    seconds, state = time.perf_counter() - begin, opened.shard.snapshot
+    for query in asked:
+        question = part.Question(
+            namespace="", queries=state.comparable(query[None]), k=10, wanted=None, ef=100, exact=False
+        )
+        for _, place in state.search(question):
+            state.take(place, part.Fields(False, True))
+    resident = service.resident_bytes() - before
+    opened.close()
+    return seconds, resident
 
 
 def upsert(vectors: NDArray[np.float32], numbers: NDArray[np.int64]) -> shard_pb2.WriteRequest:
@@ -83,3 +133,7 @@ def cpu_seconds() -> float:
     """Return the CPU time of this process and of those that it has waited for."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+if __name__ == "__main__":
+    print(*_start_here(pathlib.Path(sys.argv[1]), np.load(sys.argv[2])))

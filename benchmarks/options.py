@@ -1,0 +1,57 @@
+"""What a run is asked for: data, sizes, and where the answer goes."""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import time
+
+import datasets
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Sizes of one run.
+
+    Attributes:
+        folder: the packages' vectors; None to make vectors.
+        rows: how many are stored.
+        queries: how many are asked.
+        growth: rows of the larger size that growth is measured at.
+    """
+
+    folder: pathlib.Path | None
+    rows: int
+    queries: int
+    growth: int
+
+    def data(self) -> datasets.Dataset:
+        """Load or make the vectors."""
+        return datasets.load(self.folder, self.rows, self.queries)
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that every benchmark takes."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument(
+        "--data",
+        type=pathlib.Path,
+        default=os.environ.get("VECTORFLEET_BENCH_DATA"),
+        help="folder with vectors.f16.npy and queries.f16.npy; clustered vectors are made where not given",
+    )
+    made.add_argument("--rows", type=int, default=63_440)
+    made.add_argument("--growth", type=int, default=0, help="rows of the larger size; 0: 10 x --rows")
+    made.add_argument("--quick", action="store_true", help="5,000 rows, 200 queries")
+    return made
+
+
+def of(given: argparse.Namespace) -> Options:
+    """Return the options that were given."""
+    folder = pathlib.Path(given.data) if given.data else None
+    rows, queries = (5_000, 200) if given.quick else (given.rows, 1_000)
+    return Options(folder, rows, queries, given.growth or 10 * rows)
+
+
+def say(what: str) -> None:
+    """Show progress."""
+    print(f"{time.strftime('%H:%M:%S')} {what} …", flush=True)
