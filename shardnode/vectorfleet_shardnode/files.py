@@ -8,6 +8,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from . import failpoints
+
 TEMPORARY = "tmp-"
 """Prefix of names that a crash may leave behind; they are removed at start."""
 
@@ -28,8 +30,8 @@ def fsync_path(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Create or replace `path`, durable when this returns.
+def write_durably(path: Path, content: bytes, what: str = "") -> None:
+    """Create or replace `path`, durable when this returns; `what` names its failpoints.
 
     Raises:
         OSError: the disk is full or failing; `path` is then what it was before.
@@ -37,12 +39,21 @@ def write_durably(path: Path, content: bytes) -> None:
     temporary = path.with_name(TEMPORARY + path.name)
     try:
         temporary.write_bytes(content)
+        _reached(what, "written")
         fsync_path(temporary)
+        _reached(what, "synced")
         temporary.rename(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+    _reached(what, "renamed")
     fsync_path(path.parent)
+    _reached(what, "durable")
+
+
+def _reached(what: str, moment: str) -> None:
+    if what:
+        failpoints.reached(f"{what}.{moment}")
 
 
 def sha256_of(path: Path) -> str:

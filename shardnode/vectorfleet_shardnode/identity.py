@@ -71,7 +71,7 @@ def fresh(identity: Identity) -> Stored:
 
 def write(folder: Path, identity: Stored) -> None:
     """Mark a folder that is set up, durable when this returns."""
-    files.write_durably(folder / FILE_NAME, identity.model_dump_json(indent=1).encode())
+    files.write_durably(folder / FILE_NAME, identity.model_dump_json(indent=1).encode(), "identity")
 
 
 def check(folder: Path, wanted: Identity) -> Stored:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import errors, files, log_format, metrics, records
+from . import errors, failpoints, files, log_format, metrics, records
 
 EPOCH = 1
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -47,7 +47,7 @@ def create(folder: Path, first_seq: int, owner: int = 0) -> Path:
     """
     path = path_of(folder, first_seq)
     header = log_format.Header(secrets.randbits(32), first_seq, owner)
-    files.write_durably(path, log_format.pack_header(header))
+    files.write_durably(path, log_format.pack_header(header), "log-file")
     return path
 
 
@@ -100,6 +100,7 @@ class Log:
                 raise self._failure or errors.UnavailableError("the shard is stopping")
             seq = self._appended + 1
             self._write(op, seq, payload)
+            failpoints.reached("log.appended")
             self._appended = seq
             self._state.notify_all()
             return seq
@@ -144,10 +145,12 @@ class Log:
         with self._syncing, self._state:
             if self._failure:
                 raise self._failure
+            failpoints.reached("rotate.before-fsync")
             try:
                 files.fsync(self._descriptor)
             except OSError as refused:
                 raise self._fail(refused) from refused
+            failpoints.reached("rotate.synced")
             try:
                 path = create(self._folder, self._appended + 1, self._header.owner)
             except OSError as refused:
@@ -164,17 +167,21 @@ class Log:
             self._write(records.Op.NEXT, self._appended + 1, [])
         except errors.StorageFullError:
             return
+        failpoints.reached("rotate.noted")
         try:
             files.fsync(self._descriptor)
         except OSError as refused:
             raise self._fail(refused) from refused
+        failpoints.reached("rotate.note-synced")
 
     def trim(self, covered: int) -> None:
         """Delete files that hold nothing newer than `covered`, which segments now hold durably."""
         every = paths(self._folder)
         for old, newer in itertools.pairwise(every):
             if int(newer.stem) <= covered + 1:
+                failpoints.reached("trim.before-delete")
                 old.unlink()
+                failpoints.reached("trim.deleted")
 
     def close(self) -> None:
         """Make durable what was appended, and stop."""
@@ -203,8 +210,11 @@ class Log:
             with self._state:
                 target, descriptor = self._appended, self._descriptor
             if self._failure is None:
+                failpoints.reached("commit.before-fsync")
                 self._sync_file(descriptor)
+                failpoints.reached("commit.synced")
             self._mark(target)
+            failpoints.reached("commit.marked")
         return target
 
     def _sync_file(self, descriptor: int) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from . import errors, files, metrics, shard
+from . import errors, failpoints, files, metrics, shard
 from .api import config
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
 
@@ -220,9 +220,13 @@ class Maintenance:
         number = self._manifest.next_number
         home = self._shard.folder / manifest.SEGMENTS / f"{number:012d}"
         shutil.rmtree(home, ignore_errors=True)
+        failpoints.reached("adopt.before-fsync")
         files.fsync_path(output)
+        failpoints.reached("adopt.synced")
         output.rename(home)
+        failpoints.reached("adopt.renamed")
         files.fsync_path(home.parent)
+        failpoints.reached("adopt.durable")
         segment = sealed.SealedSegment(home, described)
         return sealed.SealedView(segment, np.ones(described.rows, np.bool_))
 
@@ -240,8 +244,11 @@ class Maintenance:
         manifest.write(self._shard.folder, renewed)
         self._manifest = renewed
         self._shard.install(before, added).result()
+        failpoints.reached("swap.installed")
         self._shard.trim_log(covered)
+        failpoints.reached("swap.trimmed")
         manifest.clean(self._shard.folder, renewed)
+        failpoints.reached("swap.cleaned")
 
     def _list(self, view: sealed.SealedView, seq: int) -> manifest.Listed:
         """Return a segment's entry; tombstones are written anew only where there are more."""

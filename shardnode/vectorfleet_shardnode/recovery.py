@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import errors, files, log, log_format, records
+from . import errors, failpoints, files, log, log_format, records
 
 EMPTY_BYTES = log_format.HEADER_BYTES
 """Size of a log file without records."""
@@ -162,7 +162,10 @@ class _Reader:
     def cut(self) -> int:
         """Cut the torn tail and return its bytes; what is left is durable, though the fsync never came."""
         torn = len(self._data) - self._end
+        failpoints.reached("recovery.before-cut")
         if torn:
             os.truncate(self._path, self._end)
+            failpoints.reached("recovery.cut")
         files.fsync_path(self._path)
+        failpoints.reached("recovery.synced")
         return torn

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import errors, files, identity, log, maintenance, metrics, records, recovery, shard
+from . import errors, failpoints, files, identity, log, maintenance, metrics, records, recovery, shard
 from . import shape as shapes
 from .api import config
 from .segments import builder, growing, manifest, sealed
@@ -66,7 +66,9 @@ def open_shard(
         owned = _set_up(folder, identity.of(index, number))
         stored = manifest.read(folder, owned.uid)
         start = _load(folder, stored, index.serving, owned.owner)
+        failpoints.reached("start.before-clean")
         _clean(folder, stored)
+        failpoints.reached("start.cleaned")
         opened = shard.Shard(folder, tuning, start)
         keeper = maintenance.Maintenance(opened, index.serving, stored, start_builder)
         return OpenShard(opened, keeper, held)
@@ -94,6 +96,7 @@ def _set_up(folder: Path, wanted: identity.Identity) -> identity.Stored:
         (folder / name).mkdir(exist_ok=True)
     log.create(folder / shard.LOG, 1, made.owner)
     files.fsync_path(folder)
+    failpoints.reached("setup.synced")
     identity.write(folder, made)
     return made
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pydantic
 
-from .. import errors, files
+from .. import errors, failpoints, files
 from ..arrays import Mask
 from . import descriptor
 
@@ -62,7 +62,7 @@ def write(folder: Path, manifest: Manifest) -> None:
     """
     body = manifest.model_dump(mode="json")
     stored = {"manifest": body, "sha256": _digest(body)}
-    files.write_durably(folder / FILE_NAME, json.dumps(stored, indent=1).encode())
+    files.write_durably(folder / FILE_NAME, json.dumps(stored, indent=1).encode(), "manifest")
 
 
 def read(folder: Path, uid: str = "") -> Manifest:
@@ -110,7 +110,7 @@ def write_tombstones(folder: Path, live: Mask, seq: int) -> Tombstones | None:
         return None
     dead = int(np.count_nonzero(~live))
     path = folder / f"dead-{seq:020d}-{dead}.bits"
-    files.write_durably(path, np.packbits(~live, bitorder="little").tobytes())
+    files.write_durably(path, np.packbits(~live, bitorder="little").tobytes(), "tombstones")
     return Tombstones(file=path.name, content=descriptor.sum_of(path), dead=dead)
 
 
@@ -143,10 +143,12 @@ def clean(folder: Path, manifest: Manifest) -> None:
     for path in (folder / SEGMENTS).iterdir():
         listed = kept.get(path.name)
         if listed is None:
+            failpoints.reached("clean.before-segment")
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             continue
         for bits in (*path.glob("dead-*.bits"), *path.glob(files.TEMPORARY + "*")):
             if listed.tombstones is None or bits.name != listed.tombstones.file:
+                failpoints.reached("clean.before-tombstones")
                 bits.unlink()
     for leftover in folder.glob(files.TEMPORARY + "*"):
         leftover.unlink()

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import files, ragged
+from .. import failpoints, files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
 from ..engines import base, faiss_hnsw
@@ -142,7 +142,9 @@ def _seal(
 ) -> descriptor.Descriptor:
     sums = {}
     for path in sorted(folder.iterdir()):
+        failpoints.reached("segment-file.written")
         files.fsync_path(path)
+        failpoints.reached("segment-file.synced")
         sums[path.name] = descriptor.sum_of(path)
     bounds = pc.min_max(seqs)
     sealed = descriptor.Descriptor(
@@ -153,7 +155,8 @@ def _seal(
         last_seq=bounds["max"].as_py(),
         files=sums,
     )
-    files.write_durably(folder / descriptor.FILE_NAME, sealed.model_dump_json(indent=1).encode())
+    content = sealed.model_dump_json(indent=1).encode()
+    files.write_durably(folder / descriptor.FILE_NAME, content, "descriptor")
     return sealed
 
 

@@ -1,0 +1,92 @@
+"""SIGKILL at each named failpoint: around every fsync, rename, manifest swap, log cut and deletion.
+
+The list of failpoints is the product's own, so a new one is tested as soon as it has a name; and an armed
+process refuses a name that is not on it.
+"""
+
+import random
+import signal
+import time
+import zlib
+
+import pytest
+from crashing import history, node, warm
+
+from vectorfleet_shardnode import failpoints, log
+
+CLIENTS = 3
+AT_SET_UP = ("identity.", "setup.")
+AT_START = ("recovery.", "start.")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """What starts the nodes."""
+    opened = warm.Server()
+    yield opened
+    opened.close()
+
+
+class Life:
+    """A node's life in parts; what was answered in one is checked in the next."""
+
+    def __init__(self, server, folder, seed):
+        self.node = node.Node(server, folder, **node.BUSY)
+        self.seed, self.part = seed, 0
+        self.rows, self.clients = [{}] * CLIENTS, []
+
+    def write_until(self, failpoint="", seconds=20.0):
+        """Start, check, and write until the failpoint or SIGKILL ends it; returns the status."""
+        self.part += 1
+        stub = self.node.serve(failpoint)
+        if stub:
+            self.check(stub)
+            self.clients = history.start(stub, self.rows, f"{self.seed}-{self.part}")
+            if not failpoint:
+                time.sleep(seconds)
+                self.node.kill()
+            for client in self.clients:
+                client.join(seconds)
+                assert not client.is_alive(), f"{failpoint} was not reached"
+        return self.node.wait()
+
+    def check(self, stub):
+        """Compare what is served with what was answered so far."""
+        if self.clients:
+            self.rows = history.check(stub, self.clients)
+
+    def check_after_restart(self):
+        """Start once more, compare, and stop gracefully."""
+        self.check(self.node.serve())
+        self.node.kill(signal.SIGTERM)
+        assert self.node.wait() == 0
+
+    def tear_the_log(self):
+        """Leave the beginning of a record behind the newest log file, as a cut-off write does."""
+        with log.paths(self.node.data / "log")[-1].open("ab") as newest:
+            newest.write(b"VFR1" + bytes(700))
+
+
+@pytest.mark.parametrize("name", failpoints.REGISTERED)
+def test_killed_at_a_failpoint(server, tmp_path, name):
+    """After SIGKILL there, early in a life and later: every answered row bit for bit, and nothing undead."""
+    drawn = random.Random(zlib.crc32(name.encode()))
+    life = Life(server, tmp_path, name)
+    if not name.startswith(AT_SET_UP):
+        life.write_until(seconds=drawn.uniform(0.1, 0.3))
+        life.tear_the_log()
+    assert life.write_until(f"{name}:1") == -signal.SIGKILL
+    if not name.startswith(AT_SET_UP + AT_START):
+        assert life.write_until(f"{name}:{drawn.randint(2, 5)}") == -signal.SIGKILL
+    life.check_after_restart()
+    life.write_until(seconds=0.1)
+    life.check_after_restart()
+    assert list(life.node.data.rglob("tmp-*")) == []
+
+
+def test_a_failpoint_that_does_not_exist_ends_the_start(server, tmp_path):
+    """A misspelt name is told, instead of a test that waits for nothing."""
+    alone = node.Node(server, tmp_path)
+    assert alone.serve("log.apended:1") is None
+    assert alone.wait() == 1
+    assert 'VECTORFLEET_FAILPOINT is "log.apended:1"' in alone.said()
