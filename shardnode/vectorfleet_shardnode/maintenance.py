@@ -112,7 +112,7 @@ class Maintenance:
         state = self._shard.snapshot
         if len(state.growing) > 1:
             self._flush(state.growing[0])
-        elif self._building:
+        if self._building:
             self._finish_build(self._building)
         else:
             self._begin(self._plan())
@@ -135,7 +135,8 @@ class Maintenance:
     def _begin(self, action: compaction.Action | None) -> None:
         match action:
             case compaction.Flush():
-                self._shard.freeze().result()
+                if len(self._shard.snapshot.growing) == 1:  # else one waits already
+                    self._shard.freeze().result()
             case compaction.Merge():
                 views = self._shard.snapshot.sealed
                 inputs = tuple(view for view in views if view.segment.name in action.names)

@@ -12,8 +12,8 @@ import threading
 
 import grpc
 import numpy as np
-
 from crashing import node
+
 from vectorfleet_shardnode.api import shard_pb2 as pb
 
 IDS = 120  # of each client
@@ -86,7 +86,9 @@ class Client(threading.Thread):
     def _metadata(self):
         if self.numbers.random() < 0.1:
             return b""
-        return _json({"w": self.number, "r": self.numbers.randrange(1_000), "ü": ["é", self.numbers.random()]})
+        return _json(
+            {"w": self.number, "r": self.numbers.randrange(1_000), "ü": ["é", self.numbers.random()]}
+        )
 
     def _upsert(self, namespace, most=25):
         ids = self._ids(most)
@@ -211,9 +213,12 @@ def check_rows(every, clients):
 
 def _difference(client, found):
     wrong = {key for key in found.keys() | client.rows if found.get(key) != client.rows.get(key)}
-    unsure = {key for key in client.doubt.keys() | client.rows if client.doubt.get(key) != client.rows.get(key)}
+    unsure = {
+        key for key in client.doubt.keys() | client.rows if client.doubt.get(key) != client.rows.get(key)
+    }
     words = {
-        key: "lost" if key not in found else "undead" if key not in client.rows else "changed" for key in wrong
+        key: "lost" if key not in found else "undead" if key not in client.rows else "changed"
+        for key in wrong
     }
     return f"client {client.number}: {words} differ from what was answered; the last call concerned {unsure}"
 

@@ -20,7 +20,6 @@ BUSY = {
     "unindexed_bytes": 4_000,
     "index_min_rows": 50,
     "settle_seconds": 0.03,
-    "fanout": 2,
     "build_threads": 1,
 }
 """Bounds so small that a second of writes flushes, builds, compacts and rotates several times."""

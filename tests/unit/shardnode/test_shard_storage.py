@@ -74,8 +74,8 @@ def opening(tmp_path):
     """Open the shard in tmp_path; what is open at the end is closed."""
     opened = []
 
-    def open_it(index=None, start_builder=Finished, number=0):
-        opened.append(storage.open_shard(index or index_of(), number, tmp_path, TUNING, start_builder))
+    def open_it(index=None, start_builder=Finished, number=0, tuning=TUNING):
+        opened.append(storage.open_shard(index or index_of(), number, tmp_path, tuning, start_builder))
         return opened[-1]
 
     yield open_it
@@ -335,3 +335,17 @@ def test_a_namespace_label_is_one_of_a_hundred():
     assert len(shown) == metrics.MAX_NAMESPACES + 1
     assert shown["n000"] == 1_000
     assert shown[metrics.OTHER_NAMESPACES] == sum(1_000 - number for number in range(100, 150))
+
+
+def test_segments_are_merged_though_one_always_waits_to_be_flushed(opening):
+    """Writes that fill a segment between any two looks of maintenance don't keep it from its other work."""
+    busy = TUNING.model_copy(update={"settle_seconds": 3_600.0, "unindexed_bytes": 1})
+    served = opening(tuning=busy)
+    for number in range(20):
+        upsert(served, *(f"{number}-{row}" for row in range(4)), x=float(number))
+        served.shard.freeze().result(10)
+        if number:
+            served.maintenance.step()
+    assert len(served.shard.snapshot.growing) > 1
+    assert len(served.shard.snapshot.sealed) < 10
+    assert len(ids_of(served)) == 80
