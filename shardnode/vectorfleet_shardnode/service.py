@@ -16,6 +16,7 @@ from typing import TypeVar
 import faiss
 import numpy as np
 import prometheus_client
+import threadpoolctl
 
 from . import errors, files, filters, keys, log, metrics, operations, records, shard, storage
 from . import shape as shapes
@@ -64,6 +65,8 @@ class ShardService:
         self._index = index
         self._number = number
         self._closing = False
+        # Each search has a thread: a pool of BLAS's own beside them makes matrix products many times slower.
+        threadpoolctl.threadpool_limits(1, "blas")
         executor = concurrent.futures.ThreadPoolExecutor
         self._writer = executor(1, "write")
         self._readers = executor(threads, "read", initializer=faiss.omp_set_num_threads, initargs=(1,))
