@@ -13,7 +13,7 @@ from ..engines import base
 MAX_PARTS = 16
 MAX_DEPTH = 10_000
 _MIN_DEPTH, _DEEPER, _STEPS = 32, 4, 4
-MAX_QUERY_TOKENS = shapes.MAX_TOKENS
+MAX_QUERY_TOKENS = 512
 """Vectors that a query may have for a field of token vectors."""
 
 

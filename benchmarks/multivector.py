@@ -1,0 +1,190 @@
+"""Measures queries by parts: latency and recall against exact search, late interaction and weighted sums.
+
+`python benchmarks/multivector.py` prints Markdown. The passages are made: words of a vocabulary that topics
+share, each word's vector moved by its topic and by noise, as a contextual encoder moves it.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vectorfleet_shardnode import files, service, settings, storage
+from vectorfleet_shardnode.api import config, shard_pb2
+
+K = 10
+BATCH = 100
+Matrix = NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Passages:
+    """Token vectors of rows, those of row r at offsets[r]:offsets[r + 1], and of queries, one array each."""
+
+    tokens: Matrix
+    offsets: NDArray[np.int64]
+    asked: list[Matrix]
+
+    def of(self, row: int) -> Matrix:
+        """Return the token vectors of a row."""
+        return self.tokens[self.offsets[row] : self.offsets[row + 1]]
+
+
+def passages(rows: int, dimensions: int, queries: int, asked_tokens: int) -> Passages:
+    """Make passages of 15 to 45 tokens, and queries out of the words of one passage each."""
+    random = np.random.default_rng(5)
+    words, topics = random.normal(size=(3_000, dimensions)), random.normal(size=(50, dimensions))
+    likely = random.dirichlet(np.full(3_000, 0.02), 50)
+    counts, of_row = random.integers(15, 46, rows), random.integers(0, 50, rows)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    tokens = np.empty((offsets[-1], dimensions), np.float32)
+    for row, topic in enumerate(of_row):
+        chosen = words[random.choice(3_000, counts[row], p=likely[topic])]
+        noise = 0.6 * random.normal(size=chosen.shape)
+        tokens[offsets[row] : offsets[row + 1]] = chosen + 0.5 * topics[topic] + noise
+    made = Passages(tokens, offsets, [])
+    for row in random.integers(0, rows, queries):
+        own = made.of(row)[random.integers(0, counts[row], asked_tokens)]
+        made.asked.append((own + 0.6 * random.normal(size=own.shape)).astype(np.float32))
+    return made
+
+
+class Room:
+    """A shard in this process whose rows have a title, a summary and a body of token vectors."""
+
+    def __init__(self, folder: pathlib.Path, data: Passages) -> None:
+        dimensions = data.tokens.shape[1]
+        plain = [config.VectorField(name=name, dimensions=dimensions) for name in ("title", "summary")]
+        body = config.VectorField(name="body", dimensions=dimensions, late_interaction=True)
+        address = config.ShardAddress(number=0, replicas=("127.0.0.1:7400",))
+        generation = config.Generation(dimensions=dimensions, vectors=(*plain, body), shards=(address,))
+        index = config.IndexConfig(index="bench", serving=generation)
+        self.data = data
+        self.opened = storage.open_shard(index, 0, folder, settings.Tuning())
+        self.opened.maintenance.start()
+        self.served = service.ShardService(self.opened, index, 0, 1)
+
+    async def load(self) -> float:
+        """Write every row and wait until all is settled; returns the seconds."""
+        begin = time.perf_counter()
+        rows = len(self.data.offsets) - 1
+        for start in range(0, rows, BATCH):
+            await self.served.write(self._upsert(range(start, min(start + BATCH, rows))))
+        since = time.perf_counter()
+        while time.perf_counter() - since < 3:
+            if self.opened.maintenance.waiting_rows() or self.opened.maintenance.building:
+                since = time.perf_counter()
+            await asyncio.sleep(0.05)
+        return since - begin
+
+    def _upsert(self, rows: range) -> shard_pb2.WriteRequest:
+        """Return rows whose values, title and summary are means of all tokens and of two thirds of them."""
+        tokens = [self.data.of(row) for row in rows]
+        thirds = [len(one) // 3 for one in tokens]
+        means = {
+            "": [one.mean(axis=0) for one in tokens],
+            "title": [one[: 2 * third].mean(axis=0) for one, third in zip(tokens, thirds, strict=True)],
+            "summary": [one[third:].mean(axis=0) for one, third in zip(tokens, thirds, strict=True)],
+        }
+        columns = [
+            shard_pb2.VectorColumn(name=name, counts=[1] * len(rows), vectors=np.stack(means[name]).tobytes())
+            for name in ("title", "summary")
+        ]
+        body = np.concatenate(tokens).tobytes()
+        columns.append(shard_pb2.VectorColumn(name="body", counts=[len(one) for one in tokens], vectors=body))
+        content = shard_pb2.Rows(
+            ids=[str(row) for row in rows],
+            vectors=np.stack(means[""]).tobytes(),
+            metadata=[json.dumps({"part": row * 7919 % 1_000}).encode() for row in rows],
+            fields=columns,
+        )
+        return shard_pb2.WriteRequest(upsert=shard_pb2.Upsert(rows=content))
+
+    async def ask(self, query: shard_pb2.Query) -> list[str]:
+        """Return the ids that match."""
+        reply = await self.served.search(shard_pb2.SearchRequest(queries=[query]))
+        return list(reply.results[0].rows.ids)
+
+
+def late(asked: Matrix) -> list[shard_pb2.QueryPart]:
+    """Return a query by late interaction."""
+    return [shard_pb2.QueryPart(field="body", weight=1, vectors=asked.tobytes())]
+
+
+def weighted(asked: Matrix) -> list[shard_pb2.QueryPart]:
+    """Return a weighted sum over values, title and summary, each asked for another part of the tokens."""
+    third = len(asked) // 3
+    terms = (("", 1, asked), ("title", 0.5, asked[: 2 * third]), ("summary", 0.3, asked[third:]))
+    return [
+        shard_pb2.QueryPart(field=field, weight=weight, vectors=vectors.mean(axis=0).tobytes())
+        for field, weight, vectors in terms
+    ]
+
+
+def both(asked: Matrix) -> list[shard_pb2.QueryPart]:
+    """Return a sum of the values' score and the body's."""
+    return [weighted(asked)[0], shard_pb2.QueryPart(field="body", weight=0.1, vectors=asked.tobytes())]
+
+
+WAYS = {
+    "exact": {"exact": True},
+    "as needed": {},
+    "oversampling 1": {"oversampling": 1},
+    "oversampling 4": {"oversampling": 4},
+    "as needed, 10 % pass": {"filter": b'{"part": {"$lt": 100}}'},
+    "as needed, 1 % pass": {"filter": b'{"part": {"$lt": 10}}'},
+}
+
+
+async def measure(room: Room) -> list[str]:
+    """Return the table's lines: each kind of query, each way."""
+    lines = ["| query | way | recall@10 | mean ms | p95 ms |", "|---|---|---|---|---|"]
+    for kind in (late, weighted, both):
+        for name, given in WAYS.items():
+            took, hits, wanted = [], 0, 0
+            for asked in room.data.asked:
+                query = shard_pb2.Query(parts=kind(asked), top_k=K, **given)
+                truth = await room.ask(shard_pb2.Query(parts=kind(asked), top_k=K, **(given | WAYS["exact"])))
+                begin = time.perf_counter()
+                found = await room.ask(query)
+                took.append(1000 * (time.perf_counter() - begin))
+                hits, wanted = hits + len({*found} & {*truth}), wanted + len(truth)
+            mean, p95 = np.mean(took), np.percentile(took, 95)
+            lines.append(f"| {kind.__name__} | {name} | {hits / wanted:.3f} | {mean:.2f} | {p95:.2f} |")
+    return lines
+
+
+async def main() -> None:
+    """Make the passages, load them, ask."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=5_000)
+    parser.add_argument("--dimensions", type=int, default=128)
+    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--tokens", type=int, default=16, help="token vectors of a query")
+    given = parser.parse_args()
+    data = passages(given.rows, given.dimensions, given.queries, given.tokens)
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="vectorfleet-bench-") as folder:
+        room = Room(pathlib.Path(folder), data)
+        seconds = await room.load()
+        table = await measure(room)
+        parts, held = len(room.opened.shard.snapshot.sealed), files.bytes_under(pathlib.Path(folder))
+        await room.served.close()
+    print(
+        f"{given.rows:,} passages, {len(data.tokens):,} token vectors of {given.dimensions}, cosine, "
+        f"queries of {given.tokens} tokens; settled in {seconds:.0f} s in {parts} segment(s), "
+        f"{held / given.rows / 1024:.1f} KiB a row on the disk; {len(os.sched_getaffinity(0))} cores; "
+        f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after.\n"
+    )
+    print("\n".join(table))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
