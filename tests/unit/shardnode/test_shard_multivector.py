@@ -285,7 +285,7 @@ def part_of(field, vectors, weight=1.0):
         ([part_of("title", [1, 2])], 'field "title" has 6 dimensions; 8 bytes'),
         ([part_of("title", [[1] * 6] * 2)], '2 vectors were sent for field "title"; one is taken'),
         ([part_of("body", [])], '0 vectors were sent for field "body"; 1 to 512'),
-        ([part_of("body", [[1] * 5] * 1_025)], '513 vectors were sent for field "body"; 1 to 512'),
+        ([part_of("body", [[1] * 5] * 513)], '513 vectors were sent for field "body"; 1 to 512'),
         ([part_of("body", [0] * 5)], "vector 0 is all zeros"),
         ([part_of("", [1, 2, 3])], "has 4 dimensions; 1 vectors came with 3"),
         ([part_of("", [1] * 4), part_of("", [1] * 4, 0)], "part 1 has the weight 0; .* other than 0"),
