@@ -7,13 +7,13 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
-from . import backoff, batches, calls, errors, results, rows, wire
+from . import backoff, batches, calls, errors, queries, results, rows, wire
 
 T = TypeVar("T")
 
@@ -81,14 +81,34 @@ class Client:
         vector: rows.Vector | None = None,
         *,
         id: str | None = None,  # noqa: A002  # the API's word
+        vectors: rows.Vectors | None = None,
+        weights: Mapping[str, float] | None = None,
+        text: str | None = None,
+        fusion: queries.Fusion | None = None,
         top_k: int = 10,
         namespace: str = "",
         filter: rows.Metadata | None = None,  # noqa: A002  # the API's word
+        params: queries.SearchParams | None = None,
         include_values: bool = False,
         include_metadata: bool = False,
+        explain: bool = False,
     ) -> results.QueryResult:
-        """Find the rows nearest to a vector, or to the row with an id; see `vectorfleet.Client.query`."""
-        question = calls.Query(vector, id, top_k, namespace, filter, include_values, include_metadata)
+        """Find rows by vector, by text, or by both; see `vectorfleet.Client.query`."""
+        question = queries.Query(
+            vector=vector,
+            id=id,
+            vectors=vectors,
+            weights=weights,
+            text=text,
+            fusion=fusion,
+            top_k=top_k,
+            namespace=namespace,
+            filter=filter,
+            params=params,
+            include_values=include_values,
+            include_metadata=include_metadata,
+            explain=explain,
+        )
         return await self._send(calls.query(question))
 
     async def fetch(self, ids: Iterable[str], *, namespace: str = "") -> results.FetchResult:
@@ -101,11 +121,12 @@ class Client:
         id: str,  # noqa: A002  # the API's word
         *,
         values: rows.Vector | None = None,
+        vectors: rows.Vectors | None = None,
         set_metadata: rows.Metadata | None = None,
         namespace: str = "",
     ) -> None:
-        """Replace a row's vector, or set fields of its metadata; see `vectorfleet.Client.update`."""
-        await self._send(calls.update(id, values, set_metadata, namespace))
+        """Replace a row's vectors, or set fields of its metadata; see `vectorfleet.Client.update`."""
+        await self._send(calls.update(id, values, vectors, set_metadata, namespace))
 
     async def delete(
         self,

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import numpy as np
 
-from . import errors, results, rows
+from . import errors, queries, results, rows
 
 T = TypeVar("T")
 
@@ -58,36 +58,9 @@ def upsert_encoded(encoded: Sequence[bytes], namespace: str) -> Call[results.Ups
     return Call("POST", "vectors/upsert", _decoder(results.UpsertResult), content=content)
 
 
-@dataclasses.dataclass(frozen=True)
-class Query:
-    """What to search for, and what to tell of each hit; exactly one of `vector` and `id` is set."""
-
-    vector: rows.Vector | None
-    id: str | None
-    top_k: int
-    namespace: str
-    filter: rows.Metadata | None
-    include_values: bool
-    include_metadata: bool
-
-
-def query(question: Query) -> Call[results.QueryResult]:
-    """Find the nearest rows."""
-    if (question.vector is None) == (question.id is None):
-        raise errors.InvalidInputError("a query needs a vector, or the id of a row, and not both")
-    body: dict[str, Any] = {
-        "topK": question.top_k,
-        "namespace": question.namespace,
-        "includeValues": question.include_values,
-        "includeMetadata": question.include_metadata,
-    }
-    if question.vector is not None:
-        body["vector"] = rows.numbers_of(question.vector)
-    else:
-        body["id"] = question.id
-    if question.filter is not None:
-        body["filter"] = dict(question.filter)
-    return _post("query", body, results.QueryResult)
+def query(question: queries.Query) -> Call[results.QueryResult]:
+    """Find the best rows."""
+    return _post("query", queries.body_of(question), results.QueryResult)
 
 
 def fetch(ids: Iterable[str], namespace: str) -> Iterator[Call[results.FetchResult]]:
@@ -114,14 +87,20 @@ def merge_fetched(answers: Sequence[results.FetchResult], namespace: str) -> res
 
 
 def update(
-    id_: str, values: rows.Vector | None, set_metadata: rows.Metadata | None, namespace: str
+    id_: str,
+    values: rows.Vector | None,
+    vectors: rows.Vectors | None,
+    set_metadata: rows.Metadata | None,
+    namespace: str,
 ) -> Call[None]:
-    """Replace a row's vector, or set some fields of its metadata, or both."""
-    if values is None and not set_metadata:
-        raise errors.InvalidInputError("an update needs values, or set_metadata, or both")
+    """Replace a row's vector, some of its vector fields, or some fields of its metadata."""
+    if values is None and not vectors and not set_metadata:
+        raise errors.InvalidInputError("an update needs values, vectors or set_metadata")
     body: dict[str, Any] = {"id": id_, "namespace": namespace}
     if values is not None:
         body["values"] = rows.numbers_of(values)
+    if vectors:
+        body["vectors"] = rows.vectors_of(vectors)
     if set_metadata:
         body["setMetadata"] = rows.metadata_of(set_metadata)
     return _post_for_nothing("vectors/update", body)

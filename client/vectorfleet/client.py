@@ -8,13 +8,13 @@ import concurrent.futures
 import contextlib
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
-from . import backoff, batches, calls, errors, results, rows, wire
+from . import backoff, batches, calls, errors, queries, results, rows, wire
 
 T = TypeVar("T")
 
@@ -57,8 +57,8 @@ class Client:
         """Write whole rows in one request, replacing those with the same ids.
 
         Args:
-            rows: at most 1,000; each a `Row`, a mapping, or `(id, values[, metadata])`, its values a
-                sequence of numbers or a numpy array of shape (dimensions,). `upsert_batch` takes more.
+            rows: at most 1,000; each a `Row`, a mapping, or `(id, values[, metadata[, vectors]])`, its values
+                a sequence of numbers or a numpy array of shape (dimensions,). `upsert_batch` takes more.
             namespace: "" is the default one.
 
         Raises:
@@ -115,27 +115,54 @@ class Client:
         vector: rows.Vector | None = None,
         *,
         id: str | None = None,  # noqa: A002  # the API's word
+        vectors: rows.Vectors | None = None,
+        weights: Mapping[str, float] | None = None,
+        text: str | None = None,
+        fusion: queries.Fusion | None = None,
         top_k: int = 10,
         namespace: str = "",
         filter: rows.Metadata | None = None,  # noqa: A002  # the API's word
+        params: queries.SearchParams | None = None,
         include_values: bool = False,
         include_metadata: bool = False,
+        explain: bool = False,
     ) -> results.QueryResult:
-        """Find the rows nearest to a vector, or to the row with an id.
+        """Find the rows nearest to a vector, or to the row with an id; or by a text, or by both.
 
         Args:
             vector: what to search for, shape (dimensions,).
             id: in its place, the id of a row of the namespace.
+            vectors: what to search for in vector fields, by name: of shape (dimensions,), or (tokens,
+                dimensions) with late interaction. Scores are added up, the vector's own among them.
+            weights: what a score counts for in that sum, by field; `values` is the vector. 1 unless given.
+            text: words to search for in the index's text fields. Beside a vector, both lists are fused.
+            fusion: how; by ranks unless given.
             top_k: number of matches, 1 to 10,000.
             namespace: "" is the default one.
             filter: on metadata, such as `{"year": {"$gte": 2004}}`.
+            params: how hard to search.
             include_values: return the matches' vectors.
             include_metadata: return the matches' metadata.
+            explain: tell what was done, and how long it took.
 
         Returns:
             The matches, best first.
         """
-        question = calls.Query(vector, id, top_k, namespace, filter, include_values, include_metadata)
+        question = queries.Query(
+            vector=vector,
+            id=id,
+            vectors=vectors,
+            weights=weights,
+            text=text,
+            fusion=fusion,
+            top_k=top_k,
+            namespace=namespace,
+            filter=filter,
+            params=params,
+            include_values=include_values,
+            include_metadata=include_metadata,
+            explain=explain,
+        )
         return self._send(calls.query(question))
 
     def fetch(self, ids: Iterable[str], *, namespace: str = "") -> results.FetchResult:
@@ -151,14 +178,15 @@ class Client:
         id: str,  # noqa: A002  # the API's word
         *,
         values: rows.Vector | None = None,
+        vectors: rows.Vectors | None = None,
         set_metadata: rows.Metadata | None = None,
         namespace: str = "",
     ) -> None:
-        """Replace a row's vector, or set fields of its metadata, or both; the other fields stay.
+        """Replace a row's vector or vector fields, or set fields of its metadata; what is not named stays.
 
-        A row that does not exist is no error.
+        A vector field that is None is removed. A row that does not exist is no error.
         """
-        self._send(calls.update(id, values, set_metadata, namespace))
+        self._send(calls.update(id, values, vectors, set_metadata, namespace))
 
     def delete(
         self,

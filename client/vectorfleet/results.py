@@ -22,30 +22,41 @@ class Match(Result, frozen=True, eq=False):
 
     Attributes:
         id: the row's id.
-        score: cosine similarity, dot product, or squared Euclidean distance (there, smaller is better).
+        score: cosine similarity, dot product, or squared Euclidean distance (there, smaller is better); of
+            text BM25's; of both, that of the fusion.
         values: float32, shape (dimensions,); None unless `include_values` was set.
         metadata: None unless `include_metadata` was set and the row has some.
+        vectors: by vector field, as in `rows.Row`; None unless `include_values` was set and the row has some.
+        explain: rank and score in each of the fused lists; None unless `explain` was set.
     """
 
     id: str
     score: float
     values: NDArray[np.float32] | None = None
     metadata: dict[str, Any] | None = None
+    vectors: dict[str, NDArray[np.float32]] | None = None
+    explain: dict[str, Any] | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Match):
             return NotImplemented
         mine, theirs = (self.id, self.score, self.metadata), (other.id, other.score, other.metadata)
-        return mine == theirs and rows.same_values(self.values, other.values)
+        same = rows.same_values(self.values, other.values)
+        return mine == theirs and same and rows.same_vectors(self.vectors, other.vectors)
 
     __hash__ = None  # type: ignore[assignment]  # an array has none
 
 
 class QueryResult(Result, frozen=True):
-    """The answer to a query: matches, best first."""
+    """The answer to a query: matches, best first.
+
+    Attributes:
+        explain: what each part of the query did and took; None unless `explain` was set.
+    """
 
     matches: tuple[Match, ...]
     namespace: str = ""
+    explain: dict[str, Any] | None = None
 
 
 class UpsertResult(Result, frozen=True):

@@ -6,7 +6,7 @@ infinity) is refused here, for it would arrive as something else.
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +16,12 @@ from . import errors
 
 Vector = Sequence[float] | NDArray[Any]
 """One vector: any sequence of numbers, or a one-dimensional numpy array."""
+
+Matrix = Sequence[Vector] | NDArray[Any]
+"""One vector for each token: a sequence of vectors, or a numpy array of shape (tokens, dimensions)."""
+
+Vectors = Mapping[str, Vector | Matrix | None]
+"""Vectors by the name of a vector field; None is no vector."""
 
 Metadata = Mapping[str, Any]
 """A row's metadata: strings, numbers, booleans, and lists of strings."""
@@ -28,11 +34,14 @@ class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
         id: 1 to 512 characters, unique within its namespace.
         values: the vector, float32, shape (dimensions,), read-only; None where it was not asked for.
         metadata: the row's metadata; None where it has none or it was not asked for.
+        vectors: by vector field, shape (dimensions,), or (tokens, dimensions) with late interaction; None
+            where the row has none or values were not asked for.
     """
 
     id: str
     values: NDArray[np.float32] | None = None
     metadata: dict[str, Any] | None = None
+    vectors: dict[str, NDArray[np.float32]] | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Row):
@@ -41,13 +50,32 @@ class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
             self.id == other.id
             and same_values(self.values, other.values)
             and (self.metadata or None) == (other.metadata or None)
+            and same_vectors(self.vectors, other.vectors)
         )
 
     __hash__ = None  # type: ignore[assignment]  # an array has none
 
 
-RowLike = Row | Mapping[str, Any] | tuple[str, Vector] | tuple[str, Vector, Metadata | None]
-"""A `Row`, a mapping with `id`, `values` and perhaps `metadata`, or the same as a tuple."""
+RowLike = (
+    Row
+    | Mapping[str, Any]
+    | tuple[str, Vector]
+    | tuple[str, Vector, Metadata | None]
+    | tuple[str, Vector, Metadata | None, Vectors | None]
+)
+"""A `Row`, a mapping with `id`, `values` and perhaps `metadata` and `vectors`, or the same as a tuple."""
+
+
+_PARTS = frozenset({"id", "values", "metadata", "vectors"})
+
+
+class Parts(NamedTuple):
+    """What a row is made of."""
+
+    id: str
+    values: Vector
+    metadata: Metadata | None = None
+    vectors: Vectors | None = None
 
 
 def same_values(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
@@ -55,6 +83,14 @@ def same_values(one: NDArray[np.float32] | None, other: NDArray[np.float32] | No
     if one is None or other is None:
         return one is other
     return np.array_equal(one, other)
+
+
+def same_vectors(
+    one: Mapping[str, NDArray[np.float32]] | None, other: Mapping[str, NDArray[np.float32]] | None
+) -> bool:
+    """Tell whether two rows have equal vectors in the same vector fields."""
+    one, other = one or {}, other or {}
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def numbers_of(vector: Vector) -> list[float]:
@@ -81,20 +117,41 @@ def numbers_of(vector: Vector) -> list[float]:
     return array.tolist()  # type: ignore[no-any-return]
 
 
-def fields_of(row: object) -> tuple[str, Vector, Metadata | None]:
-    """Return id, values and metadata of a row in any of its forms.
+def vectors_of(vectors: Vectors) -> dict[str, Any]:
+    """Return vectors by field as lists of numbers, or of lists of numbers, as JSON takes them.
+
+    Raises:
+        InvalidInputError: one is no vector and no matrix; the field is named.
+    """
+    return {name: None if given is None else _lists_of(name, given) for name, given in vectors.items()}
+
+
+def _lists_of(name: str, given: Any) -> list[Any]:
+    try:
+        # A matrix may be given as a list of arrays, a ragged one is refused by what its rows are.
+        if len(given) and np.ndim(given[0]):
+            return [numbers_of(one) for one in given]
+        return numbers_of(given)
+    except (errors.InvalidInputError, TypeError, KeyError) as error:
+        raise errors.InvalidInputError(f"vectors[{name!r}]: {error}") from error
+
+
+def fields_of(row: object) -> Parts:
+    """Return id, values, metadata and vectors of a row in any of its forms.
 
     Raises:
         InvalidInputError: it has another form, or lacks an id or values.
     """
-    id_, values, metadata = _parts_of(row)
+    id_, values, metadata, vectors = _parts_of(row)
     if not isinstance(id_, str) or not id_:
         raise errors.InvalidInputError(f"a row's id is a string of 1 to 512 characters, not {_brief(id_)}")
     if values is None:
         raise errors.InvalidInputError(f"row {id_!r} has no values")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise errors.InvalidInputError(f"the metadata of row {id_!r} is not a mapping: {_brief(metadata)}")
-    return id_, values, metadata
+    if vectors is not None and not isinstance(vectors, Mapping):
+        raise errors.InvalidInputError(f"the vectors of row {id_!r} are not a mapping: {_brief(vectors)}")
+    return Parts(id_, values, metadata, vectors)
 
 
 def encode(row: RowLike) -> bytes:
@@ -103,9 +160,11 @@ def encode(row: RowLike) -> bytes:
     Raises:
         InvalidInputError: it is not a row, or something in it has no form in JSON; the id is named.
     """
-    id_, values, metadata = fields_of(row)
+    id_, values, metadata, vectors = fields_of(row)
     try:
         fields: dict[str, Any] = {"id": id_, "values": numbers_of(values)}
+        if vectors:
+            fields["vectors"] = vectors_of(vectors)
         if metadata:
             fields["metadata"] = metadata_of(metadata)
         return to_json(fields)
@@ -147,28 +206,27 @@ def id_of(row: object) -> str:
             return ""
 
 
-def _parts_of(row: object) -> tuple[Any, Any, Any]:
+def _parts_of(row: object) -> tuple[Any, Any, Any, Any]:
     match row:
         case Row():
-            return row.id, row.values, row.metadata
+            return row.id, row.values, row.metadata, row.vectors
         case Mapping():
             _refuse_unknown(row)
-            return row.get("id"), row.get("values"), row.get("metadata")
-        case (id_, values):
-            return id_, values, None
-        case (id_, values, metadata):
-            return id_, values, metadata
+            return row.get("id"), row.get("values"), row.get("metadata"), row.get("vectors")
+        case (id_, values, *rest) if len(rest) <= 2:
+            metadata, vectors = [*rest, None, None][:2]
+            return id_, values, metadata, vectors
         case _:
             raise errors.InvalidInputError(
-                f"a row is a Row, a mapping or (id, values[, metadata]), not {_brief(row)}"
+                f"a row is a Row, a mapping or (id, values[, metadata[, vectors]]), not {_brief(row)}"
             )
 
 
 def _refuse_unknown(row: Mapping[str, Any]) -> None:
-    unknown = sorted(str(name) for name in row if name not in {"id", "values", "metadata"})
+    unknown = sorted(str(name) for name in row if name not in _PARTS)
     if unknown:
         raise errors.InvalidInputError(
-            f"a row has id, values and metadata, not {', '.join(unknown)}: "
+            f"a row has id, values, metadata and vectors, not {', '.join(unknown)}: "
             "put fields of your own into metadata"
         )
 

@@ -19,12 +19,14 @@ class Cells:
 
     Attributes:
         metadata: of Parquet's column of this name: a struct, or JSON in a string.
+        vectors: likewise; each field is one vector, or a list of them.
         others: the columns that have no meaning of their own: fields of metadata.
     """
 
     id: Any
     values: Any
     metadata: Any = None
+    vectors: Any = None
     others: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -53,7 +55,7 @@ def open_npy(path: str, ids_path: pathlib.Path | None) -> tuple[int, Iterator[Ce
 
 
 def open_parquet(path: str) -> tuple[int, Iterator[Cells]]:
-    """Open a Parquet file with the columns `id` and `values`, and perhaps others: its metadata.
+    """Open a Parquet file with the columns `id` and `values`, and perhaps `vectors` and others: its metadata.
 
     Raises:
         typer.BadParameter: it is no such file, or pyarrow is not installed.
@@ -79,23 +81,38 @@ def metadata_of(cells: Cells) -> rows.Metadata | None:
     Raises:
         InvalidInputError: the column `metadata` holds something else than objects.
     """
-    given = cells.metadata
+    merged = cells.others | (_object_of("metadata", cells.metadata) or {})
+    # A column has a cell in every row; an empty one says that this row has no such field.
+    return {name: value for name, value in merged.items() if not _is_empty(value)} or None
+
+
+def vectors_of(cells: Cells) -> rows.Vectors | None:
+    """Return a row's vector fields, the empty ones left out; None where none is left.
+
+    Raises:
+        InvalidInputError: the column `vectors` holds something else than objects.
+    """
+    given = _object_of("vectors", cells.vectors) or {}
+    return {name: value for name, value in given.items() if not _is_empty(value)} or None
+
+
+def _object_of(column: str, given: Any) -> dict[str, Any] | None:
     if isinstance(given, str):
         try:
             given = msgspec.json.decode(given)
         except msgspec.DecodeError as error:
-            raise errors.InvalidInputError(f"its metadata is not JSON: {error}") from error
+            raise errors.InvalidInputError(f"its {column} is not JSON: {error}") from error
     if given is not None and not isinstance(given, dict):
-        raise errors.InvalidInputError(f"its metadata is no JSON object, but {type(given).__name__}")
-    merged = cells.others | (given or {})
-    # A column has a cell in every row; an empty one says that this row has no such field.
-    return {name: value for name, value in merged.items() if not _is_empty(value)} or None
+        raise errors.InvalidInputError(f"its {column} is no JSON object, but {type(given).__name__}")
+    return given
 
 
 def _parquet_cells(file: Any) -> Iterator[Cells]:
     for batch in file.iter_batches(batch_size=1000):
         for row in batch.to_pylist():
-            yield Cells(row.pop("id"), row.pop("values"), row.pop("metadata", None), row)
+            id_, values = row.pop("id"), row.pop("values")
+            metadata, vectors = row.pop("metadata", None), row.pop("vectors", None)
+            yield Cells(id_, values, metadata, vectors, row)
 
 
 def _is_empty(value: object) -> bool:

@@ -1,7 +1,7 @@
 """The folder of `vectorfleet serve`: one index, one process at a time, and what the index was made with.
 
-`index.json` holds the index's configuration from the first start on; the vectors in the folder mean
-nothing under another number of dimensions or another metric, so these are refused.
+`index.json` holds the index's configuration from the first start on. What stored vectors and graphs are
+built from stays as it is, so another one is refused; the rest changes from one start to the next.
 """
 
 import contextlib
@@ -23,9 +23,15 @@ class Wanted:
     """The index that was asked for; None is whatever the folder has."""
 
     data_dir: pathlib.Path
-    dimensions: int | None
-    metric: str | None
-    profile: str | None
+    dimensions: int | None = None
+    metric: str | None = None
+    profile: str | None = None
+    engine: str | None = None
+    quantization: str | None = None
+    vectors: tuple[config.VectorField, ...] | None = None
+    fields: tuple[config.SchemaField, ...] | None = None
+    text: tuple[str, ...] | None = None
+    language: str | None = None
 
 
 @contextlib.contextmanager
@@ -58,8 +64,13 @@ def settle(wanted: Wanted) -> config.IndexConfig:
     """
     path = wanted.data_dir / "index.json"
     kept = _read(path)
-    generation = _first(wanted) if kept is None else _next(wanted, kept.serving)
-    settled = config.IndexConfig(index="local", serving=generation)
+    try:
+        generation = _first(wanted) if kept is None else _next(wanted, kept.serving)
+        schema = _schema(wanted, config.Schema() if kept is None else kept.metadata)
+    except pydantic.ValidationError as wrong:
+        said = "; ".join(one["msg"].removeprefix("Value error, ") for one in wrong.errors(include_url=False))
+        raise errors.FolderError(f"there can't be such an index: {said}") from wrong
+    settled = config.IndexConfig(index="local", serving=generation, metadata=schema)
     if settled != kept:
         _write(path, settled.model_dump_json(by_alias=True, indent=2))
     return settled
@@ -71,20 +82,58 @@ def _first(wanted: Wanted) -> config.Generation:
     return config.Generation(
         dimensions=wanted.dimensions,
         metric=config.Metric(wanted.metric or config.Metric.COSINE),
+        engine=config.EngineKind(wanted.engine or config.EngineKind.HNSW),
         hnsw=config.PROFILES[wanted.profile or "balanced"],
+        quantization=config.Quantization(
+            kind=config.QuantizationKind(wanted.quantization or config.QuantizationKind.NONE)
+        ),
+        vectors=wanted.vectors or (),
         shards=(config.ShardAddress(number=0, replicas=("in-process:0",)),),
     )
 
 
 def _next(wanted: Wanted, has: config.Generation) -> config.Generation:
-    dimensions = wanted.dimensions or has.dimensions
-    metric = wanted.metric or has.metric
-    if (dimensions, metric) != (has.dimensions, has.metric):
+    there = _basis(has)
+    asked = {
+        "dimensions": wanted.dimensions,
+        "metric": wanted.metric,
+        "engine": wanted.engine,
+        "quantization": wanted.quantization,
+        "vector fields": None if wanted.vectors is None else _named(wanted.vectors),
+    }
+    other = {name: value for name, value in asked.items() if value is not None and value != there[name]}
+    if other:
+        holds = ", ".join(f"{name} {there[name] or 'none'}" for name in other)
+        wants = ", ".join(f"{name} {value or 'none'}" for name, value in other.items())
         raise errors.FolderError(
-            f"{wanted.data_dir} holds an index of {has.dimensions} dimensions and metric {has.metric}, "
-            f"not of {dimensions} dimensions and metric {metric}: start it as it is, or choose another folder"
+            f"{wanted.data_dir} holds an index with {holds}, not with {wants}: start it as it is, "
+            "or choose another folder"
         )
     return has.model_copy(update={"hnsw": config.PROFILES[wanted.profile]}) if wanted.profile else has
+
+
+def _basis(has: config.Generation) -> dict[str, str | int]:
+    """Return what an index is built from, as options say it."""
+    return {
+        "dimensions": has.dimensions,
+        "metric": has.metric,
+        "engine": has.engine,
+        "quantization": has.quantization.kind,
+        "vector fields": _named(has.vectors),
+    }
+
+
+def _named(fields: tuple[config.VectorField, ...]) -> str:
+    return " ".join(
+        f"{field.name}:{field.dimensions}" + (":tokens" if field.late_interaction else "") for field in fields
+    )
+
+
+def _schema(wanted: Wanted, has: config.Schema) -> config.Schema:
+    asked = {"fields": wanted.fields, "text": wanted.text, "language": wanted.language}
+    given = {name: value for name, value in asked.items() if value is not None}
+    # Made anew, and not copied, so that it is checked.
+    return config.Schema.model_validate(dict(has) | given)
 
 
 def _read(path: pathlib.Path) -> config.IndexConfig | None:

@@ -30,6 +30,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
     values: Annotated[list[float], msgspec.Meta(min_length=1)]
     id: Id | None = None
     metadata: dict[str, Any] | None = None
+    vectors: dict[str, list[Any] | None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _lines(path: str, report: Report, need_ids: bool) -> Iterator[rows.RowLike]:
             if row.id is None and need_ids:
                 report(f"{name}:{number}", "the row has no id")
                 continue
-            yield row.id or str(number), row.values, row.metadata
+            yield rows.Parts(row.id or str(number), row.values, row.metadata, row.vectors)
 
 
 def _opened(path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
@@ -105,6 +106,7 @@ def _opened(path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
 def _checked(found: Iterator[columns.Cells], name: str, report: Report) -> Iterator[rows.RowLike]:
     for number, cells in enumerate(found, 1):
         try:
-            yield rows.fields_of((cells.id, cells.values, columns.metadata_of(cells)))
+            metadata, vectors = columns.metadata_of(cells), columns.vectors_of(cells)
+            yield rows.fields_of((cells.id, cells.values, metadata, vectors))
         except errors.InvalidInputError as error:
             report(f"{name}: row {number}", str(error))

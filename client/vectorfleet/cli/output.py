@@ -72,6 +72,8 @@ def short_json(value: object) -> str:
 
 
 def _plain(value: object) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        return list(value)
     if isinstance(value, np.ndarray):
         # The shortest decimal that is the same float32, as it was sent.
         return [float(str(number)) for number in value]

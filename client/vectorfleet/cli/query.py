@@ -1,6 +1,7 @@
-"""`vectorfleet query`: the nearest rows of a vector, of a row, or of each row of a file."""
+"""`vectorfleet query`: the best rows by a vector, a row, a text, vector and text, or each row of a file."""
 
 import dataclasses
+import enum
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from .. import client, results, rows
+from .. import client, queries, results, rows
 from . import inputs, options, output, progress, session
 
 
@@ -21,6 +22,19 @@ class Asked:
     filter: dict[str, Any] | None
     include_values: bool
     include_metadata: bool
+    vectors: dict[str, Any] | None = None
+    weights: dict[str, float] | None = None
+    text: str | None = None
+    fusion: queries.Fusion | None = None
+    params: queries.SearchParams | None = None
+    explain: bool = False
+
+
+class Method(enum.StrEnum):
+    """How the lists by vector and by text become one."""
+
+    RRF = "rrf"
+    WEIGHTED = "weighted"
 
 
 def query(  # noqa: PLR0913  # a command's options are its parameters
@@ -35,6 +49,29 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         str | None,
         typer.Option("--input", show_default=False, help="A file of rows, as for upsert: a query for each."),
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", show_default=False, help="Words to search for; beside a vector, both count."),
+    ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option(
+            "--vectors", show_default=False, help='Vectors of vector fields, as JSON: {"title": [0.1, 0.2]}'
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", show_default=False, help='What each counts for: {"values": 1, "title": 2}'),
+    ] = None,
+    fusion: Annotated[
+        Method | None, typer.Option("--fusion", show_default="rrf", help="How vector and text are fused.")
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            "--alpha", min=0, max=1, show_default=False, help="weighted: what the vector counts for."
+        ),
+    ] = None,
     host: options.Host = options.DEFAULT_URL,
     api_key: options.ApiKey = None,
     api_key_file: options.ApiKeyFile = None,
@@ -45,25 +82,65 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
     include_metadata: Annotated[
         bool, typer.Option("--include-metadata/--no-include-metadata", help="Show the metadata.")
     ] = True,
+    ef_search: Annotated[
+        int | None, typer.Option("--ef-search", min=1, show_default=False, help="HNSW: candidates.")
+    ] = None,
+    probes: Annotated[
+        int | None, typer.Option("--probes", min=1, show_default=False, help="IVF: lists to look into.")
+    ] = None,
+    oversampling: Annotated[
+        int | None,
+        typer.Option(
+            "--oversampling",
+            min=1,
+            show_default=False,
+            help="Candidates scored anew, as a multiple of top-k.",
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare with every row.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell what was done, in the JSON form.")] = False,
     timeout: options.Timeout = 30.0,
     output_as: options.Format = options.Output.TABLE,
 ) -> None:
-    """Find the rows nearest to a vector, best first.
+    """Find the best rows for a vector, a text, or both, best first.
 
-    Scores are cosine similarity, dot product, or squared Euclidean distance, by the index's metric.
-    With --input, the JSON form is one document a line, each with the query's id.
+    Scores are cosine similarity, dot product, or squared Euclidean distance, by the index's metric; of a
+    text BM25's. With --input, the JSON form is one document a line, each with the query's id.
     """
-    if [vector, id_, input_].count(None) != 2:
-        raise typer.BadParameter("give one of VECTOR, --id and --input", param_hint="'VECTOR'")
-    filter_by = session.json_object(filter_, "--filter")
-    asked = Asked(top_k, namespace, filter_by, include_values, include_metadata)
+    given = [one for one in (vector, id_, input_) if one is not None]
+    if len(given) > 1 or not (given or text or vectors):
+        raise typer.BadParameter(
+            "give one of VECTOR, --id and --input, or --text or --vectors", param_hint="'VECTOR'"
+        )
+    hard = queries.SearchParams(ef_search=ef_search, exact=exact, probes=probes, oversampling=oversampling)
+    asked = Asked(
+        top_k=top_k,
+        namespace=namespace,
+        filter=session.json_object(filter_, "--filter"),
+        include_values=include_values,
+        include_metadata=include_metadata,
+        vectors=session.json_object(vectors, "--vectors"),
+        weights=session.json_object(weights, "--weights"),
+        text=text,
+        fusion=_fusion_of(fusion, alpha),
+        params=None if hard == queries.SearchParams() else hard,
+        explain=explain,
+    )
     if input_ is not None:
         with session.connect(host, api_key, api_key_file, timeout) as index:
             _query_each(index, input_, asked, output_as)
         return
     values = None if vector is None else _vector_of(vector)
     with session.connect(host, api_key, api_key_file, timeout) as index:
-        _show(index.query(values, id=id_, **dataclasses.asdict(asked)), asked, output_as)
+        _show(index.query(values, id=id_, **_arguments(asked)), asked, output_as)
+
+
+def _fusion_of(method: Method | None, alpha: float | None) -> queries.Fusion | None:
+    if method is None and alpha is None:
+        return None
+    if method is not Method.WEIGHTED and alpha is not None:
+        raise typer.BadParameter("needs --fusion weighted", param_hint="'--alpha'")
+    return queries.Fusion(method="rrf" if method is Method.RRF else "weighted", alpha=alpha)
 
 
 def _query_each(index: client.Client, path: str, asked: Asked, output_as: options.Output) -> None:
@@ -93,8 +170,14 @@ def _answers(
     index: client.Client, source: inputs.Source, asked: Asked
 ) -> Iterator[tuple[str, results.QueryResult]]:
     for row in source.rows:
-        id_, values, _ = rows.fields_of(row)
-        yield id_, index.query(values, **dataclasses.asdict(asked))
+        parts = rows.fields_of(row)
+        yield parts.id, index.query(parts.values, **_arguments(asked, parts.vectors))
+
+
+def _arguments(asked: Asked, vectors: rows.Vectors | None = None) -> dict[str, Any]:
+    """Return what the client is asked; a row's own vectors go before those of all."""
+    given = {field.name: getattr(asked, field.name) for field in dataclasses.fields(asked)}
+    return given | ({"vectors": vectors} if vectors else {})
 
 
 def _vector_of(text: str) -> list[float]:
@@ -109,10 +192,11 @@ def _vector_of(text: str) -> list[float]:
 
 
 def _document(answer: results.QueryResult) -> dict[str, object]:
-    return {
+    document: dict[str, object] = {
         "matches": [output.without_none(match) for match in answer.matches],
         "namespace": answer.namespace,
     }
+    return document | ({"explain": answer.explain} if answer.explain else {})
 
 
 def _show(answer: results.QueryResult, asked: Asked, output_as: options.Output) -> None:

@@ -28,6 +28,13 @@ class Profile(enum.StrEnum):
     RECALL = "recall"
 
 
+class Engine(enum.StrEnum):
+    """What searches a sealed segment."""
+
+    HNSW = "hnsw"
+    FLAT = "flat"
+
+
 class LogLevel(enum.StrEnum):
     """The least that is logged."""
 
@@ -72,8 +79,26 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     max_body_bytes: Annotated[
         int, typer.Option("--max-body-bytes", min=1024, help="Longest request body.")
     ] = 32 * 1024 * 1024,
+    engine: Annotated[
+        Engine | None, typer.Option("--engine", show_default="hnsw", help="What searches; flat is exact.")
+    ] = None,
+    vector_field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vector-field",
+            show_default=False,
+            help="A vector that rows may have beside their values, as NAME:DIMENSIONS, or "
+            "NAME:DIMENSIONS:tokens for late interaction; may be given again.",
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", show_default=False, help="Not supported yet.")
+    ] = None,
     text_field: Annotated[
         list[str] | None, typer.Option("--text-field", show_default=False, help="Not supported yet.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", show_default=False, help="Not supported yet.")
     ] = None,
     log_level: Annotated[
         LogLevel, typer.Option("--log-level", help="The least that is logged.")
@@ -84,15 +109,24 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
 ) -> None:
     """Run one index in this process, until SIGTERM or Ctrl-C.
 
-    What is acknowledged is on the disk, and the next read sees it. The folder keeps its dimensions,
-    metric and profile: they are needed the first time only, and another dimension or metric is refused.
+    What is acknowledged is on the disk, and the next read sees it. The folder remembers what its index is:
+    that is needed the first time only, and what its vectors are built from can't be another one later.
     """
-    if text_field:
-        raise typer.BadParameter("text fields are not supported yet", param_hint="'--text-field'")
+    for given, option in ((field, "--field"), (text_field, "--text-field"), (language, "--language")):
+        if given:
+            raise typer.BadParameter("not supported yet", param_hint=f"'{option}'")
     key = options.key_of(api_key, api_key_file)
     # The folder is looked at before the servers are loaded, which takes a second.
     folder = _load("folder")
-    wanted = folder.Wanted(data_dir=data_dir, dimensions=dimensions, metric=metric, profile=profile)
+    declared = _load("declared")
+    wanted = folder.Wanted(
+        data_dir=data_dir,
+        dimensions=dimensions,
+        metric=metric,
+        profile=profile,
+        engine=engine,
+        vectors=declared.vector_fields(vector_field) if vector_field else None,
+    )
     try:
         with folder.claim(data_dir):
             settled = folder.settle(wanted)

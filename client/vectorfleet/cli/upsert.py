@@ -101,9 +101,9 @@ def upsert(  # noqa: PLR0913  # a command's options are its parameters
 ) -> None:
     """Write rows from files, replacing those with the same ids.
 
-    A line of JSON Lines is `{"id": "a", "values": [0.1, 0.2], "metadata": {"colour": "red"}}`. A Parquet
-    file has the columns `id` and `values`; `metadata` (a struct, or JSON) and every other column become
-    metadata.
+    A line of JSON Lines is `{"id": "a", "values": [0.1, 0.2], "metadata": {"colour": "red"}}`, with
+    `"vectors": {"title": [0.3, 0.4]}` for vector fields. A Parquet file has the columns `id` and `values`;
+    `vectors` (a struct, or JSON) holds vector fields, `metadata` and every other column become metadata.
 
     What is no row, or is refused, is named and left out, and the rest is written; the exit status is then 1.
     """

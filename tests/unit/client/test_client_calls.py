@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from vectorfleet import calls, errors, results, rows
+from vectorfleet import calls, errors, queries, results, rows
 
 ALWAYS, IF_NOT_DONE = calls.Repeat.ALWAYS, calls.Repeat.IF_NOT_DONE
 
@@ -21,7 +21,7 @@ def question(**changes):
         "include_values": False,
         "include_metadata": True,
     }
-    return calls.Query(**fields | changes)
+    return queries.Query(**fields | changes)
 
 
 def body_of(call):
@@ -60,11 +60,42 @@ def test_a_query_says_all_that_was_asked():
     assert "vector" not in body_of(calls.query(question(vector=None, id="a")))
 
 
-@pytest.mark.parametrize("changes", [{"vector": None}, {"id": "a"}])
-def test_a_query_needs_a_vector_or_an_id(changes):
-    """Neither and both are refused."""
-    with pytest.raises(errors.InvalidInputError, match="not both"):
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"vector": None}, "needs a vector, the id of a row"), ({"id": "a"}, "not both")]
+)
+def test_a_query_needs_a_vector_or_an_id(changes, said):
+    """Nothing to search for, and two vectors, are refused."""
+    with pytest.raises(errors.InvalidInputError, match=said):
         calls.query(question(**changes))
+
+
+def test_a_query_beyond_vectors():
+    """Vector fields, weights, text, fusion and parameters travel under the API's names."""
+    asked = question(
+        vectors={"title": np.float32([1, 2]), "tokens": np.float32([[1], [2]])},
+        weights={"title": 2},
+        text="red apple",
+        fusion=queries.Fusion(method="weighted", alpha=0.25),
+        params=queries.SearchParams(ef_search=9),
+        explain=True,
+    )
+    body = body_of(calls.query(asked))
+    assert body["vectors"] == {"title": [1, 2], "tokens": [[1], [2]]}
+    assert (body["weights"], body["text"], body["explain"]) == ({"title": 2}, "red apple", True)
+    assert body["fusion"] == {"method": "weighted", "alpha": 0.25}
+    assert body["params"] == {"efSearch": 9}
+    assert "vector" not in body_of(calls.query(question(vector=None, text="red")))
+
+
+def test_matches_have_vectors_and_explanations():
+    """A matrix is two-dimensional; what was done is told as it came."""
+    match = {"id": "a", "score": 1, "vectors": {"t": [[1, 2]], "u": [3]}, "explain": {"text": {"rank": 1}}}
+    body = json.dumps({"matches": [match], "explain": {"fusion": {"k": 60}}}).encode()
+    answer = calls.query(question()).decode(body)
+    vectors = answer.matches[0].vectors
+    assert {name: one.shape for name, one in vectors.items()} == {"t": (1, 2), "u": (1,)}
+    assert answer.matches[0].explain == {"text": {"rank": 1}}
+    assert answer.explain == {"fusion": {"k": 60}}
 
 
 def test_matches_are_typed():
@@ -123,11 +154,13 @@ def test_a_delete_has_one_target(what):
 
 
 def test_an_update_changes_something():
-    """Values, metadata, or both."""
-    both = calls.update("a", [1], {"x": 1}, "n")
+    """Values, vectors, metadata, or several; None removes a vector."""
+    vectors = calls.update("a", None, {"title": [1], "tokens": None}, None, "")
+    assert body_of(vectors) == {"id": "a", "namespace": "", "vectors": {"title": [1], "tokens": None}}
+    both = calls.update("a", [1], None, {"x": 1}, "n")
     assert body_of(both) == {"id": "a", "namespace": "n", "values": [1], "setMetadata": {"x": 1}}
     with pytest.raises(errors.InvalidInputError, match="an update needs"):
-        calls.update("a", None, None, "")
+        calls.update("a", None, {}, None, "")
 
 
 def test_a_page_of_ids_knows_the_next():

@@ -93,6 +93,10 @@ def test_a_refusal_is_one_line_and_status_1(run):
         ("query", "[1,"),
         ("query", '["a"]'),
         ("query", "[1]", "--top-k", "0"),
+        ("query", "[1]", "--vectors", "[1]"),
+        ("query", "[1]", "--alpha", "0.5"),
+        ("query", "[1]", "--text", "a", "--alpha", "2", "--fusion", "weighted"),
+        ("query", "[1]", "--text", "a", "--fusion", "sum"),
         ("query", "[1]", "--filter", "{"),
         ("query", "[1]", "--filter", "[]"),
         ("query", "--input", "none.npy"),
@@ -128,6 +132,36 @@ def test_a_query_says_what_was_asked(run):
         "vector": [1, 2],
         "filter": {"x": 1},
     }
+
+
+def test_a_query_says_all_that_options_can(run):
+    """Text, vector fields, weights, fusion and parameters; a text alone is enough."""
+    run(
+        "query", "[1]", "--text", "red", "--vectors", '{"t": [2]}', "--weights", '{"t": 3}',
+        "--fusion", "weighted", "--alpha", "0.25", "--ef-search", "9", "--exact", "--explain",
+    )  # fmt: skip
+    asked = json.loads(run.requests[-1].content)
+    assert (asked["vector"], asked["text"], asked["vectors"], asked["weights"]) == (
+        [1],
+        "red",
+        {"t": [2]},
+        {"t": 3},
+    )
+    assert asked["fusion"] == {"method": "weighted", "alpha": 0.25}
+    assert (asked["params"], asked["explain"]) == ({"efSearch": 9, "exact": True}, True)
+    run("query", "--text", "red")
+    assert "vector" not in json.loads(run.requests[-1].content)
+
+
+def test_what_a_query_did_is_shown_as_json(run):
+    """The explanation of the whole, and of each match, as the API tells them; matrices as lists of lists."""
+    match = MATCH | {"vectors": {"t": [[0.1, 2], [3, 4]]}, "explain": {"text": {"rank": 1, "score": 2}}}
+    reply = {"matches": [match], "explain": {"fusion": {"k": 60}}}
+    answers = {"/query": httpx.Response(200, json=reply)}
+    shown = json.loads(run("query", "[1]", "--explain", "-o", "json", answers=answers).stdout)
+    assert shown["explain"] == {"fusion": {"k": 60}}
+    assert shown["matches"][0]["vectors"] == {"t": [[0.1, 2], [3, 4]]}
+    assert shown["matches"][0]["explain"] == match["explain"]
 
 
 def test_matches_as_a_table_and_as_json(run):
@@ -237,6 +271,8 @@ def test_a_wrong_key_stops_an_upsert_before_it_begins(run, tmp_path):
     [
         ((), "", "VECTORFLEET_API_KEY"),
         (("--text-field", "title"), "k", "not supported yet"),
+        (("--vector-field", "title"), "k", "'title' is not NAME:DIMENSIONS"),
+        (("--engine", "tree"), "k", "tree"),
         (("--metric", "manhattan"), "k", "manhattan"),
         (("--dimensions", "0"), "k", "--dimensions"),
         (("--dimensions", "20001"), "k", "--dimensions"),

@@ -1,8 +1,10 @@
 """The folder of `vectorfleet serve`: one process at a time, and never another index's data."""
 
 import pytest
+import typer
 
-from vectorfleet.cli import errors, folder
+from vectorfleet.cli import declared, errors, folder
+from vectorfleet_shardnode.api import config
 
 
 def wanted(path, dimensions=None, metric=None, profile=None):
@@ -29,13 +31,87 @@ def test_another_index_is_refused_with_both_named(tmp_path, dimensions, metric):
     """The message says what is there and what was asked, and the folder stays as it is."""
     folder.settle(wanted(tmp_path, 3, "euclidean"))
     before = (tmp_path / "index.json").read_bytes()
+    changed = {"dimensions": (3, dimensions), "metric": ("euclidean", metric)}
+    said = [(name, there, asked) for name, (there, asked) in changed.items() if asked]
     message = (
-        "3 dimensions and metric euclidean, "
-        f"not of {dimensions or 3} dimensions and metric {metric or 'euclidean'}"
+        f"holds an index with {', '.join(f'{name} {there}' for name, there, _ in said)}, "
+        f"not with {', '.join(f'{name} {asked}' for name, _, asked in said)}"
     )
     with pytest.raises(errors.FolderError, match=message):
         folder.settle(wanted(tmp_path, dimensions, metric))
     assert (tmp_path / "index.json").read_bytes() == before
+
+
+TITLE = config.VectorField(name="title", dimensions=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"engine": "flat"}, "engine hnsw, not with engine flat"),
+        ({"quantization": "sq8"}, "quantization none, not with quantization sq8"),
+        ({"vectors": (TITLE,)}, "vector fields none, not with vector fields title:2"),
+    ],
+)
+def test_what_vectors_are_built_from_stays(tmp_path, change, said):
+    """Segments hold graphs and codes that another engine or code could not read."""
+    folder.settle(wanted(tmp_path, 3))
+    with pytest.raises(errors.FolderError, match=said):
+        folder.settle(folder.Wanted(tmp_path, **change))
+
+
+def test_a_folder_remembers_all_of_its_index(tmp_path):
+    """Engine, fields and schema are needed once, as dimensions are."""
+    fields = (config.SchemaField(name="year", type="integer"),)
+    first = folder.settle(
+        folder.Wanted(
+            tmp_path, 3, engine="flat", vectors=(TITLE,), fields=fields, text=("body",), language="german"
+        )
+    )
+    assert folder.settle(folder.Wanted(tmp_path)) == first
+    assert (first.serving.engine, first.serving.vectors) == ("flat", (TITLE,))
+    assert first.metadata == config.Schema(fields=fields, text=("body",), language="german")
+
+
+def test_another_schema_is_welcome(tmp_path):
+    """Each part of it may change from one start to the next, and the others stay."""
+    folder.settle(folder.Wanted(tmp_path, 3, text=("body",), language="german"))
+    later = folder.settle(folder.Wanted(tmp_path, text=("title", "body"))).metadata
+    assert (later.text, later.language) == (("title", "body"), "german")
+
+
+def test_an_index_that_can_t_be_is_refused(tmp_path):
+    """The models' own words, and nothing is written."""
+    tokens = config.VectorField(name="tokens", dimensions=2, late_interaction=True)
+    with pytest.raises(errors.FolderError, match="there can't be such an index: late interaction"):
+        folder.settle(folder.Wanted(tmp_path, 3, "euclidean", vectors=(tokens,)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["title"], "'title' is not NAME:DIMENSIONS"),
+        (["title:x"], "'title:x' is not NAME:DIMENSIONS"),
+        (["title:2:late"], "is not NAME:DIMENSIONS, or NAME:DIMENSIONS:tokens"),
+        (["a b:2"], "a b:2: String should match"),
+        (["values:2"], "can't be called values"),
+        (["title:0"], "greater than or equal to 1"),
+    ],
+)
+def test_vector_fields_that_are_none(texts, said):
+    """Each is named, with the form that it should have."""
+    with pytest.raises(typer.BadParameter, match=said):
+        declared.vector_fields(texts)
+
+
+def test_fields_from_options():
+    """A name, a number or a type, and whether there is a vector for each token."""
+    tokens = config.VectorField(name="t", dimensions=3, late_interaction=True)
+    assert declared.vector_fields(["title:2", "t:3:tokens"]) == (TITLE, tokens)
+    assert declared.typed_fields(["a:b:integer"]) == (config.SchemaField(name="a:b", type="integer"),)
+    with pytest.raises(typer.BadParameter, match="'a:int' is not NAME:TYPE, of the types keyword"):
+        declared.typed_fields(["a:int"])
 
 
 def test_another_profile_is_welcome(tmp_path):

@@ -48,6 +48,29 @@ def test_json_lines_become_rows(tmp_path, read):
     )
 
 
+def test_lines_may_have_vectors_of_fields(tmp_path, read):
+    """One vector, or one for each token; null is none."""
+    vectors = {"t": [1, 2], "u": [[1], [2]], "v": None}
+    path = write(tmp_path / "rows.jsonl", json.dumps({"id": "a", "values": [1], "vectors": vectors}))
+    assert read(path) == ([{"id": "a", "values": [1], "vectors": vectors}], [])
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["struct", "json"])
+def test_a_parquet_column_may_hold_vectors_of_fields(tmp_path, read, as_json):
+    """A struct, or JSON; an empty cell is no vector."""
+    first, second = {"t": [1.0, 2.0], "u": [[1.0], [2.0]]}, {"t": [3.0, 4.0], "u": None}
+    cells = [json.dumps(one) if as_json else one for one in (first, second)]
+    table = pyarrow.table({"id": ["a", "b"], "values": [[1.0], [2.0]], "vectors": cells, "x": [1, None]})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    assert read(tmp_path / "rows.parquet") == (
+        [
+            {"id": "a", "values": [1], "vectors": first, "metadata": {"x": 1}},
+            {"id": "b", "values": [2], "vectors": {"t": [3.0, 4.0]}},
+        ],
+        [],
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

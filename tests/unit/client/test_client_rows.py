@@ -29,6 +29,23 @@ def test_every_form_of_a_row_is_the_same_on_the_wire(row):
     assert json.loads(rows.encode(row)) == {"id": "a", "values": VALUES, "metadata": {"x": 1}}
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        rows.Row("a", np.array(VALUES, np.float32), vectors={"t": np.float32([[1], [2]]), "u": None}),
+        {"id": "a", "values": VALUES, "vectors": {"t": [[1], [2]], "u": None}},
+        ("a", VALUES, None, {"t": [np.float32([1]), (2,)], "u": None}),
+    ],
+)
+def test_vectors_of_vector_fields(row):
+    """A matrix in any form is a list of lists; None says that there is no vector."""
+    assert json.loads(rows.encode(row)) == {
+        "id": "a",
+        "values": VALUES,
+        "vectors": {"t": [[1], [2]], "u": None},
+    }
+
+
 def test_a_row_without_metadata_says_nothing_of_it():
     """No metadata and empty metadata are left out."""
     assert json.loads(rows.encode(("a", [1]))) == {"id": "a", "values": [1]}
@@ -47,6 +64,11 @@ def test_a_row_without_metadata_says_nothing_of_it():
         ({"id": "a"}, "row 'a' has no values"),
         ({"id": "a", "values": [1], "colour": "red"}, "put fields of your own into metadata"),
         (("a", [1], "red"), "the metadata of row 'a' is not a mapping"),
+        (("a", [1], None, [2]), "the vectors of row 'a' are not a mapping"),
+        (("a", [1], None, {"t": [[[1]]]}), r"row 'a': vectors\['t'\]: a vector has one dimension"),
+        (("a", [1], None, {"t": [1, [2]]}), r"row 'a': vectors\['t'\]: a vector is a flat list"),
+        (("a", [1], None, {"t": [math.nan]}), r"row 'a': vectors\['t'\]: value 0 of the vector is nan"),
+        (("a", [1], None, {"t": 3}), r"row 'a': vectors\['t'\]"),
         (("a", []), "row 'a': a vector has at least one value"),
         (("a", [[1, 2]]), r"row 'a': a vector has one dimension; this has the shape \(1, 2\)"),
         (("a", [1, [2]]), "row 'a': a vector is a flat list of numbers"),
