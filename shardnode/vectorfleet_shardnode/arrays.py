@@ -15,5 +15,8 @@ RowNumbers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 """One boolean for each row."""
 
+Bits = npt.NDArray[np.uint64]
+"""A set of rows: bit i % 64 of word i // 64 stands for row i, see `bits`."""
+
 Hashes = npt.NDArray[np.uint64]
 """64-bit hashes of row keys, see `placement.hash_id`."""

@@ -1,7 +1,8 @@
 """Pinecone's metadata filter language: parsed once into a frozen tree, evaluated exactly over metadata.
 
 Values compare within their type: 1 is not true, "2004" is not 2004, and 1 equals 1.0. A field that holds a
-list passes where any of its elements does. A missing field passes $ne, $nin and {"$exists": false} only.
+list passes where any of its elements does. A missing field passes $ne, $nin, $not of what it does not pass,
+and {"$exists": false}. Fields that are declared datetime compare points in time, see `instants`.
 """
 
 import dataclasses
@@ -12,13 +13,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from . import errors
+from . import errors, instants
 from .arrays import Mask
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
 MAX_CONDITIONS = 1_000
 MAX_LISTED = 10_000
+NOT = "$not"
 
 Metadata = dict[str, Any]
 Scalar = str | float | bool
@@ -40,11 +42,15 @@ class Operator(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """One operator on one field. `operand` is a scalar, or a set of (type, value) for $in and $nin."""
+    """One operator on one field. `operand` is a scalar, or a set of (type, value) for $in and $nin.
+
+    Where it is `dated` it compares points in time: `operand` is an instant, or a set of instants.
+    """
 
     field: str
     operator: Operator
     operand: Any
+    dated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,19 +67,31 @@ class AnyOf:
     parts: tuple["Node", ...]
 
 
-Node = Condition | AllOf | AnyOf
+@dataclasses.dataclass(frozen=True)
+class Negation:
+    """Passes where its part does not."""
+
+    part: "Node"
+
+
+Node = Condition | AllOf | AnyOf | Negation
 
 
 @dataclasses.dataclass(frozen=True)
 class Filter:
-    """A parsed filter; two filters of equal `source` pass the same rows."""
+    """A parsed filter; two of equal `source` and `dates` (fields declared datetime) pass the same rows."""
 
     source: bytes
+    dates: frozenset[str]
     root: Node = dataclasses.field(compare=False)
 
 
-def parse(source: bytes) -> Filter | None:
+def parse(source: bytes, dates: frozenset[str] = frozenset()) -> Filter | None:
     """Parse a filter's JSON; None where it is empty, so that every row passes.
+
+    Args:
+        source: the JSON.
+        dates: the names of the fields that are declared datetime.
 
     Raises:
         BadFilterError: it is not of the language or beyond a limit; the message names field and operator.
@@ -86,8 +104,8 @@ def parse(source: bytes) -> Filter | None:
         document = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as broken:
         raise errors.BadFilterError(f"the filter is not JSON: {broken}") from broken
-    root = _Parser().node(document, 1)
-    return None if root == AllOf(()) else Filter(source, root)
+    root = _Parser(dates).node(document, 1)
+    return None if root == AllOf(()) else Filter(source, dates, root)
 
 
 def mask(wanted: Filter, rows: Iterable[Metadata | None]) -> Mask:
@@ -96,10 +114,22 @@ def mask(wanted: Filter, rows: Iterable[Metadata | None]) -> Mask:
     return np.fromiter((test(row or {}) for row in rows), np.bool_)
 
 
+def fields_of(node: Node) -> frozenset[str]:
+    """Return the metadata fields that a tree asks for."""
+    match node:
+        case AllOf(parts) | AnyOf(parts):
+            return frozenset().union(*map(fields_of, parts))
+        case Negation(part):
+            return fields_of(part)
+        case Condition():
+            return frozenset([node.field])
+
+
 class _Parser:
     """Checks and builds the tree, counting conditions over all of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dates: frozenset[str]) -> None:
+        self._dates = dates
         self._conditions = 0
 
     def node(self, document: Any, depth: int) -> Node:
@@ -118,28 +148,74 @@ class _Parser:
                 )
             parts = tuple(self.node(part, depth + 1) for part in value)
             return [AllOf(parts) if name == "$and" else AnyOf(parts)]
+        if name == NOT:
+            return [Negation(self.node(value, depth + 1))]
         if name.startswith("$"):
-            raise errors.BadFilterError(f"{name} stands where a field, $and or $or should")
+            raise errors.BadFilterError(f"{name} stands where a field, $and, $or or $not should")
         if not isinstance(value, dict):
             return [self._condition(name, Operator.EQ, value)]
-        if not value:
-            raise errors.BadFilterError(f'field "{name}" has no operator; write {{"$eq": value}} for example')
-        return [self._condition(name, operator, operand) for operator, operand in value.items()]
+        return self._conditions_of(name, value, depth)
+
+    def _conditions_of(self, field: str, document: dict[str, Any], depth: int) -> list[Node]:
+        if not document:
+            raise errors.BadFilterError(
+                f'field "{field}" has no operator; write {{"$eq": value}} for example'
+            )
+        if depth > MAX_DEPTH:
+            raise errors.BadFilterError(f"the filter nests deeper than {MAX_DEPTH} levels")
+        found: list[Node] = []
+        for name, operand in document.items():
+            if name != NOT:
+                found.append(self._condition(field, name, operand))
+            elif isinstance(operand, dict):
+                found.append(Negation(AllOf(tuple(self._conditions_of(field, operand, depth + 1)))))
+            else:
+                raise errors.BadFilterError(
+                    f'field "{field}": $not takes an object of operators; this is {_kind(operand)}'
+                )
+        return found
 
     def _condition(self, field: str, name: str, operand: Any) -> Condition:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
             raise errors.BadFilterError(f"the filter has more than {MAX_CONDITIONS} conditions")
         if name not in _CHECKS:
-            known = ", ".join(_CHECKS)
+            known = ", ".join([*_CHECKS, NOT])
             raise errors.BadFilterError(f'field "{field}": {name} is no operator; these are: {known}')
         operator = Operator(name)
+        if field in self._dates and operator is not Operator.EXISTS:
+            return _dated(field, operator, operand)
         wanted, check = _CHECKS[operator]
         if not check(operand):
-            raise errors.BadFilterError(f'field "{field}": {name} takes {wanted}; this is {_kind(operand)}')
-        if operator in (Operator.IN, Operator.NIN):
+            hint = _HINT if operator in _COMPARE and isinstance(operand, str) else ""
+            raise errors.BadFilterError(
+                f'field "{field}": {name} takes {wanted}; this is {_kind(operand)}{hint}'
+            )
+        if operator in _LISTED:
             operand = frozenset(_typed(value) for value in operand)
         return Condition(field, operator, operand)
+
+
+def _dated(field: str, operator: Operator, operand: Any) -> Condition:
+    """Return a condition on a field that is declared datetime."""
+    if operator not in _LISTED:
+        return Condition(field, operator, _instant(field, operator, operand), dated=True)
+    if not isinstance(operand, list) or len(operand) > MAX_LISTED:
+        raise errors.BadFilterError(
+            f'field "{field}": {operator} takes a list of at most {MAX_LISTED} dates, not {_kind(operand)}'
+        )
+    moments = frozenset(_instant(field, operator, value) for value in operand)
+    return Condition(field, operator, moments, dated=True)
+
+
+def _instant(field: str, operator: Operator, operand: Any) -> int:
+    moment = instants.of(operand)
+    if moment is None:
+        shown = f'"{operand[:40]}"' if isinstance(operand, str) else _kind(operand)
+        raise errors.BadFilterError(
+            f'field "{field}" is declared datetime: {operator} takes {instants.FORM}; this is {shown}'
+        )
+    return moment
 
 
 def _is_number(value: Any) -> bool:
@@ -178,7 +254,9 @@ _COMPARE: dict[Operator, Callable[[float, float], bool]] = {
     Operator.LT: lambda value, bound: value < bound,
     Operator.LTE: lambda value, bound: value <= bound,
 }
-_NEGATED = {Operator.NE: Operator.EQ, Operator.NIN: Operator.IN}
+NEGATED = {Operator.NE: Operator.EQ, Operator.NIN: Operator.IN}
+_LISTED = (Operator.IN, Operator.NIN)
+_HINT = " (dates compare in fields that are declared datetime)"
 
 
 def _kind(value: Any) -> str:
@@ -202,6 +280,9 @@ def _compile(node: Node) -> Test:
         case AnyOf(parts):
             some = [_compile(part) for part in parts]
             return lambda row: any(test(row) for test in some)
+        case Negation(part):
+            passes = _compile(part)
+            return lambda row: not passes(row)
         case Condition():
             return _compile_condition(node)
 
@@ -210,10 +291,10 @@ def _compile_condition(condition: Condition) -> Test:
     field, operator, operand = condition.field, condition.operator, condition.operand
     if operator is Operator.EXISTS:
         return lambda row: (field in row) is operand
-    if operator in _NEGATED:
-        passes = _compile_condition(Condition(field, _NEGATED[operator], operand))
+    if operator in NEGATED:
+        passes = _compile_condition(dataclasses.replace(condition, operator=NEGATED[operator]))
         return lambda row: not passes(row)
-    holds = _element_test(operator, operand)
+    holds = _instant_test(operator, operand) if condition.dated else _element_test(operator, operand)
 
     def test(row: Metadata) -> bool:
         value = row.get(field)
@@ -232,3 +313,17 @@ def _element_test(operator: Operator, operand: Any) -> Callable[[Any], bool]:
         return lambda value: _is_scalar(value) and _typed(value) in operand
     compare = _COMPARE[operator]
     return lambda value: _is_number(value) and compare(value, operand)
+
+
+def _instant_test(operator: Operator, operand: Any) -> Callable[[Any], bool]:
+    if operator is Operator.EQ:
+        return lambda value: instants.of(value) == operand
+    if operator is Operator.IN:
+        return lambda value: instants.of(value) in operand
+    compare = _COMPARE[operator]
+
+    def holds(value: Any) -> bool:
+        moment = instants.of(value)
+        return moment is not None and compare(moment, operand)
+
+    return holds

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 
 from ..api import config
-from ..arrays import Mask, RowNumbers, Scores, Vectors
+from ..arrays import Bits, RowNumbers, Scores, Vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Neighbours:
 class Engine(Protocol):
     """Searches the rows of one sealed segment."""
 
-    def search(self, queries: Vectors, k: int, passing: Mask | None, ef: int) -> Neighbours:
+    def search(self, queries: Vectors, k: int, passing: Bits | None, ef: int) -> Neighbours:
         """Return the `k` best of the rows that pass, for each query.
 
         Args:
             queries: (queries, dimensions), as `comparable` made them.
             k: how many, 1 or more.
-            passing: one boolean for each row; None where every row passes.
+            passing: which rows may be returned; None where every row passes.
             ef: how many candidates to keep while searching, at least `k`.
         """
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
+from .. import bits
 from ..api import config
-from ..arrays import Mask, RowNumbers, Vectors
+from ..arrays import Bits, RowNumbers, Vectors
 from . import base
 
 
@@ -68,19 +68,15 @@ class HnswEngine:
         self._index.storage = storage
         self._index.own_fields = False
         self._rows = rows
-        self._every = _bits(np.ones(rows, np.bool_)) if rows < self._index.ntotal else None
+        self._every = bits.every(rows) if rows < self._index.ntotal else None
 
-    def search(self, queries: Vectors, k: int, passing: Mask | None, ef: int) -> base.Neighbours:
+    def search(self, queries: Vectors, k: int, passing: Bits | None, ef: int) -> base.Neighbours:
         """Return the `k` best of the rows that pass, see `base.Engine`."""
         k = min(k, self._rows)
-        bits = self._every if passing is None else _bits(passing)
+        chosen = self._every if passing is None else passing
         parameters = faiss.SearchParametersHNSW(efSearch=max(ef, k))
-        if bits is not None:  # nodes beyond its end don't pass
-            selector = faiss.IDSelectorBitmap(bits)
+        if chosen is not None:  # nodes beyond its end don't pass
+            selector = faiss.IDSelectorBitmap(chosen.view(np.uint8))
             parameters = faiss.SearchParametersHNSW(efSearch=max(ef, k), sel=selector)
         scores, rows = self._index.search(queries, k, params=parameters)
         return base.Neighbours(scores, rows)
-
-
-def _bits(passing: Mask) -> npt.NDArray[np.uint8]:
-    return np.packbits(passing, bitorder="little")

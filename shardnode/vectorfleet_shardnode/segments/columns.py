@@ -11,6 +11,7 @@ sorted_row   uint32                            the row it belongs to: an id is f
 """
 
 import bisect
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ import pyarrow as pa
 
 from .. import keys
 from ..arrays import Hashes, RowNumbers
+
+_PIECE_ROWS = 16_384
 
 
 class Columns:
@@ -55,6 +58,11 @@ class Columns:
         """Return metadata by row."""
         values: list[bytes] = self._take(self._metadata, rows).to_pylist()
         return values
+
+    def every_metadata(self) -> Iterator[bytes]:
+        """Yield the metadata of all rows, a piece at a time in memory."""
+        for start in range(0, self.rows, _PIECE_ROWS):
+            yield from self._metadata.slice(start, _PIECE_ROWS).to_pylist()
 
     @staticmethod
     def _take(column: pa.Array, rows: RowNumbers | range) -> pa.Array:

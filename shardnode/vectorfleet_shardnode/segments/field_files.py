@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import errors, ragged
+from .. import bits, errors, ragged
 from ..api import config
 from ..arrays import RowNumbers, Vectors
 from ..engines import base, choice, faiss_hnsw
@@ -125,7 +125,7 @@ class SealedField:
         if passing < items:
             chosen = np.zeros(len(counts), np.bool_)
             chosen[sought.rows] = True
-            selected = np.repeat(chosen, counts)
+            selected = bits.of_mask(np.repeat(chosen, counts))
         found = self.engine.search(sought.queries, min(sought.count, passing), selected, ef)
         last = np.count_nonzero(found.rows >= 0, axis=1) - 1
         if (last < 0).any():

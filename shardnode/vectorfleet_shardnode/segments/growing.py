@@ -19,7 +19,7 @@ from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
 from ..engines import base, flat
-from . import growing_fields, part
+from . import growing_fields, growing_filters, part
 
 _FIRST_CAPACITY = 256
 _T = TypeVar("_T", bound=np.generic)
@@ -50,6 +50,7 @@ class GrowingSegment:
         self.ids: list[str] = []
         self.metadata: list[bytes] = []
         self.decoded: list[filters.Metadata | None] = []
+        self.filters = growing_filters.GrowingFilters(self.decoded)
         self.previous: list[int] = []  # row of the version before, -1 for the first
         self.newest: dict[str, dict[str, int]] = {}  # namespace → id → row
         self.namespaces: list[str] = []
@@ -192,8 +193,7 @@ class GrowingView:
     def _passing(self, rows: RowNumbers, wanted: filters.Filter | None) -> RowNumbers:
         if wanted is None or not len(rows):
             return rows
-        decoded = self.segment.decoded
-        return rows[filters.mask(wanted, (decoded[row] for row in rows))]
+        return rows[self.segment.filters.mask(wanted, len(self.live))[rows]]
 
     def search(self, question: part.Question) -> base.Neighbours:
         """Return the best live rows for each query, exactly."""

@@ -2,18 +2,29 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from .. import errors, filters, keys, ragged, records
+from .. import bits, errors, filters, keys, ragged, records
 from ..api import config
-from ..arrays import Mask, RowNumbers
-from ..engines import base, choice, faiss_hnsw, flat
-from . import columns, descriptor, field_files, part, vectors_file, writer
+from ..arrays import Bits, Mask, RowNumbers
+from ..engines import base, faiss_hnsw
+from . import (
+    columns,
+    descriptor,
+    field_files,
+    filter_fields,
+    filter_file,
+    part,
+    sealed_search,
+    selection,
+    vectors_file,
+    writer,
+)
 
-_REMEMBERED_FILTERS = 64
+_REMEMBERED_SELECTIONS = 16
 
 
 class SealedSegment:
@@ -50,7 +61,11 @@ class SealedSegment:
             for number, field in enumerate(described.recipe.vectors)
         }
         self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
-        self.passing = functools.lru_cache(_REMEMBERED_FILTERS)(self._passing)
+        nodes = described.rows + described.ghosts
+        self.target = sealed_search.Target(
+            metric, self.compared.vectors, self.engine, nodes, described.recipe.hnsw.m
+        )
+        self.filters = filter_fields.FilterFields(self.rows, self.columns.every_metadata, self._filter_file())
 
     @property
     def rows(self) -> int:
@@ -67,11 +82,10 @@ class SealedSegment:
         """Return a vector field, or with an empty name the rows' values."""
         return self.fields[name] if name else self._values
 
-    def _passing(self, namespace: str, wanted: filters.Filter) -> Mask:
-        """Return which rows of the namespace pass; rows never change, so this may be remembered."""
-        stored = self.columns.metadata(self.columns.range_of(namespace))
-        decode = msgspec.json.decode
-        return filters.mask(wanted, (decode(content) if content else None for content in stored))
+    def _filter_file(self) -> filter_file.FilterFile | None:
+        if writer.FILTERS not in self.descriptor.files:
+            return None
+        return filter_file.FilterFile(self.folder / writer.FILTERS, self.rows)
 
 
 def check_files(folder: Path, expected: dict[str, descriptor.FileSum]) -> None:
@@ -124,47 +138,28 @@ class SealedView:
 
     def matching(self, namespace: str, wanted: filters.Filter | None) -> RowNumbers:
         """Return the live rows of a namespace that pass."""
-        within = self.segment.columns.range_of(namespace)
-        return np.flatnonzero(self._passing(namespace, wanted)) + within.start
+        return self._select(namespace, wanted).rows
 
-    def _passing(self, namespace: str, wanted: filters.Filter | None) -> Mask:
-        within = self.segment.columns.range_of(namespace)
-        live = self.live[within.start : within.stop]
-        return live if wanted is None else live & self.segment.passing(namespace, wanted)
+    @functools.cached_property
+    def _live_bits(self) -> Bits:
+        return bits.of_mask(self.live)
+
+    @functools.cached_property
+    def _select(self) -> Callable[[str, filters.Filter | None], selection.Selection]:
+        segment, live = self.segment, self._live_bits
+
+        @functools.lru_cache(_REMEMBERED_SELECTIONS)
+        def select(namespace: str, wanted: filters.Filter | None) -> selection.Selection:
+            within = bits.within(live, segment.columns.range_of(namespace))
+            chosen = within if wanted is None else within & segment.filters.passing(wanted)
+            return selection.Selection(chosen, segment.rows)
+
+        return select
 
     def search(self, question: part.Question) -> base.Neighbours:
         """Return the best live rows for each query: by the graph, or exactly where that costs less."""
-        within = self.segment.columns.range_of(question.namespace)
-        passing = self._passing(question.namespace, question.wanted)
-        if question.wanted is None:
-            count = self._live_by_namespace.get(question.namespace, 0)
-        else:
-            count = int(np.count_nonzero(passing))
-        if count == 0:
-            return base.nothing(len(question.queries))
-        ef = 0 if question.exact else self._graph_ef(question, count)
-        if ef == 0 or self.segment.engine is None:
-            return self._search_exactly(question, within, passing, count)
-        k = min(question.k, count)
-        if count == self.segment.rows:
-            return self.segment.engine.search(question.queries, k, None, ef)
-        every = np.zeros(self.segment.rows, np.bool_)
-        every[within.start : within.stop] = passing
-        return self.segment.engine.search(question.queries, k, every, ef)
-
-    def _graph_ef(self, question: part.Question, count: int) -> int:
-        described = self.segment.descriptor
-        nodes, m = described.rows + described.ghosts, described.recipe.hnsw.m
-        return choice.graph_ef(choice.Question(count, nodes, question.k, question.ef, m))
-
-    def _search_exactly(
-        self, question: part.Question, within: range, passing: Mask, count: int
-    ) -> base.Neighbours:
-        vectors = self.segment.compared.vectors[within.start : within.stop]
-        rows = None if count == len(within) else np.flatnonzero(passing)
-        found = flat.search(self.segment.metric, vectors, question.queries, question.k, rows)
-        found.rows[found.rows >= 0] += within.start
-        return found
+        selected = self._select(question.namespace, question.wanted)
+        return sealed_search.search(self.segment.target, question, selected)
 
     def take(self, rows: RowNumbers, fields: part.Fields) -> records.Rows:
         """Return rows by number."""
@@ -208,7 +203,9 @@ class SealedView:
         stored = self.segment.columns
         if wanted is None:
             return self._live_by_namespace
-        return {name: int(np.count_nonzero(self._passing(name, wanted))) for name in stored.namespaces}
+        every = self._live_bits & self.segment.filters.passing(wanted)
+        counts = np.add.reduceat(bits.to_mask(every, self.segment.rows), stored.starts, dtype=np.int64)
+        return dict(zip(stored.namespaces, counts.tolist(), strict=True))
 
     @functools.cached_property
     def _live_by_namespace(self) -> dict[str, int]:

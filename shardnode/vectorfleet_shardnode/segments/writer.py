@@ -18,9 +18,10 @@ from .. import failpoints, files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
 from ..engines import base, faiss_hnsw
-from . import columns, descriptor, field_files, vectors_file
+from . import columns, descriptor, field_files, filter_file, vectors_file
 
 COLUMNS, VECTORS, COMPARABLE, GRAPH = "columns.arrow", "vectors.bin", "comparable.bin", "graph.faiss"
+FILTERS = "filters.bin"
 _CHUNK_ROWS = 16_384
 
 
@@ -81,6 +82,9 @@ def write(
     )
     hashes = np.concatenate([source.hashes for source in sources])[order]
     columns.write(folder / COLUMNS, table.take(pa.array(order)), hashes)
+    if len(order) >= filter_file.MIN_ROWS:
+        metadata = columns.Columns(folder / COLUMNS).every_metadata()
+        filter_file.write(folder / FILTERS, metadata, len(order))
     chunks = functools.partial(_chunks, sources, order)
     vectors_file.write(folder / VECTORS, recipe.dimensions, len(order), chunks())
     taken = _Taken.over(sources, order, extended) if extended else None

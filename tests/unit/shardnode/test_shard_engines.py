@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors
+from vectorfleet_shardnode import bits, errors
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, choice, faiss_hnsw, flat
 from vectorfleet_shardnode.segments import vectors_file
@@ -96,7 +96,7 @@ def test_hnsw_returns_only_rows_that_pass(graph, data):
     metric, _, engine = graph
     passing = np.zeros(2_000, np.bool_)
     passing[[3, 500, 1_999]] = True
-    found = engine.search(base.comparable(metric, data[1]), 10, passing, 2_000)
+    found = engine.search(base.comparable(metric, data[1]), 10, bits.of_mask(passing), 2_000)
     assert set(found.rows.ravel()) <= {-1, 3, 500, 1_999}
     assert (found.rows[:, 0] >= 0).all()
 
@@ -157,7 +157,8 @@ def test_an_extended_graph_finds_old_and_new_rows_and_no_ghosts(graph, data, tmp
     queries = base.comparable(metric, data[1])
     exact = flat.search(metric, compared.vectors[: len(rows)], queries, 10)
     passing = np.arange(len(rows)) % 2 == 0
-    found, some = engine.search(queries, 10, None, 400), engine.search(queries, 10, passing, 400)
+    found = engine.search(queries, 10, None, 400)
+    some = engine.search(queries, 10, bits.of_mask(passing), 400)
     hits = [len(set(a) & set(b)) for a, b in zip(exact.rows, found.rows, strict=True)]
     assert sum(hits) >= 0.98 * 500
     assert found.rows.max() < len(rows)

@@ -20,12 +20,16 @@ conditions = st.one_of(
     st.tuples(st.just("$exists"), st.booleans()),
 )
 leaves = st.builds(lambda field, condition: {field: dict([condition])}, st.sampled_from("ab"), conditions)
+leaves |= leaves.map(lambda leaf: {name: {"$not": inner} for name, inner in leaf.items()})
 trees = st.recursive(
     leaves,
-    lambda inner: st.builds(
-        lambda name, parts: {name: parts},
-        st.sampled_from(["$and", "$or"]),
-        st.lists(inner, min_size=1, max_size=3),
+    lambda inner: (
+        st.builds(
+            lambda name, parts: {name: parts},
+            st.sampled_from(["$and", "$or"]),
+            st.lists(inner, min_size=1, max_size=3),
+        )
+        | inner.map(lambda part: {"$not": part})
     ),
     max_leaves=6,
 )
@@ -42,7 +46,11 @@ def naive(tree, row):
     [(name, inner)] = tree.items()
     if name in ("$and", "$or"):
         return (all if name == "$and" else any)(naive(part, row) for part in inner)
+    if name == "$not":
+        return not naive(inner, row)
     [(operator, operand)] = inner.items()
+    if operator == "$not":
+        return not naive({name: operand}, row)
     if operator == "$exists":
         return (name in row) == operand
     value = row.get(name)
@@ -77,12 +85,40 @@ def test_a_filter_passes_what_the_oracle_passes(tree, every):
         ({"a": {"$gte": 1, "$lt": 3}}, {"a": 3}, False),
         ({"a": {"$gt": 0}}, {"a": "5"}, False),
         ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"a": {"$not": {"$gt": 1}}}, {}, True),
+        ({"a": {"$not": {"$gt": 1, "$lt": 3}}}, {"a": 1}, True),
+        ({"a": {"$gte": 1, "$not": {"$in": [2]}}}, {"a": 2}, False),
+        ({"$not": {"a": 1, "b": 2}}, {"a": 1, "b": 3}, True),
+        ({"$not": {"a": {"$not": {"$eq": 1}}}}, {"a": 1}, True),
+        ({"$not": {}}, {"a": 1}, False),
         ({"a": {"$gt": 9007199254740992}}, {"a": 9007199254740993}, True),
     ],
 )
 def test_values_compare_within_their_type(source, row, passes):
     """1 is not true, "2004" is not 2004, a list passes by any element, a missing field passes negations."""
     assert filters.mask(filters.parse(json.dumps(source).encode()), [row]).tolist() == [passes]
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "passes"),
+    [
+        ({"$gt": "2024-01-01"}, "2024-01-01T00:00:01", True),
+        ({"$lte": "2024-01-01T12:00+02:00"}, "2024-01-01T10:00:00Z", True),
+        ({"$lt": "2024-01-01"}, ["2025-01-01", "2023-12-31T23:00-00:30"], True),
+        ("2024-01-01", "2024-01-01T01:00+01:00", True),
+        ({"$in": ["2024-01-01", "2024-01-02"]}, "2024-01-02T00:00", True),
+        ({"$nin": ["2024-01-01"]}, "2024-01-01 00:00:00.000000", False),
+        ({"$ne": "2024-01-01"}, "yesterday", True),
+        ({"$gt": "2024-01-01"}, "yesterday", False),
+        ({"$gt": "1970-01-01"}, 5, False),
+        ({"$exists": True}, "yesterday", True),
+        ({"$not": {"$gt": "2024-01-01"}}, "yesterday", True),
+    ],
+)
+def test_declared_dates_compare_as_points_in_time(source, value, passes):
+    """Whatever their zone; what is no date is never one of them."""
+    wanted = filters.parse(json.dumps({"at": source}).encode(), frozenset(["at"]))
+    assert filters.mask(wanted, [{"at": value}]).tolist() == [passes]
 
 
 @pytest.mark.parametrize("source", [b"", b"{}"])
@@ -104,6 +140,18 @@ def test_an_empty_filter_passes_everything(source):
         ('{"price": null}', r'field "price": \$eq takes a string, number or boolean; this is null'),
         ('{"price": {}}', 'field "price" has no operator'),
         ('{"price": {"$exists": 1}}', r"\$exists takes true or false"),
+        ('{"price": {"$not": 5}}', r'field "price": \$not takes an object of operators; this is a number'),
+        ('{"price": {"$not": {}}}', 'field "price" has no operator'),
+        ('{"$not": [{"a": 1}]}', "a filter is a JSON object; this is a list"),
+        ('{"a": {"$not": ' * 20 + "{}" + "}}" * 20, "is no operator"),
+        ('{"a": ' + '{"$not": ' * 20 + '{"$eq": 1}' + "}" * 21, "deeper than 16"),
+        (
+            '{"at": {"$gt": 5}}',
+            r'field "at" is declared datetime: \$gt takes a date of ISO 8601.*; this is a number',
+        ),
+        ('{"at": "2024-02-30"}', r'field "at" is declared datetime: \$eq takes .*; this is "2024-02-30"'),
+        ('{"at": {"$in": "2024-02-03"}}', r'field "at": \$in takes a list of at most 10000 dates'),
+        ('{"price": {"$gt": "2024-01-01"}}', "dates compare in fields that are declared datetime"),
         ('{"$and": []}', r"\$and takes a list of one or more filters"),
         ('{"$or": {"a": 1}}', r"\$or takes a list"),
         ('{"$eq": 1}', r"\$eq stands where a field"),
@@ -117,7 +165,7 @@ def test_an_empty_filter_passes_everything(source):
 def test_what_is_not_of_the_language_is_refused_by_name(source, said):
     """The message names the field, the operator, and what would be right."""
     with pytest.raises(errors.BadFilterError, match=said):
-        filters.parse(source.encode())
+        filters.parse(source.encode(), frozenset(["at"]))
 
 
 @settings(max_examples=300, deadline=None)

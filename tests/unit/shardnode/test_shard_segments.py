@@ -11,6 +11,7 @@ from vectorfleet_shardnode.segments import (
     builder,
     columns,
     descriptor,
+    filter_file,
     growing,
     manifest,
     part,
@@ -57,10 +58,16 @@ def seal(view, folder, engine=config.EngineKind.FLAT):
     return sealed.SealedView(sealed.SealedSegment(folder, described), np.ones(described.rows, np.bool_))
 
 
-@pytest.fixture(params=["growing", "sealed"])
-def either(request, view, sealed_view):
-    """Both kinds of part."""
-    return view if request.param == "growing" else sealed_view
+@pytest.fixture(params=["growing", "sealed", "with filter indexes"])
+def either(request, view, tmp_path, monkeypatch):
+    """Both kinds of part; the sealed one with and without a file of filter indexes."""
+    if request.param == "growing":
+        return view
+    if request.param == "with filter indexes":
+        monkeypatch.setattr(filter_file, "MIN_ROWS", 1)
+    made = seal(view, tmp_path / "s1")
+    assert (writer.FILTERS in made.segment.descriptor.files) is (request.param == "with filter indexes")
+    return made
 
 
 def test_a_row_is_found_by_namespace_and_id(either):
