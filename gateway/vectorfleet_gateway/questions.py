@@ -135,7 +135,7 @@ def _set_effort(query: shard_pb2.Query, generation: config.Generation) -> None:
     """Say how hard to search by the index's own configuration: when it changes, no shard need restart."""
     if generation.engine in (config.EngineKind.HNSW, config.EngineKind.HNSWLIB):
         query.ef_search = generation.hnsw.ef_search
-    if generation.engine is config.EngineKind.IVF:
+    if generation.engine in (config.EngineKind.IVF, config.EngineKind.GPU):
         query.probes = generation.ivf.probes
     # Of a weighted sum, shards look as deep as they need, unless the query says how deep.
     if generation.quantization.kind is not config.QuantizationKind.NONE and not query.parts:

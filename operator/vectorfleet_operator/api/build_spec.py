@@ -58,7 +58,8 @@ class Profile(StrEnum):
 
 _ONE_WAY = "profile may not be given together with m or efConstruction: give either"
 _HNSW_ONLY = "library, profile, m, efConstruction and efSearch may only be given where type is hnsw"
-_IVF_ONLY = "lists and probes may only be given where type is ivf"
+_IVF_ONLY = "lists and probes may only be given where type is ivf or gpu"
+_FEWER_LISTS = "probes may be at most lists: a query can't look into more lists than there are"
 _OF_GRAPH = ("library", "profile", "m", "ef_construction", "ef_search")
 _OF_LISTS = ("lists", "probes")
 
@@ -73,7 +74,8 @@ class IndexSpec(base.Part):
             " || has(self.efConstruction) || has(self.efSearch))",
             _HNSW_ONLY,
         ),
-        base.Rule("self.type == 'ivf' || !(has(self.lists) || has(self.probes))", _IVF_ONLY),
+        base.Rule("self.type in ['ivf', 'gpu'] || !(has(self.lists) || has(self.probes))", _IVF_ONLY),
+        base.Rule("!has(self.lists) || !has(self.probes) || self.probes <= self.lists", _FEWER_LISTS),
     )
 
     type: Annotated[
@@ -113,14 +115,14 @@ class IndexSpec(base.Part):
         default=None,
         ge=1,
         le=1_000_000,
-        description="IVF: inverted lists. By the number of rows where not given.",
+        description="Inverted lists of ivf and gpu. By the number of rows where not given.",
     )
     probes: int | None = Field(
         default=None,
         ge=1,
         le=1_000_000,
-        description="IVF: lists that a query looks into. It changes in place. By the number of lists where "
-        "not given.",
+        description="Inverted lists that a query looks into. It changes in place. By the number of lists "
+        "where not given.",
     )
 
     def broken_rule(self) -> str:
@@ -129,9 +131,10 @@ class IndexSpec(base.Part):
             return _ONE_WAY
         if self.type is not IndexType.HNSW and self._has(_OF_GRAPH):
             return _HNSW_ONLY
-        if self.type is not IndexType.IVF and self._has(_OF_LISTS):
+        if self.type not in (IndexType.IVF, IndexType.GPU) and self._has(_OF_LISTS):
             return _IVF_ONLY
-        return ""
+        few = self.lists is not None and self.probes is not None and self.probes > self.lists
+        return _FEWER_LISTS if few else ""
 
     def _has(self, names: tuple[str, ...]) -> bool:
         return any(getattr(self, name) is not None for name in names)

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import pydantic
 from pydantic import Field
 
 from vectorfleet_shardnode.api import config
@@ -14,8 +15,12 @@ _NAME_MESSAGE = (
     "metadata.name must be at most 40 characters of a-z, 0-9 and -, begin with a letter and not end with -: "
     "the names of StatefulSets, Services and volumes are made from it"
 )
-_TWICE = "a field is declared twice in spec.vectors"
-_NO_MAXSIM = "late interaction adds up similarities: with it, spec.metric is cosine or dotproduct"
+_TWICE = "a vector field is declared twice"
+_NO_MAXSIM = "late interaction adds up similarities; use the metric cosine or dotproduct"
+_NO_CODES = "the library hnswlib keeps full vectors in memory: with it, spec.quantization.type is none"
+_NO_GPU_CODES = "the type gpu can't search pq and rabitq codes; use hnsw, ivf or flat"
+_UNEVEN = "pq can't cut the dimensions so: ratio is a multiple of 4, and dimensions one of ratio / 4"
+_RATIO = "(has(self.quantization.ratio) ? self.quantization.ratio : 16)"
 
 
 class VectorIndexSpec(base.Part):
@@ -30,6 +35,16 @@ class VectorIndexSpec(base.Part):
             "self.metric != 'euclidean' || !has(self.vectors)"
             " || !self.vectors.exists(one, one.lateInteraction)",
             _NO_MAXSIM,
+        ),
+        base.Rule(
+            "self.quantization.type == 'none' || !has(self.index.library) || self.index.library != 'hnswlib'",
+            _NO_CODES,
+        ),
+        base.Rule("self.index.type != 'gpu' || !(self.quantization.type in ['pq', 'rabitq'])", _NO_GPU_CODES),
+        base.Rule(
+            f"self.quantization.type != 'pq' || {_RATIO} % 4 == 0"
+            f" && self.model.dimensions % ({_RATIO} / 4) == 0",
+            _UNEVEN,
         ),
     )
 
@@ -107,11 +122,28 @@ class VectorIndexSpec(base.Part):
     )
 
     def broken_rule(self) -> str:
-        """Return why the vector fields can't be, or an empty string."""
-        if len({field.name for field in self.vectors}) < len(self.vectors):
-            return _TWICE
-        summed = any(field.late_interaction for field in self.vectors)
-        return _NO_MAXSIM if summed and self.metric is config.Metric.EUCLIDEAN else ""
+        """Return why no generation can be built of it, or an empty string; the data plane's models know."""
+        try:
+            self.generation()
+        except pydantic.ValidationError as wrong:
+            return wrong.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        return ""
+
+    def generation(self) -> config.Generation:
+        """Return the generation that the spec describes, without its name and shards.
+
+        Raises:
+            pydantic.ValidationError: its parts exclude each other.
+        """
+        return config.Generation(
+            dimensions=self.model.dimensions,
+            metric=self.metric,
+            engine=self.index.engine(),
+            hnsw=self.index.hnsw(),
+            ivf=self.index.ivf(),
+            quantization=self.quantization.settled(),
+            vectors=tuple(field.settled() for field in self.vectors),
+        )
 
 
 class VectorIndexStatus(base.Observed):

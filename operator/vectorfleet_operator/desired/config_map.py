@@ -21,17 +21,7 @@ def build_index_config(given: inputs.Inputs) -> config.IndexConfig:
         )
         for number in range(spec.shards)
     )
-    serving = config.Generation(
-        name=names.GENERATION,
-        dimensions=spec.model.dimensions,
-        metric=spec.metric,
-        engine=spec.index.engine(),
-        hnsw=spec.index.hnsw(),
-        ivf=spec.index.ivf(),
-        quantization=spec.quantization.settled(),
-        vectors=tuple(field.settled() for field in spec.vectors),
-        shards=shards,
-    )
+    serving = spec.generation().model_copy(update={"name": names.GENERATION, "shards": shards})
     schema = spec.metadata_schema.settled()
     return config.IndexConfig(index=key.name, namespace=key.namespace, serving=serving, metadata=schema)
 

@@ -228,7 +228,7 @@ def test_the_data_plane_reads_what_the_spec_says():
     """Engine, compression, vector fields and schema, each value where the data plane looks for it."""
     spec = {
         "index": {"type": "ivf", "lists": 64, "probes": 4},
-        "quantization": {"type": "pq", "ratio": 8, "rescore": {"oversampling": 9}, "recallFloor": 0.5},
+        "quantization": {"type": "pq", "ratio": 12, "rescore": {"oversampling": 9}, "recallFloor": 0.5},
         "vectors": [{"name": "tokens", "dimensions": 8, "lateInteraction": True}],
         "schema": {
             "fields": [{"name": "day", "type": "datetime"}],
@@ -245,7 +245,7 @@ def test_the_data_plane_reads_what_the_spec_says():
         config.IvfParameters(lists=64, probes=4),
     )
     assert serving.quantization == config.Quantization(
-        kind="pq", ratio=8, rescore=True, oversampling=9, recall_floor=0.5
+        kind="pq", ratio=12, rescore=True, oversampling=9, recall_floor=0.5
     )
     assert serving.vectors == (config.VectorField(name="tokens", dimensions=8, late_interaction=True),)
     assert built.metadata == config.Schema(

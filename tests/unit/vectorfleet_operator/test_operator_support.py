@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from vectorfleet_operator.api import base, parse, schema, support, vector_index
 
-MODEL = {"name": "m", "dimensions": 3}
+MODEL = {"name": "m", "dimensions": 16}
 ASKING = {
     "spec.index.type": [{"index": {"type": "ivf"}}, {"index": {"type": "gpu"}}],
     "spec.index.library": [{"index": {"library": "hnswlib"}}],

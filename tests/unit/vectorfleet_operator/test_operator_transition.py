@@ -4,7 +4,7 @@ import pytest
 
 from vectorfleet_operator.api import parse, transition
 
-MODEL = {"name": "m", "dimensions": 3}
+MODEL = {"name": "m", "dimensions": 16}
 
 
 def parse_spec(spec):
