@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from . import body, call, errors, index, metrics, replies
-from .auth import keys, policy
+from . import body, call, errors, index, metrics, policy, replies
+from .auth import keys
 from .routes import table
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class App:
             return replies.failure(problem)
 
     async def _answer(self, resolved: table.Resolved, scope: Scope, exchange: Exchange) -> replies.Reply:
-        principal = self._ring.authenticate(scope.headers.get("api-key"))
+        principal = self._ring.authenticate(scope.headers.get("api-key"), time.time())
         route = resolved.require()
         policy.authorize(principal, route.role)
         query = call.parse_query(scope.query_string)
@@ -142,7 +142,9 @@ class App:
         deadline = asyncio.get_running_loop().time() + self._bounds.timeout
         try:
             async with asyncio.timeout_at(deadline):
-                return await route.handler(call.Call(resolved.name, query, content, deadline), self._index)
+                return await route.handler(
+                    call.Call(principal, resolved.name, query, content, deadline), self._index
+                )
         except TimeoutError:
             message = f"the answer took longer than {self._bounds.timeout:g} s"
             raise errors.DeadlineExceededError(message) from None

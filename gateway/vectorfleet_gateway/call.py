@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import errors
+from . import errors, limits, policy
 
 MAX_FIELDS = 2_000
 """Fields of a query string; a fetch names each of its ids."""
@@ -19,12 +19,14 @@ class Call:
     """One request.
 
     Attributes:
+        principal: who asks.
         name: what stands in the path where the route has a name.
         query: values of the query string, by field.
         body: the whole body; empty where the route takes none.
         deadline: the event loop's time by which the answer must be there.
     """
 
+    principal: policy.Principal
     name: str
     query: Mapping[str, Sequence[str]]
     body: bytes
@@ -40,6 +42,15 @@ class Call:
         if left <= 0:
             raise errors.DeadlineExceededError("the request took longer than it may")
         return left
+
+    def namespace(self, name: str | None) -> str:
+        """Return the namespace that a name means: "" for none and for `__default__`.
+
+        Raises:
+            InvalidArgumentError: the name can't be one.
+            PermissionDeniedError: the caller's key does not allow it.
+        """
+        return policy.check_namespace(self.principal, limits.namespace_of(name))
 
     def check_fields(self, *known: str) -> None:
         """Refuse a query string that has other fields than these."""

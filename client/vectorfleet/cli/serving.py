@@ -16,7 +16,7 @@ import uvloop
 
 from vectorfleet_gateway import app, index, server
 from vectorfleet_gateway import errors as gateway_errors
-from vectorfleet_gateway.auth import keys
+from vectorfleet_gateway.auth import grants, keys
 from vectorfleet_gateway.shards import inprocess
 from vectorfleet_runtime import listener, logs
 from vectorfleet_shardnode import errors as shard_errors
@@ -85,7 +85,7 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
         async with _shard(settled, data_dir) as shard:
             served = index.Index(settled, [inprocess.InProcessShard(0, shard)])
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
-            application = app.App(served, keys.KeyRing({"serve": door.api_key}), bounds)
+            application = app.App(served, keys.KeyRing([grants.plain("serve", door.api_key)]), bounds)
             await server.serve(application, door.host, door.port, stop, started)
     _log.info("stopped")
 

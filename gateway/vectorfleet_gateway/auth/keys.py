@@ -1,17 +1,17 @@
 """The API keys: several are valid at once, kept as SHA-256 digests, compared in constant time.
 
-Each file of a folder holds one key, as a mounted Secret does. The folder is read again when it changed, so
-that keys rotate: add the new one, move the callers, remove the old one.
+Each file of a folder holds one key or the digest of one, see `grants`, as a mounted Secret does. The folder
+is read again when it changed, so that keys rotate: add the new one, move the callers, remove the old one.
 """
 
 import hashlib
 import hmac
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from .. import errors
-from . import policy
+from .. import errors, policy
+from . import grants
 
 _log = logging.getLogger(__name__)
 
@@ -20,33 +20,38 @@ _WRONG = "the API key is not valid"
 
 
 class KeyRing:
-    """The keys that are valid now, by name.
+    """The keys that are valid now.
 
     Args:
-        keys: key by name.
+        granted: what each grants.
     """
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
-        self._digests = _digests(keys)
+    def __init__(self, granted: Iterable[grants.Grant]) -> None:
+        self._grants = tuple(granted)
 
-    def replace(self, keys: Mapping[str, str]) -> None:
+    def replace(self, granted: Iterable[grants.Grant]) -> None:
         """Make these keys the only valid ones."""
-        self._digests = _digests(keys)
+        self._grants = tuple(granted)
 
-    def authenticate(self, key: str | None) -> policy.Principal:
+    def authenticate(self, key: str | None, now: float) -> policy.Principal:
         """Return who holds a key.
 
+        Args:
+            key: as it was sent.
+            now: seconds since 1970.
+
         Raises:
-            UnauthenticatedError: no key, or none that is valid.
+            UnauthenticatedError: no key, or none that is valid; one that has expired is not told from one
+                that never was.
         """
         if not key:
             raise errors.UnauthenticatedError(_MISSING)
-        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+        digest = grants.digest_of(key)
         found: policy.Principal | None = None
-        for principal, valid in self._digests:  # all of them, so that time tells nothing
-            if hmac.compare_digest(digest, valid):
-                found = principal
-        if found is None:
+        for granted in self._grants:  # all of them, so that time tells nothing
+            if hmac.compare_digest(digest, granted.digest):
+                found = granted.principal
+        if found is None or (found.expires is not None and now >= found.expires):
             raise errors.UnauthenticatedError(_WRONG)
         return found
 
@@ -70,7 +75,7 @@ class KeyFolder:
         if not keys:
             raise errors.SettingsError(
                 f"VECTORFLEET_API_KEYS_DIR: {path} holds no key; put one in a file, as one line of printable "
-                "ASCII characters"
+                "ASCII characters, or what `vectorfleet key` prints"
             )
         self.ring = KeyRing(keys)
 
@@ -85,27 +90,20 @@ class KeyFolder:
             return
         self._seen = seen
         self.ring.replace(keys)
-        _log.info("API keys changed", extra={"keys": sorted(keys)})
+        _log.info("API keys changed", extra={"keys": sorted(one.principal.name for one in keys)})
         if not keys:
             _log.error("no valid API key is left; every request is refused")
 
-    def _read(self) -> tuple[frozenset[tuple[str, bytes]], dict[str, str]]:
+    def _read(self) -> tuple[frozenset[tuple[str, bytes]], list[grants.Grant]]:
         files = [file for file in self._path.iterdir() if not file.name.startswith(".") and file.is_file()]
         contents = {file.name: file.read_bytes() for file in files}
         seen = frozenset((name, hashlib.sha256(content).digest()) for name, content in contents.items())
-        return seen, dict(_valid(contents.items()))
+        return seen, list(_valid(contents))
 
 
-def _valid(contents: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, str]]:
-    for name, content in contents:
-        key = content.decode("ascii", "replace").strip()
-        if key and key.isascii() and key.isprintable() and " " not in key:
-            yield name, key
-        else:
-            _log.warning("file holds no key: one line of printable ASCII characters", extra={"file": name})
-
-
-def _digests(keys: Mapping[str, str]) -> tuple[tuple[policy.Principal, bytes], ...]:
-    return tuple(
-        (policy.Principal(name), hashlib.sha256(key.encode()).digest()) for name, key in keys.items()
-    )
+def _valid(contents: Mapping[str, bytes]) -> Iterator[grants.Grant]:
+    for name, content in contents.items():
+        try:
+            yield grants.parse(name, content)
+        except ValueError as unfit:
+            _log.warning("a file of the API keys grants nothing", extra={"file": name, "why": str(unfit)})

@@ -15,7 +15,8 @@ async def list_names(asked: call.Call, served: index.Index) -> replies.Reply:
     limits.check_range("limit", limit, 1, limits.MAX_LIST_LIMIT)
     after = tokens.decode(asked.text("paginationToken"))
     counts = await served.stats(b"", asked.remaining())
-    shown = sorted((name or limits.DEFAULT_NAMESPACE, rows) for name, rows in counts.items())
+    allowed = {name: rows for name, rows in counts.items() if asked.principal.may_use(name)}
+    shown = sorted((name or limits.DEFAULT_NAMESPACE, rows) for name, rows in allowed.items())
     later = itertools.dropwhile(lambda entry: entry[0] <= after, shown)
     page = list(itertools.islice(later, limit + 1))
     more = tokens.encode(page[limit - 1][0]) if len(page) > limit else None
@@ -24,7 +25,7 @@ async def list_names(asked: call.Call, served: index.Index) -> replies.Reply:
 
 async def describe(asked: call.Call, served: index.Index) -> replies.Reply:
     """Say how many rows a namespace has."""
-    name = limits.namespace_of(asked.name)
+    name = asked.namespace(asked.name)
     counts = await served.stats(b"", asked.remaining())
     if name not in counts:
         raise _missing(asked.name)
@@ -33,7 +34,7 @@ async def describe(asked: call.Call, served: index.Index) -> replies.Reply:
 
 async def delete(asked: call.Call, served: index.Index) -> replies.Reply:
     """Delete a namespace with every row in it."""
-    name = limits.namespace_of(asked.name)
+    name = asked.namespace(asked.name)
     if not await served.delete_where(name, b"", asked.remaining()):
         raise _missing(asked.name)
     return replies.EMPTY

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from .. import call, fusion, index, limits, metrics, questions, replies, routing, schemas
+from .. import call, fusion, index, metrics, questions, replies, routing, schemas
 
 _query = schemas.decoder(schemas.Query)
 
@@ -13,7 +13,7 @@ async def query(asked: call.Call, served: index.Index) -> replies.Reply:
     """Find the best rows. An id that does not exist is near to nothing: the answer is empty."""
     request: schemas.Query = _query(asked.body)
     name = schemas.given(request.namespace) or ""
-    namespace = limits.namespace_of(name)
+    namespace = asked.namespace(name)
     with metrics.search(namespace):
         question = questions.parse(request, namespace, served.config)
         if question.row_id is not None:

@@ -6,9 +6,10 @@ _stats = schemas.decoder(schemas.Stats)
 
 
 async def describe(asked: call.Call, served: index.Index) -> replies.Reply:
-    """Count rows by namespace, all or those that pass a filter."""
+    """Count rows by namespace, all or those that pass a filter; of those that the key allows."""
     request: schemas.Stats = _stats(asked.body or b"{}")
     condition = schemas.given(request.filter)
     encoded = limits.filter_of(condition) if condition else b""
     counts = await served.stats(encoded, asked.remaining())
-    return replies.stats(counts, served.generation)
+    allowed = {name: rows for name, rows in counts.items() if asked.principal.may_use(name)}
+    return replies.stats(allowed, served.generation)

@@ -7,8 +7,7 @@ decided on the route, so it holds however the path was written.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from .. import call, errors, index, replies
-from ..auth import policy
+from .. import call, errors, index, policy, replies
 from . import namespaces, query, stats, vectors
 
 Handler = Callable[[call.Call, index.Index], Awaitable[replies.Reply]]

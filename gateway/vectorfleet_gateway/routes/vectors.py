@@ -15,7 +15,7 @@ _delete = schemas.decoder(schemas.Delete)
 async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
     """Write whole rows. All of the request is checked before any of it is written."""
     request: schemas.Upsert = _upsert(asked.body)
-    namespace = limits.namespace_of(schemas.given(request.namespace))
+    namespace = asked.namespace(schemas.given(request.namespace))
     rows = _rows(request.vectors, served)
     await served.upsert(namespace, rows, asked.remaining())
     metrics.ROWS_WRITTEN.inc(len(rows))
@@ -28,7 +28,7 @@ async def fetch(asked: call.Call, served: index.Index) -> replies.Reply:
     ids = asked.query.get("ids", ())
     limits.check_ids(ids)
     name = asked.text("namespace")
-    rows = await served.fetch(limits.namespace_of(name), ids, asked.remaining())
+    rows = await served.fetch(asked.namespace(name), ids, asked.remaining())
     return replies.fetched(rows, name, read_units=served.shards)
 
 
@@ -50,14 +50,14 @@ async def update(asked: call.Call, served: index.Index) -> replies.Reply:
         change.merge_metadata = limits.metadata_of(owner, metadata)
     if vectors:
         change.fields.extend(fields.pack([fields.parse(owner, vectors, generation)]))
-    await served.update(limits.namespace_of(schemas.given(request.namespace)), change, asked.remaining())
+    await served.update(asked.namespace(schemas.given(request.namespace)), change, asked.remaining())
     return replies.EMPTY
 
 
 async def delete(asked: call.Call, served: index.Index) -> replies.Reply:
     """Delete rows by id, by filter, or all of a namespace. What does not exist is no error."""
     request: schemas.Delete = _delete(asked.body)
-    namespace = limits.namespace_of(schemas.given(request.namespace))
+    namespace = asked.namespace(schemas.given(request.namespace))
     ids, condition = schemas.given(request.ids), schemas.given(request.filter)
     everything = bool(schemas.given(request.delete_all))
     if (ids is not None) + (condition is not None) + everything != 1:
@@ -84,7 +84,7 @@ async def list_ids(asked: call.Call, served: index.Index) -> replies.Reply:
     # One more than the page has tells whether another page is.
     asked_for = min(limit + 1, limits.MAX_LIST_LIMIT)
     request = shard_pb2.ListRequest(
-        namespace=limits.namespace_of(name), prefix=prefix, after=after, limit=asked_for
+        namespace=asked.namespace(name), prefix=prefix, after=after, limit=asked_for
     )
     ids = await served.list(request, asked.remaining())
     more = tokens.encode(ids[:limit][-1]) if len(ids) == asked_for else None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vectorfleet_gateway import app, index
-from vectorfleet_gateway.auth import keys
+from vectorfleet_gateway.auth import grants, keys
 from vectorfleet_gateway.shards import inprocess
 from vectorfleet_shardnode.api import config, shard_pb2
 
@@ -244,7 +244,7 @@ class Gateway:
         settled = config.IndexConfig(index="test", serving=serving, schema=schema or {})
         self.shards = [TwinShard(settled) for _ in range(shards)]
         clients = [inprocess.InProcessShard(number, shard) for number, shard in enumerate(self.shards)]
-        self.ring = keys.KeyRing({"first": KEY})
+        self.ring = keys.KeyRing([grants.plain("first", KEY)])
         self.app = app.App(index.Index(settled, clients), self.ring, app.Bounds(**(bounds or {})))
 
     async def ask(self, method, path, body=None, query="", headers=None, exchange=None):

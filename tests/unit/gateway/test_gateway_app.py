@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from vectorfleet_gateway.auth import policy
+from vectorfleet_gateway import policy
 from vectorfleet_gateway.routes import table
 
 PATHS = [(route.method, route.path + ("shop" if route.path.endswith("/") else "")) for route in table.ROUTES]
@@ -50,7 +50,7 @@ async def test_every_path_refuses_whoever_has_no_key(gateway, make_exchange, met
 async def test_every_route_asks_for_a_role(gateway, make_exchange, monkeypatch, method, path):
     """A key that allows nothing gets 403 on each, before the body is read."""
     nobody = policy.Principal("nobody", role=0)
-    monkeypatch.setattr(gateway.ring, "authenticate", lambda _: nobody)
+    monkeypatch.setattr(gateway.ring, "authenticate", lambda *_: nobody)
     exchange = make_exchange([b"{}"])
     await gateway.ask(method, path, exchange=exchange)
     assert (exchange.status, exchange.read, exchange.json["code"]) == (403, 0, 7)
@@ -59,7 +59,7 @@ async def test_every_route_asks_for_a_role(gateway, make_exchange, monkeypatch, 
 async def test_a_reader_may_not_write(gateway, monkeypatch):
     """What changes rows needs more than what reads them."""
     reader = policy.Principal("reader", policy.Role.READ)
-    monkeypatch.setattr(gateway.ring, "authenticate", lambda _: reader)
+    monkeypatch.setattr(gateway.ring, "authenticate", lambda *_: reader)
     statuses = {(method, path): (await gateway.ask(method, path)).status for method, path in PATHS}
     assert {path for (_, path), status in statuses.items() if status == 403} == {
         "/vectors/upsert",

@@ -1,0 +1,90 @@
+"""What a file of the folder of keys grants: a key, or the digest of one with role, namespaces, expiry. Pure.
+
+```
+vf-3kq…                                          the key itself: admin, everywhere, for ever
+{"sha256": "9f86…", "role": "read",              its digest, so that the key is nowhere at rest
+ "namespaces": ["shop"], "expires": "2027-01-01T00:00:00Z"}
+```
+Keys are long and random, so a plain SHA-256 of one can't be guessed back.
+"""
+
+import datetime
+import hashlib
+from typing import Annotated, Literal
+
+import msgspec
+
+from .. import limits, policy
+
+MAX_BYTES = 16 * 1024
+_ROLES = {role.name.lower(): role for role in policy.Role}
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
+Namespace = Annotated[str, msgspec.Meta(max_length=512)]
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A digest of a key, and who holds it."""
+
+    digest: bytes
+    principal: policy.Principal
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    sha256: Digest
+    role: Literal["read", "write", "admin"] = "admin"
+    namespaces: list[Namespace] | None = None
+    expires: datetime.datetime | None = None
+
+
+def parse(name: str, content: bytes) -> Grant:
+    """Return what an entry grants.
+
+    Args:
+        name: of the entry; it names the principal in logs.
+        content: of the file.
+
+    Raises:
+        ValueError: it is neither one line of printable ASCII characters nor a JSON object of the form above;
+            the message never holds a part of it.
+    """
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it has {len(content)} bytes; at most {MAX_BYTES} are read")
+    text = content.strip()
+    if text.startswith(b"{"):
+        return _granted(name, text)
+    key = text.decode("ascii", "replace")
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("it holds no key: one line of printable ASCII characters, or a JSON object")
+    return plain(name, key)
+
+
+def plain(name: str, key: str) -> Grant:
+    """Return what a key grants that stands there as it is: everything, for ever."""
+    return Grant(digest_of(key), policy.Principal(name))
+
+
+def digest_of(key: str) -> bytes:
+    """Return what a key is compared by."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _granted(name: str, text: bytes) -> Grant:
+    try:
+        entry = msgspec.json.decode(text, type=_Entry)
+    except msgspec.ValidationError as wrong:
+        raise ValueError(f"its JSON does not fit: {wrong}") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise ValueError("it begins as JSON and is none") from None
+    if entry.expires is not None and entry.expires.tzinfo is None:
+        raise ValueError("expires needs a time zone, such as 2027-01-01T00:00:00Z")
+    principal = policy.Principal(
+        name,
+        _ROLES[entry.role],
+        None if entry.namespaces is None else frozenset(_plain(one) for one in entry.namespaces),
+        None if entry.expires is None else entry.expires.timestamp(),
+    )
+    return Grant(bytes.fromhex(entry.sha256), principal)
+
+
+def _plain(namespace: str) -> str:
+    return "" if namespace == limits.DEFAULT_NAMESPACE else namespace
