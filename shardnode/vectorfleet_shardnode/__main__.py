@@ -92,7 +92,6 @@ def _unsupported(index: config.IndexConfig) -> list[str]:
     asked = {
         f"the engine {serving.engine}": serving.engine not in (kinds.FLAT, kinds.HNSW),
         "quantization": serving.quantization.kind is not config.QuantizationKind.NONE,
-        "a metadata schema": bool(index.metadata.fields),
         "text fields": bool(index.metadata.text),
     }
     return [what for what, wanted in asked.items() if wanted]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from . import errors, filters, keys, ragged, records
+from . import errors, filters, keys, ragged, records, typed_metadata
 from . import shape as shapes
 from .api import shard_pb2
 from .arrays import Vectors
@@ -83,7 +83,7 @@ def parse(request: shard_pb2.WriteRequest, shape: shapes.Shape) -> Operation:
         case "update":
             return _parse_update(namespace, request.update, shape)
         case "delete":
-            return _parse_delete(namespace, request.delete)
+            return _parse_delete(namespace, request.delete, shape)
     raise errors.BadRequestError("a write needs one of upsert, update or delete")
 
 
@@ -109,7 +109,7 @@ def _parse_upsert(namespace: str, rows: shard_pb2.Rows, shape: shapes.Shape) -> 
     _check_ids(ids)
     for row_id, content in zip(ids, metadata, strict=True):
         if content:
-            decode_metadata(content, row_id)
+            typed_metadata.check(decode_metadata(content, row_id), shape.types, row_id)
     vectors = shapes.parse_vectors(rows.vectors, len(ids), shape)
     fields = shapes.parse_columns(rows.fields, len(ids), shape)
     last = {row_id: at for at, row_id in enumerate(ids)}  # a repeated id: the last one counts
@@ -124,15 +124,16 @@ def _parse_update(namespace: str, update: shard_pb2.Update, shape: shapes.Shape)
     _check_ids([update.id])
     vector = shapes.parse_vectors(update.vector, 1, shape) if update.vector else None
     merge = decode_metadata(update.merge_metadata, update.id) if update.merge_metadata else {}
+    typed_metadata.check(merge, shape.types, update.id)
     return Update(namespace, update.id, vector, merge, shapes.parse_columns(update.fields, 1, shape))
 
 
-def _parse_delete(namespace: str, delete: shard_pb2.Delete) -> Operation:
+def _parse_delete(namespace: str, delete: shard_pb2.Delete, shape: shapes.Shape) -> Operation:
     match delete.WhichOneof("what"):
         case "ids":
             return DeleteIds(namespace, list(dict.fromkeys(delete.ids.ids)))
         case "filter":
-            return DeleteMatching(namespace, filters.parse(delete.filter))
+            return DeleteMatching(namespace, filters.parse(delete.filter, shape.dates))
         case "all" if delete.all:
             return records.Clear(namespace)
     raise errors.BadRequestError("a delete needs one of ids, filter, or all set to true")

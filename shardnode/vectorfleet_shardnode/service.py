@@ -130,7 +130,7 @@ class ShardService:
             namespace=first.namespace,
             queries=state.comparable(vectors),
             k=first.top_k,
-            wanted=filters.parse(first.filter),
+            wanted=filters.parse(first.filter, state.shape.dates),
             ef=first.ef_search or self._index.serving.hnsw.ef_search,
             exact=first.exact,
         )
@@ -144,7 +144,7 @@ class ShardService:
             namespace=query.namespace,
             terms=parts_question.parse_terms(query.parts, self._shard.shape, exact=query.exact),
             k=query.top_k,
-            wanted=filters.parse(query.filter),
+            wanted=filters.parse(query.filter, self._shard.shape.dates),
             ef=query.ef_search or serving.hnsw.ef_search,
             depths=parts_question.depths_of(
                 query.top_k, query.oversampling, serving.quantization.oversampling
@@ -175,7 +175,7 @@ class ShardService:
 
     async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
         """Return rows by namespace, all or those that pass a filter."""
-        wanted = filters.parse(request.filter)
+        wanted = filters.parse(request.filter, self._shard.shape.dates)
         state = self._shard.snapshot
         counts = await self._run(self._readers, state.count, wanted)
         return shard_pb2.StatsReply(namespaces=counts, position=self._position(state.seq))

@@ -4,6 +4,7 @@ A request is checked whole before anything of it is written; each refusal says w
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,11 +21,22 @@ MAX_FIELD_BYTES = 32 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """The metric, the dimensions of rows' values, and the vector fields that rows may have beside them."""
+    """The metric, the dimensions of rows' values, rows' vector fields, and what is declared of metadata."""
 
     metric: config.Metric
     dimensions: int
     fields: tuple[config.VectorField, ...] = ()
+    schema: config.Schema = dataclasses.field(default_factory=config.Schema)
+
+    @functools.cached_property
+    def types(self) -> dict[str, config.FieldType]:
+        """The declared types of metadata fields."""
+        return {field.name: field.type for field in self.schema.fields}
+
+    @functools.cached_property
+    def dates(self) -> frozenset[str]:
+        """The metadata fields that are declared datetime."""
+        return frozenset(name for name, kind in self.types.items() if kind is config.FieldType.DATETIME)
 
     def field(self, name: str) -> config.VectorField:
         """Return a vector field.

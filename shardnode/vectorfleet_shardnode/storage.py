@@ -65,7 +65,7 @@ def open_shard(
     with _closed_on_error(held):
         owned = _set_up(folder, identity.of(index, number))
         stored = manifest.read(folder, owned.uid)
-        start = _load(folder, stored, index.serving, owned.owner)
+        start = _load(folder, stored, index, owned.owner)
         failpoints.reached("start.before-clean")
         _clean(folder, stored)
         failpoints.reached("start.cleaned")
@@ -120,15 +120,15 @@ def _clean(folder: Path, stored: manifest.Manifest) -> None:
     (folder / maintenance.BUILD).mkdir()
 
 
-def _load(folder: Path, stored: manifest.Manifest, generation: config.Generation, owner: int) -> Snapshot:
-    views = []
+def _load(folder: Path, stored: manifest.Manifest, index: config.IndexConfig, owner: int) -> Snapshot:
+    views, generation = [], index.serving
     for listed in stored.segments:
         home = folder / manifest.SEGMENTS / listed.name
         segment = sealed.SealedSegment(home, listed.described)
         views.append(
             sealed.SealedView(segment, manifest.read_live(home, listed.described.rows, listed.tombstones))
         )
-    shape = shapes.Shape(generation.metric, generation.dimensions, generation.vectors)
+    shape = shapes.Shape(generation.metric, generation.dimensions, generation.vectors, index.metadata)
     state = Snapshot(stored.covered_seq, shape, tuple(views), (growing.empty_view(shape),))
 
     def replay(seq: int, record: records.Record) -> None:
