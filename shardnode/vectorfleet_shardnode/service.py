@@ -140,14 +140,16 @@ class ShardService:
             raise errors.BadRequestError("a query has one of vector, parts and text; send one of them")
         _check_top_k(query)
         serving = self._index.serving
+        terms = parts_question.parse_terms(query.parts, self._shard.shape, exact=query.exact)
+        oversampling = (query.oversampling, serving.quantization.oversampling)
         return parts_question.Question(
             namespace=query.namespace,
-            terms=parts_question.parse_terms(query.parts, self._shard.shape, exact=query.exact),
+            terms=terms,
             k=query.top_k,
             wanted=filters.parse(query.filter, self._shard.shape.dates),
             ef=query.ef_search or serving.hnsw.ef_search,
             depths=parts_question.depths_of(
-                query.top_k, query.oversampling, serving.quantization.oversampling
+                query.top_k, *oversampling, late=any(term.late for term in terms)
             ),
             exact=query.exact,
         )

@@ -12,7 +12,7 @@ from ..engines import base
 
 MAX_PARTS = 16
 MAX_DEPTH = 10_000
-_MIN_DEPTH, _DEEPER, _STEPS = 32, 4, 4
+_MIN_DEPTH, _DEEPER, _STEPS, _LATE = 32, 4, 4, 2
 MAX_QUERY_TOKENS = 512
 """Vectors that a query may have for a field of token vectors."""
 
@@ -53,11 +53,14 @@ class Question:
     exact: bool
 
 
-def depths_of(k: int, asked: int, default: int) -> tuple[int, ...]:
-    """Return how deep to look: once, where a query asked for an oversampling, else as deep as needed."""
+def depths_of(k: int, asked: int, default: int, *, late: bool) -> tuple[int, ...]:
+    """Return how deep to look: once, where a query asked for an oversampling, else as deep as needed.
+
+    Several of the nearest tokens are of one row, so a query with a late term begins deeper.
+    """
     if asked:
         return (min(k * asked, MAX_DEPTH),)
-    first = min(max(k * default, _MIN_DEPTH), MAX_DEPTH)
+    first = min(max(k * default, _MIN_DEPTH) * (_LATE if late else 1), MAX_DEPTH)
     return tuple(dict.fromkeys(min(first * _DEEPER**step, MAX_DEPTH) for step in range(_STEPS)))
 
 

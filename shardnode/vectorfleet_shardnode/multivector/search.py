@@ -2,13 +2,15 @@
 
 Candidates are the rows nearest to each vector of the query. A row that is none of them can't have more than
 the sum of what the last of them had: where the k-th best match has that much, no deeper look can change the
-answer; else it goes deeper (the threshold algorithm of Fagin, Lotem and Naor, 2001). Rule: returned scores
-are exact, and there are as many as an exact search would return; only which rows are seen is approximate.
+answer; else it goes deeper (the threshold algorithm of Fagin, Lotem and Naor, 2001). A candidate is bounded
+likewise by where it was found, so most need not be scored. Rule: returned scores are exact, and there are as
+many as an exact search would return; only which rows are seen is approximate.
 """
 
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from ..api import config
 from ..arrays import RowNumbers, Scores
@@ -18,12 +20,16 @@ from ..snapshot import Place, Snapshot
 from . import question as questions
 from . import scoring
 
+_FIRST, _FIRST_LEAST = 4, 64  # candidates that are scored first, as a multiple of k and at least
+_ROUNDING = 1e-4  # by how much a graph's scores may differ from exact ones
+
 
 @dataclasses.dataclass(frozen=True)
 class _Candidates:
-    """Rows, ascending, and how good any other can be at most: a weighted score, larger is better."""
+    """Rows, how good each can be at most, and any other: weighted scores, larger is better."""
 
     rows: RowNumbers
+    bounds: npt.NDArray[np.float64]
     bound: float
 
 
@@ -63,7 +69,7 @@ class _PartSearch:
             candidates = self._candidates(depth)
             if candidates is None:
                 break
-            scores, rows = self._scored(candidates.rows)
+            scores, rows = self._rescored(candidates)
             full = len(rows) == self._question.k
             if full and (depth == depths[-1] or _sign(self._metric) * scores[-1] >= candidates.bound):
                 return scores, rows
@@ -73,6 +79,17 @@ class _PartSearch:
         scores = scoring.weighted(self._metric, self._question.terms, self._view.compared, rows)
         best = _best(_sign(self._metric) * scores, self._question.k)
         return scores[best], rows[best]
+
+    def _rescored(self, candidates: _Candidates) -> tuple[Scores, RowNumbers]:
+        """Return the best candidates; those that can't be among them by their bounds are not scored."""
+        order = np.argsort(-candidates.bounds, kind="stable")
+        first = max(_FIRST * self._question.k, _FIRST_LEAST)
+        scores, rows = self._scored(np.sort(candidates.rows[order[:first]]))
+        if len(rows) < self._question.k or len(order) <= first:
+            return scores, rows
+        worst = _sign(self._metric) * float(scores[-1])
+        others = order[first:][candidates.bounds[order[first:]] >= worst - _ROUNDING * abs(worst)]
+        return self._scored(np.sort(np.concatenate([rows, candidates.rows[others]])))
 
     def _candidates(self, depth: int) -> _Candidates | None:
         """Return rows that are worth an exact comparison; None where comparing all costs less."""
@@ -89,16 +106,21 @@ class _PartSearch:
             self._scanned(term, depth) if near is None else near
             for term, near in zip(terms, nearest, strict=True)
         ]
+        rows = np.unique(np.concatenate([near.rows for near in found]))
         bound = sum(self._bound(term, near) for term, near in zip(terms, found, strict=True))
-        return _Candidates(np.unique(np.concatenate([near.rows for near in found])), bound)
+        bounds = np.full(len(rows), bound)
+        for term, near in zip(terms, found, strict=True):
+            bounds[np.searchsorted(rows, near.rows)] += term.weight * near.gains
+        return _Candidates(rows, bounds, bound)
 
     def _scanned(self, term: questions.Term, depth: int) -> part.Nearest:
         """Return the best rows by one term alone, compared with all that have its field."""
         column = self._view.compared(term.field)
         having = self._rows[column.counts[self._rows] > 0]
         scores = scoring.scored(self._metric, term, column, having)
-        best = _best(_sign(self._metric) * scores, depth)
-        return part.Nearest(having[best], scores[best[-1:]])
+        ranked = _best(_sign(self._metric) * scores, depth)
+        best, farthest = np.sort(ranked), scores[ranked[-1:]]
+        return part.Nearest(having[best], np.abs(scores[best] - farthest), farthest)
 
     def _bound(self, term: questions.Term, near: part.Nearest) -> float:
         """Return what the term can add to a row that was not found."""

@@ -127,11 +127,9 @@ class SealedField:
             chosen[sought.rows] = True
             selected = bits.of_mask(np.repeat(chosen, counts))
         found = self.engine.search(sought.queries, min(sought.count, passing), selected, ef)
-        last = np.count_nonzero(found.rows >= 0, axis=1) - 1
-        if (last < 0).any():
+        if (found.rows[:, 0] < 0).any():
             return None
-        rows = np.unique(self.compared.owners(found.rows[found.rows >= 0]))
-        return part.Nearest(rows, found.scores[np.arange(len(last)), last])
+        return part.nearest_of(found, self.compared.owners(found.rows[found.rows >= 0]))
 
 
 def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> SealedField:

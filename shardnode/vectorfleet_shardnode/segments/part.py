@@ -56,10 +56,33 @@ class Sought:
 
 @dataclasses.dataclass(frozen=True)
 class Nearest:
-    """Rows near some queries, and for each query the score of the farthest vector that was looked at."""
+    """Rows near some queries.
+
+    Attributes:
+        rows: ascending.
+        gains: by how much each of them is better than `farthest`, over all queries that found it.
+        farthest: for each query the score of the farthest vector that was looked at.
+    """
 
     rows: RowNumbers
+    gains: Scores
     farthest: Scores
+
+
+def nearest_of(found: base.Neighbours, rows: RowNumbers) -> Nearest:
+    """Return the rows behind what was found, given the row of each; each query found something.
+
+    A row that a query found several times counts with the best.
+    """
+    hits = np.flatnonzero(found.rows >= 0)
+    last = np.count_nonzero(found.rows >= 0, axis=1) - 1
+    farthest = found.scores[np.arange(len(last)), last]
+    queries, places = np.divmod(hits, found.rows.shape[1])
+    distinct, at = np.unique(rows, return_inverse=True)
+    _, firsts = np.unique(queries * len(distinct) + at, return_index=True)  # the first is the best
+    better = np.abs(found.scores[queries[firsts], places[firsts]] - farthest[queries[firsts]])
+    gains = np.bincount(at[firsts], better, len(distinct)).astype(np.float32)
+    return Nearest(distinct, gains, farthest)
 
 
 @dataclasses.dataclass(frozen=True)
