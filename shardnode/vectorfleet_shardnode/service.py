@@ -9,6 +9,7 @@ import concurrent.futures
 import functools
 import importlib.metadata
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,7 @@ import numpy as np
 import prometheus_client
 import threadpoolctl
 
-from . import errors, files, filters, keys, log, metrics, operations, records, shard, storage
+from . import errors, explaining, files, filters, keys, log, metrics, operations, records, shard, storage
 from . import shape as shapes
 from .api import config, shard_pb2
 from .arrays import Scores
@@ -108,6 +109,7 @@ class ShardService:
         return await self._run(self._readers, self._search, state, request)
 
     def _search(self, state: Snapshot, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
+        started = time.perf_counter()
         results = [shard_pb2.Matches()] * len(request.queries)
         for number, query in enumerate(request.queries):
             if query.parts:
@@ -117,6 +119,10 @@ class ShardService:
             question = self._question(state, [request.queries[number] for number in numbers])
             for number, (scores, place) in zip(numbers, state.search(question), strict=True):
                 results[number] = _matches(state, scores, place, request.queries[number])
+        took = explaining.Pass(len(results), time.perf_counter() - started)
+        for query, matches in zip(request.queries, results, strict=True):
+            if query.explain:
+                matches.explanation = explaining.explain(state, query, self._number, took)
         return shard_pb2.SearchReply(results=results, position=self._position(state.seq))
 
     def _question(self, state: Snapshot, queries: list[shard_pb2.Query]) -> part.Question:

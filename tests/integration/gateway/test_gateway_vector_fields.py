@@ -120,6 +120,16 @@ def test_vectors_are_updated_alone(http, rows):
     rows["r59"] = {"values": rows["r59"]["values"], "title": np.float32([1, 1, 1])}
 
 
+def test_an_answer_is_explained(http, rows):
+    """Both shards tell of their segments, for a sum as for a plain vector."""
+    for body in ({"vector": [1, 0, 0, 0]}, {"vectors": {"title": [1, 0, 0]}}):
+        told = post(http, "/query", topK=3, explain=True, **body)["explain"]["vector"]
+        assert (told["candidates"], len(told["shards"])) == (3, 2)
+        passing = [segment["passing"] for shard in told["shards"] for segment in shard["segments"]]
+        assert sum(passing) == len(rows)
+        assert {shard["shard"] for shard in told["shards"]} == {0, 1}
+
+
 def test_what_a_shard_refuses_is_told(http):
     """Its words reach the caller as 400."""
     answer = http.post("/query", json={"topK": 1, "vectors": {"tokens": [[1, 2]]}, "weights": {"tokens": -1}})
