@@ -9,7 +9,7 @@ import uvloop
 
 from vectorfleet_runtime import listener, logs
 
-from . import app, errors, index, server, settings
+from . import app, audit, errors, index, server, settings
 from .auth import keys
 from .shards import remote
 
@@ -52,7 +52,7 @@ async def run(wanted: settings.Settings) -> None:
         served,
         folder.ring,
         app.Bounds(wanted.max_body_bytes, wanted.request_timeout_seconds),
-        access_log=wanted.access_log,
+        audit.Audit(wanted.audit_log, config.index),
     )
     following = asyncio.create_task(_follow(folder))
     try:

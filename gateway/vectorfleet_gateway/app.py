@@ -12,12 +12,11 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from . import body, call, errors, index, metrics, policy, replies
+from . import audit, body, call, errors, index, metrics, policy, replies
 from .auth import keys
 from .routes import table
 
 _log = logging.getLogger(__name__)
-_access = logging.getLogger("vectorfleet_gateway.access")
 
 _JSON = ("content-type", "application/json")
 
@@ -63,7 +62,7 @@ class App:
         served: the index.
         ring: the keys that are valid.
         bounds: what a request may take.
-        access_log: whether each request is logged.
+        log: where requests are written down.
     """
 
     def __init__(
@@ -71,13 +70,12 @@ class App:
         served: index.Index,
         ring: keys.KeyRing,
         bounds: Bounds | None = None,
-        *,
-        access_log: bool = False,
+        log: audit.Audit | None = None,
     ) -> None:
         self._index = served
         self._ring = ring
         self._bounds = bounds or Bounds()
-        self._access_log = access_log
+        self._audit = log or audit.Audit()
         self._in_flight: set[asyncio.Task[object] | None] = set()
 
     def cut_off(self) -> None:
@@ -92,30 +90,29 @@ class App:
         asked = scope.headers.get("x-request-id")
         request_id = asked if asked and call.is_request_id(asked) else secrets.token_hex(16)
         resolved = table.resolve(scope.method, scope.path)
+        route = resolved.route.name if resolved.route else "none"
+        changes = resolved.route is not None and resolved.route.role > policy.Role.READ
+        entry = audit.Entry(request_id, route, changes)
         task = asyncio.current_task()
         self._in_flight.add(task)
         metrics.IN_FLIGHT.inc()
         try:
-            reply = await self._reply(resolved, scope, exchange, request_id)
+            reply = await self._reply(resolved, scope, exchange, entry)
         finally:
             metrics.IN_FLIGHT.dec()
             self._in_flight.discard(task)
         headers = [_JSON, ("x-request-id", request_id), *(reply.headers or {}).items()]
         exchange.response_bytes(reply.status, headers, reply.body)
-        route = resolved.route.name if resolved.route else "none"
         seconds = time.perf_counter() - started
         metrics.observe_request(route, reply.status, seconds)
-        if self._access_log:
-            _access.info(
-                "request",
-                extra={"route": route, "status": reply.status, "seconds": seconds, "request_id": request_id},
-            )
+        self._audit.write(entry, reply.status, seconds)
 
     async def _reply(
-        self, resolved: table.Resolved, scope: Scope, exchange: Exchange, request_id: str
+        self, resolved: table.Resolved, scope: Scope, exchange: Exchange, entry: audit.Entry
     ) -> replies.Reply:
+        request_id = entry.request_id
         try:
-            return await self._answer(resolved, scope, exchange)
+            return await self._answer(resolved, scope, exchange, entry)
         except asyncio.CancelledError:  # by cut_off, and by nothing else
             return replies.failure(errors.UnavailableError("the gateway is stopping"))
         except errors.ApiError as error:
@@ -129,8 +126,11 @@ class App:
             )
             return replies.failure(problem)
 
-    async def _answer(self, resolved: table.Resolved, scope: Scope, exchange: Exchange) -> replies.Reply:
+    async def _answer(
+        self, resolved: table.Resolved, scope: Scope, exchange: Exchange, entry: audit.Entry
+    ) -> replies.Reply:
         principal = self._ring.authenticate(scope.headers.get("api-key"), time.time())
+        entry.principal = principal.name
         route = resolved.require()
         policy.authorize(principal, route.role)
         query = call.parse_query(scope.query_string)
@@ -143,7 +143,7 @@ class App:
         try:
             async with asyncio.timeout_at(deadline):
                 return await route.handler(
-                    call.Call(principal, resolved.name, query, content, deadline), self._index
+                    call.Call(principal, entry, resolved.name, query, content, deadline), self._index
                 )
         except TimeoutError:
             message = f"the answer took longer than {self._bounds.timeout:g} s"

@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import errors, limits, policy
+from . import audit, errors, limits, policy
 
 MAX_FIELDS = 2_000
 """Fields of a query string; a fetch names each of its ids."""
@@ -20,6 +20,7 @@ class Call:
 
     Attributes:
         principal: who asks.
+        entry: what is written down of the request.
         name: what stands in the path where the route has a name.
         query: values of the query string, by field.
         body: the whole body; empty where the route takes none.
@@ -27,6 +28,7 @@ class Call:
     """
 
     principal: policy.Principal
+    entry: audit.Entry
     name: str
     query: Mapping[str, Sequence[str]]
     body: bytes
@@ -50,7 +52,8 @@ class Call:
             InvalidArgumentError: the name can't be one.
             PermissionDeniedError: the caller's key does not allow it.
         """
-        return policy.check_namespace(self.principal, limits.namespace_of(name))
+        self.entry.namespace = limits.namespace_of(name)
+        return policy.check_namespace(self.principal, self.entry.namespace)
 
     def check_fields(self, *known: str) -> None:
         """Refuse a query string that has other fields than these."""

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vectorfleet_shardnode.api import config
 
-from . import errors
+from . import audit, errors
 
 
 class Settings(BaseSettings):
@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(default=30, gt=0, le=600)
     # One process is one worker; a fleet of gateways is a Deployment with more replicas.
     workers: Literal[1] = 1
-    access_log: bool = False
+    audit_log: audit.Level = audit.Level.CHANGES
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
 

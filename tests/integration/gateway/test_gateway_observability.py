@@ -62,7 +62,7 @@ def ask(fleet, question, key="integration-key"):
 @pytest.fixture(scope="module")
 def talkative(make_fleet):
     """A fleet that logs all it can, after a write, queries of which one fails, and a wrong key."""
-    fleet = make_fleet(start=False, ACCESS_LOG="true", REQUEST_TIMEOUT_SECONDS=3)
+    fleet = make_fleet(start=False, AUDIT_LOG="all", REQUEST_TIMEOUT_SECONDS=3)
     for process in (*fleet.shards, fleet.gateway):
         process._env["VECTORFLEET_LOG_LEVEL"] = "DEBUG"
     for shard in fleet.shards:

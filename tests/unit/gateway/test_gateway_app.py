@@ -197,16 +197,3 @@ async def test_what_is_cut_off_is_told_so(gateway, make_exchange):
     gateway.app.cut_off()
     answer = await asked
     assert (answer.status, answer.json["message"]) == (503, "the gateway is stopping")
-
-
-async def test_requests_are_logged_where_asked_for(make_gateway, caplog):
-    """Off unless set; then one line each, which says the route and not what stands in its path."""
-    caplog.set_level(logging.INFO)
-    gateway = make_gateway()
-    await gateway.ask("GET", "/namespaces/private")
-    assert caplog.records == []
-    gateway.app._access_log = True
-    await gateway.ask("GET", "/namespaces/private", headers={"x-request-id": "r-1"})
-    (record,) = caplog.records
-    assert (record.route, record.status, record.request_id) == ("describe_namespace", 404, "r-1")
-    assert "private" not in str(vars(record))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vectorfleet_gateway import __main__ as program
-from vectorfleet_gateway import errors, metrics, settings
+from vectorfleet_gateway import audit, errors, metrics, settings
 
 CONFIG = {
     "index": "products",
@@ -40,7 +40,7 @@ def test_defaults():
     read = settings.read()
     assert (read.http_port, read.metrics_port, read.workers) == (8080, 9090, 1)
     assert read.max_body_bytes == 33_554_432
-    assert not read.access_log
+    assert read.audit_log is audit.Level.CHANGES
 
 
 @pytest.mark.parametrize(
