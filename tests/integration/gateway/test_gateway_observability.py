@@ -115,4 +115,4 @@ def test_logs_are_json_and_tell_no_secret(talkative):
         for line in lines:
             assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
         assert [secret for secret in secrets if secret in process.log] == []
-    assert '"message": "request"' in talkative.gateway.log
+    assert '"message": "audit"' in talkative.gateway.log
