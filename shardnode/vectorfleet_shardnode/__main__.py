@@ -88,10 +88,7 @@ def _read_config(settings: Settings) -> config.IndexConfig:
 
 def _unsupported(index: config.IndexConfig) -> list[str]:
     """Return what the configuration asks for that this program can't do."""
-    serving, kinds = index.serving, config.EngineKind
     asked = {
-        f"the engine {serving.engine}": serving.engine not in (kinds.FLAT, kinds.HNSW),
-        "quantization": serving.quantization.kind is not config.QuantizationKind.NONE,
         "text fields": bool(index.metadata.text),
     }
     return [what for what, wanted in asked.items() if wanted]

@@ -60,7 +60,7 @@ class Maintenance:
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         tuning = served.tuning
         self._policy = compaction.Policy(
-            generation.engine,
+            not self._recipe(indexed=True).spec.exact,
             tuning.unindexed_bytes,
             tuning.index_min_rows,
             tuning.stale_share,
@@ -154,7 +154,7 @@ class Maintenance:
         if frozen.live_rows:
             output = self._workplace() / "flush"
             output.mkdir()
-            described = writer.write(output, [source_of(frozen)], self._recipe(config.EngineKind.FLAT))
+            described = writer.write(output, [source_of(frozen)], self._recipe(indexed=False))
             added = self._adopt(output, described)
         self._swap((frozen,), added, covered)
         self._note("flush", added, started)
@@ -168,20 +168,22 @@ class Maintenance:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _recipe(self, engine: config.EngineKind) -> descriptor.Recipe:
+    def _recipe(self, *, indexed: bool) -> descriptor.Recipe:
         wanted = self._generation
         return descriptor.Recipe(
             metric=wanted.metric,
             dimensions=wanted.dimensions,
-            engine=engine,
+            engine=wanted.engine if indexed else config.EngineKind.FLAT,
             hnsw=wanted.hnsw,
+            ivf=wanted.ivf,
+            quantization=wanted.quantization if indexed else config.Quantization(),
             vectors=wanted.vectors,
             index_min_items=self._shard.tuning.index_min_rows if wanted.vectors else 0,
         )
 
     def _start_build(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
         folder = self._workplace()
-        recipe = self._recipe(config.EngineKind.HNSW if action.indexed else config.EngineKind.FLAT)
+        recipe = self._recipe(indexed=action.indexed)
         tuning = self._shard.tuning
         given = []
         for number, view in enumerate(inputs):

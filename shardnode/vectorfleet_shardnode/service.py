@@ -19,7 +19,20 @@ import numpy as np
 import prometheus_client
 import threadpoolctl
 
-from . import errors, explaining, files, filters, keys, log, metrics, operations, records, shard, storage
+from . import (
+    errors,
+    explaining,
+    files,
+    filters,
+    fitness,
+    keys,
+    log,
+    metrics,
+    operations,
+    records,
+    shard,
+    storage,
+)
 from . import shape as shapes
 from .api import config, shard_pb2
 from .arrays import Scores
@@ -31,6 +44,7 @@ from .snapshot import Place, Snapshot
 
 MAX_TOP_K = 10_000
 MAX_PAGE = 10_000
+MAX_OVERSAMPLING = 100
 _PATIENCE = 1.0  # seconds that a read waits for the write it demands
 _T = TypeVar("_T")
 
@@ -139,6 +153,9 @@ class ShardService:
             wanted=filters.parse(first.filter, state.shape.dates),
             ef=first.ef_search or self._index.serving.hnsw.ef_search,
             exact=first.exact,
+            probes=first.probes or self._index.serving.ivf.probes,
+            oversampling=_oversampling(first) or self._index.serving.quantization.oversampling,
+            rescore=self._index.serving.quantization.rescore,
         )
 
     def _parts_question(self, query: shard_pb2.Query) -> parts_question.Question:
@@ -209,6 +226,9 @@ class ShardService:
             building=self._opened.maintenance.building,
             version=program_version(),
             problem=self._shard.refusal or self._opened.maintenance.problem,
+            conditions=fitness.conditions(
+                self._index.serving.quantization, [view.segment.descriptor for view in state.sealed]
+            ),
         )
 
     def _state(self) -> tuple[shard_pb2.ReportReply, dict[str, int]]:
@@ -248,14 +268,22 @@ def _alike(request: shard_pb2.SearchRequest) -> dict[object, list[int]]:
     for number, query in enumerate(request.queries):
         if query.parts:
             continue  # its vectors are of its own shape
-        same = (query.namespace, query.filter, query.top_k, query.ef_search, query.exact, query.text)
-        groups.setdefault(same, []).append(number)
+        effort = (query.top_k, query.ef_search, query.exact, query.probes, query.oversampling)
+        groups.setdefault((query.namespace, query.filter, query.text, effort), []).append(number)
     return groups
 
 
 def _check_top_k(query: shard_pb2.Query) -> None:
     if not 1 <= query.top_k <= MAX_TOP_K:
         raise errors.BadRequestError(f"top_k is {query.top_k}; 1 to {MAX_TOP_K} are possible")
+
+
+def _oversampling(query: shard_pb2.Query) -> int:
+    if query.oversampling > MAX_OVERSAMPLING:
+        raise errors.BadRequestError(
+            f"oversampling is {query.oversampling}; up to {MAX_OVERSAMPLING} is possible"
+        )
+    return query.oversampling
 
 
 def _matches(state: Snapshot, scores: Scores, place: Place, query: shard_pb2.Query) -> shard_pb2.Matches:

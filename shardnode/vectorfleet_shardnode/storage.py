@@ -23,6 +23,7 @@ import msgspec
 from . import errors, failpoints, files, identity, log, maintenance, metrics, records, recovery, shard
 from . import shape as shapes
 from .api import config
+from .engines import registry
 from .segments import builder, growing, manifest, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
@@ -57,9 +58,11 @@ def open_shard(
     Raises:
         WrongIdentityError: it holds another index's rows, or vectors of other dimensions or metric.
         DataLossError: its files are damaged; nothing was changed.
-        NotHereError: another process serves it.
+        NotHereError: another process serves it, or the engine can't run here.
         OSError: the disk is full or failing.
     """
+    if refusal := registry.refusal(index.serving.engine):
+        raise errors.NotHereError(refusal)
     folder.mkdir(parents=True, exist_ok=True)
     held = identity.lock(folder)
     with _closed_on_error(held):

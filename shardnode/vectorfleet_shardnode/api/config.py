@@ -90,6 +90,12 @@ VALUES = "values"
 """What a query calls the rows' own vector beside the vector fields, so that no field is called so."""
 
 
+_NO_CODES = {
+    EngineKind.HNSWLIB: set(QuantizationKind) - {QuantizationKind.NONE},  # it keeps full vectors in memory
+    EngineKind.GPU: {QuantizationKind.PQ, QuantizationKind.RABITQ},
+}
+
+
 class VectorField(Model):
     """A vector that rows may have beside their values, compared by the index's metric.
 
@@ -195,6 +201,21 @@ class Generation(Model):
     def _numbered(self) -> "Generation":
         if [shard.number for shard in self.shards] != list(range(len(self.shards))):
             raise ValueError("shards must be numbered 0, 1, 2, … in order")
+        return self
+
+    @model_validator(mode="after")
+    def _buildable(self) -> "Generation":
+        kind, ratio = self.quantization.kind, self.quantization.ratio
+        if kind in _NO_CODES.get(self.engine, ()):
+            raise ValueError(f"the engine {self.engine} can't search {kind} codes; use hnsw, ivf or flat")
+        if kind is QuantizationKind.PQ and (ratio % 4 or self.dimensions % (ratio // 4)):
+            fitting = [str(fit) for fit in range(4, 33, 4) if self.dimensions % (fit // 4) == 0]
+            raise ValueError(
+                f"pq can't cut {self.dimensions} dimensions at ratio {ratio}: a code of one byte stands for "
+                f"ratio / 4 dimensions; ratios that fit are {', '.join(fitting)}"
+            )
+        if self.ivf.lists and self.ivf.probes > self.ivf.lists:
+            raise ValueError(f"a query can't look into {self.ivf.probes} of {self.ivf.lists} lists")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,8 @@ Cosine vectors are normalised in here and nowhere else; what a caller stores and
 """
 
 import dataclasses
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -21,18 +22,85 @@ class Neighbours:
     rows: RowNumbers
 
 
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How much a search looks at; 0 means the engine's own.
+
+    Attributes:
+        ef: HNSW's efSearch.
+        probes: inverted lists that are looked into.
+        oversampling: candidates that are scored anew with full vectors, as a multiple of k.
+        rescore: whether they are; else scores are what codes tell of them.
+    """
+
+    ef: int = 0
+    probes: int = 0
+    oversampling: int = 0
+    rescore: bool = True
+
+
 class Engine(Protocol):
     """Searches the rows of one sealed segment."""
 
-    def search(self, queries: Vectors, k: int, passing: Bits | None, ef: int) -> Neighbours:
+    def widened(self, passing: int, k: int, effort: Effort) -> Effort | None:
+        """Return the effort that finds `k` of `passing` rows; None where comparing each costs less."""
+
+    def search(self, queries: Vectors, k: int, passing: Bits | None, effort: Effort) -> Neighbours:
         """Return the `k` best of the rows that pass, for each query.
 
         Args:
             queries: (queries, dimensions), as `comparable` made them.
             k: how many, 1 or more.
             passing: which rows may be returned; None where every row passes.
-            ef: how many candidates to keep while searching, at least `k`.
+            effort: as `widened` returned it.
         """
+
+
+class Stored(Protocol):
+    """The comparable vectors of a segment, on disk and mapped."""
+
+    vectors: Vectors
+
+    def faiss_index(self, metric: int) -> Any:
+        """Return FAISS's flat index over these pages; it is valid as long as this object lives."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What is built over vectors."""
+
+    metric: config.Metric
+    engine: config.EngineKind
+    hnsw: config.HnswParameters
+    ivf: config.IvfParameters
+    quantization: config.Quantization
+
+    @property
+    def coded(self) -> bool:
+        """Whether searches walk over codes in place of the vectors."""
+        return self.quantization.kind is not config.QuantizationKind.NONE
+
+    @property
+    def measured(self) -> bool:
+        """Whether recall depends so much on the rows that it is measured at the build."""
+        return self.coded or self.engine in (config.EngineKind.IVF, config.EngineKind.GPU)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is built: every vector is compared."""
+        return self.engine is config.EngineKind.FLAT and not self.coded
+
+
+@dataclasses.dataclass(frozen=True)
+class Home:
+    """Where an engine's files are: a folder, and what their names begin with."""
+
+    folder: Path
+    prefix: str = ""
+
+    def path(self, name: str) -> Path:
+        """Return a file's path."""
+        return self.folder / (self.prefix + name)
 
 
 def comparable(metric: config.Metric, vectors: Vectors) -> Vectors:

@@ -1,7 +1,7 @@
-"""HNSW by FAISS over a memory-mapped vectors file: the graph in its own file, the vectors shared.
+"""HNSW by FAISS: the graph in its own file, and what its nodes are compared by in another.
 
-The graph file holds links only. FAISS gets its view of the vectors from the same pages that exact
-search reads, so a vector is in memory once. Dead and filtered rows are walked through but not returned.
+The graph file holds links only. FAISS compares by a view of the same pages that exact search reads, so a
+vector is in memory once, or by codes. Dead and filtered rows are walked through but not returned.
 
 A graph can be extended: inserting one vector costs the same whether the others were inserted just now or
 long ago. What died since stays as a node behind the rows, a ghost: walked through, never returned.
@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import faiss
-import numpy as np
 
-from .. import bits
 from ..api import config
 from ..arrays import Bits, RowNumbers, Vectors
-from . import base
+from . import base, choice, selecting
 
 
 def build(metric: config.Metric, vectors: Vectors, parameters: config.HnswParameters, path: Path) -> None:
@@ -58,25 +56,27 @@ class HnswEngine:
 
     Args:
         path: the graph file; its checksum was checked, because FAISS trusts what it reads.
-        storage: FAISS's flat index over the segment's comparable vectors.
+        storage: FAISS's index over the vectors or codes of the graph's nodes.
         rows: how many of its nodes are rows; those behind them are ghosts.
+        m: the graph's M.
     """
 
-    def __init__(self, path: Path, storage: Any, rows: int) -> None:
+    def __init__(self, path: Path, storage: Any, rows: int, m: int) -> None:
         self._index = faiss.read_index(str(path))
         self._storage = storage  # kept alive here: the index only borrows it
         self._index.storage = storage
         self._index.own_fields = False
-        self._rows = rows
-        self._every = bits.every(rows) if rows < self._index.ntotal else None
+        self._nodes = selecting.Nodes(rows, self._index.ntotal)
+        self._m = m
 
-    def search(self, queries: Vectors, k: int, passing: Bits | None, ef: int) -> base.Neighbours:
+    def widened(self, passing: int, k: int, effort: base.Effort) -> base.Effort | None:
+        """Return the efSearch for a selection, see `base.Engine`."""
+        ef = choice.graph_ef(choice.Question(passing, self._nodes.total, k, effort.ef, self._m))
+        return base.Effort(ef=ef) if ef else None
+
+    def search(self, queries: Vectors, k: int, passing: Bits | None, effort: base.Effort) -> base.Neighbours:
         """Return the `k` best of the rows that pass, see `base.Engine`."""
-        k = min(k, self._rows)
-        chosen = self._every if passing is None else passing
-        parameters = faiss.SearchParametersHNSW(efSearch=max(ef, k))
-        if chosen is not None:  # nodes beyond its end don't pass
-            selector = faiss.IDSelectorBitmap(chosen.view(np.uint8))
-            parameters = faiss.SearchParametersHNSW(efSearch=max(ef, k), sel=selector)
+        k = min(k, self._nodes.rows)
+        parameters = faiss.SearchParametersHNSW(efSearch=max(effort.ef, k), sel=self._nodes.selector(passing))
         scores, rows = self._index.search(queries, k, params=parameters)
         return base.Neighbours(scores, rows)

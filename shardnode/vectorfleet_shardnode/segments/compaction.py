@@ -18,8 +18,6 @@ import dataclasses
 import enum
 from collections.abc import Sequence
 
-from ..api import config
-
 MANY_FLAT = 16
 """Segments of an index without graphs that are merged though writes don't rest."""
 
@@ -36,7 +34,7 @@ class Pace(enum.Enum):
 class Policy:
     """Bounds. `unindexed_bytes`: vectors that may wait for a graph before one is built under way."""
 
-    engine: config.EngineKind
+    indexes: bool
     unindexed_bytes: int
     index_min_rows: int
     stale_share: float
@@ -86,7 +84,7 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -
     if empty := tuple(size.name for size in sizes if size.live == 0):
         return Merge(empty, indexed=False)
     flat = [size for size in sizes if not size.indexed]
-    if policy.engine is config.EngineKind.FLAT:
+    if not policy.indexes:
         return _merge_flat(policy, flat, resting=resting)
     waiting = growing_rows + sum(size.live for size in flat)
     if resting and growing_rows and waiting >= policy.index_min_rows:
@@ -101,7 +99,7 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -
 def waiting_rows(policy: Policy, growing_rows: int, sizes: Sequence[Size]) -> int:
     """Return how many live rows wait for a graph; 0 where they are so few that exact search is kept."""
     waiting = growing_rows + sum(size.live for size in sizes if not size.indexed)
-    exact = policy.engine is config.EngineKind.FLAT or waiting < policy.index_min_rows
+    exact = not policy.indexes or waiting < policy.index_min_rows
     return 0 if exact else waiting
 
 

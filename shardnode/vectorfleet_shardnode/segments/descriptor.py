@@ -1,11 +1,13 @@
 """What a sealed segment says of itself: `segment.json`, and the same inside the manifest."""
 
+import dataclasses
 from pathlib import Path
 
 import pydantic
 
 from .. import files
 from ..api import config
+from ..engines import base
 
 VERSION = 1
 FILE_NAME = "segment.json"
@@ -15,6 +17,9 @@ class Model(pydantic.BaseModel):
     """Base of what is stored as JSON: frozen, and strict about fields of another version."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
+_LISTS, _CODES = config.IvfParameters(), config.Quantization()
 
 
 class FileSum(Model):
@@ -32,6 +37,8 @@ class Recipe(Model):
         dimensions: of rows' values.
         engine: what is built over the values, and over vector fields with items enough.
         hnsw: the graphs' parameters.
+        ivf: those of inverted lists.
+        quantization: the codes that searches walk over in place of the vectors.
         vectors: the vector fields; their files are numbered by their place here.
         index_min_items: items of a vector field below which it is searched exactly.
     """
@@ -40,19 +47,53 @@ class Recipe(Model):
     dimensions: int
     engine: config.EngineKind
     hnsw: config.HnswParameters
+    ivf: config.IvfParameters = pydantic.Field(default=_LISTS, exclude_if=lambda given: given == _LISTS)
+    quantization: config.Quantization = pydantic.Field(
+        default=_CODES, exclude_if=lambda given: given == _CODES
+    )
     vectors: tuple[config.VectorField, ...] = pydantic.Field(default=(), exclude_if=lambda none: not none)
     index_min_items: int = pydantic.Field(default=0, exclude_if=lambda bound: not bound)
 
+    @property
+    def spec(self) -> base.Spec:
+        """What the engine is built from."""
+        return base.Spec(self.metric, self.engine, self.hnsw, self.ivf, self.quantization)
+
+    @property
+    def field_spec(self) -> base.Spec:
+        """What the engine of a vector field is built from: its vectors are never made into codes."""
+        return dataclasses.replace(self.spec, quantization=_CODES)
+
     def builds_the_same_graph(self, other: "Recipe") -> bool:
         """Tell whether a graph of the other recipe can be extended by this one; efSearch is no part of it."""
-        searched = {"hnsw": self.hnsw.model_copy(update={"ef_search": other.hnsw.ef_search})}
-        return self.model_copy(update=searched) == other
+        if self.engine is not config.EngineKind.HNSW:
+            return False
+        searched = self.hnsw.model_copy(update={"ef_search": other.hnsw.ef_search})
+        changes = {"hnsw": searched, "ivf": other.ivf, "quantization": other.quantization}
+        return self.model_copy(update=changes) == other
+
+
+class Measured(Model):
+    """What an engine's recall@10 was when it was built, over so many of its rows as queries.
+
+    Attributes:
+        queries: how many.
+        recall: with candidates scored anew, `oversampling` for each match.
+        estimated: by the codes' estimates alone.
+        oversampling: as the index was configured.
+    """
+
+    queries: int
+    recall: float
+    estimated: float
+    oversampling: int
 
 
 class Descriptor(Model):
     """A sealed segment: its recipe, its rows, and the seqs of the writes that made them.
 
-    `ghosts` are nodes of its graph behind the rows: rows of the past, which are never returned.
+    `ghosts` are nodes of its graph behind the rows: rows of the past, which are never returned. `measured`
+    is known of inverted lists and of codes.
     """
 
     version: int = VERSION
@@ -62,6 +103,7 @@ class Descriptor(Model):
     first_seq: int
     last_seq: int
     files: dict[str, FileSum]
+    measured: Measured | None = pydantic.Field(default=None, exclude_if=lambda none: none is None)
 
     @property
     def bytes(self) -> int:

@@ -1,8 +1,8 @@
 """The vector fields of a sealed segment: ragged columns in files, and a graph over their items.
 
 Field n of the segment's recipe has `field-<n>-offsets.bin` and `field-<n>-vectors.bin`, under cosine
-`field-<n>-comparable.bin`, and where it has items enough `field-<n>-graph.faiss`; a field without items has
-no files.
+`field-<n>-comparable.bin`, and where it has items enough what its engine needs, such as
+`field-<n>-graph.faiss`; a field without items has no files.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import numpy as np
 from .. import bits, errors, ragged
 from ..api import config
 from ..arrays import RowNumbers, Vectors
-from ..engines import base, choice, faiss_hnsw
+from ..engines import base, choice, registry
 from . import descriptor, offsets_file, part, vectors_file
 
 _CHUNK_ITEMS = 65_536
@@ -38,7 +38,7 @@ class Names:
     offsets: str
     vectors: str
     comparable: str
-    graph: str
+    start: str
 
 
 def names_of(number: int, metric: config.Metric) -> Names:
@@ -46,7 +46,7 @@ def names_of(number: int, metric: config.Metric) -> Names:
     start = f"field-{number}-"
     vectors = start + "vectors.bin"
     comparable = start + "comparable.bin" if metric is config.Metric.COSINE else vectors
-    return Names(start + "offsets.bin", vectors, comparable, start + "graph.faiss")
+    return Names(start + "offsets.bin", vectors, comparable, start)
 
 
 def write(
@@ -69,9 +69,9 @@ def write(
     if recipe.metric is config.Metric.COSINE:
         comparable = (base.comparable(recipe.metric, chunk) for chunk in chunks())
         vectors_file.write(folder / names.comparable, dimensions, items, comparable)
-    if recipe.engine is config.EngineKind.HNSW and items >= recipe.index_min_items:
+    if not recipe.field_spec.exact and items >= recipe.index_min_items:
         stored = vectors_file.VectorsFile(folder / names.comparable)
-        faiss_hnsw.build(recipe.metric, stored.vectors, recipe.hnsw, folder / names.graph)
+        registry.build(recipe.field_spec, stored.vectors, base.Home(folder, names.start))
 
 
 def _chunks(sources: Sequence[Source], order: RowNumbers, offsets: RowNumbers) -> Iterator[Vectors]:
@@ -126,7 +126,7 @@ class SealedField:
             chosen = np.zeros(len(counts), np.bool_)
             chosen[sought.rows] = True
             selected = bits.of_mask(np.repeat(chosen, counts))
-        found = self.engine.search(sought.queries, min(sought.count, passing), selected, ef)
+        found = self.engine.search(sought.queries, min(sought.count, passing), selected, base.Effort(ef=ef))
         if (found.rows[:, 0] < 0).any():
             return None
         return part.nearest_of(found, self.compared.owners(found.rows[found.rows >= 0]))
@@ -150,9 +150,9 @@ def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> S
     if len(offsets) != described.rows + 1 or offsets[-1] != stored.rows:
         raise errors.DataLossError(f"{folder / names.offsets} does not fit {names.vectors}")
     engine = None
-    if names.graph in described.files:
-        storage = compared.faiss_index(base.faiss_metric(recipe.metric))
-        engine = faiss_hnsw.HnswEngine(folder / names.graph, storage, compared.rows)
+    spec = recipe.field_spec
+    if all(names.start + name in described.files for name in registry.files_of(spec)):
+        engine = registry.open_engine(spec, compared, compared.rows, base.Home(folder, names.start))
     return SealedField(
         ragged.Ragged(offsets, stored.vectors),
         ragged.Ragged(offsets, compared.vectors),

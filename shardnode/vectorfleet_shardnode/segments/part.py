@@ -25,6 +25,9 @@ class Question:
         wanted: which rows may match; None for all.
         ef: HNSW's efSearch.
         exact: compare with every row.
+        probes: inverted lists to look into; 0 for the engine's own.
+        oversampling: candidates that are scored anew, as a multiple of k; 0 for the engine's own.
+        rescore: whether they are; else scores are what codes tell of them.
     """
 
     namespace: str
@@ -33,6 +36,14 @@ class Question:
     wanted: filters.Filter | None
     ef: int
     exact: bool
+    probes: int = 0
+    oversampling: int = 0
+    rescore: bool = True
+
+    @property
+    def effort(self) -> base.Effort:
+        """How much an engine looks at."""
+        return base.Effort(self.ef, self.probes, self.oversampling, self.rescore)
 
 
 @dataclasses.dataclass(frozen=True)

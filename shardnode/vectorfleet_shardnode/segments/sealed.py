@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import bits, errors, filters, keys, ragged, records
-from ..api import config
 from ..arrays import Bits, Mask, RowNumbers
-from ..engines import base, faiss_hnsw
+from ..engines import base, registry
 from . import (
     columns,
     descriptor,
@@ -51,20 +50,17 @@ class SealedSegment:
         self.compared = self.vectors
         if writer.COMPARABLE in described.files:
             self.compared = vectors_file.VectorsFile(folder / writer.COMPARABLE)
-        self.engine: base.Engine | None = None
-        if described.recipe.engine is config.EngineKind.HNSW:
-            storage = self.compared.faiss_index(base.faiss_metric(metric))
-            self.engine = faiss_hnsw.HnswEngine(folder / writer.GRAPH, storage, described.rows)
+        spec = described.recipe.spec
+        if spec.coded:
+            self.compared.expect_few()
+        self.engine = registry.open_engine(spec, self.compared, described.rows, base.Home(folder))
         values = ragged.Ragged(np.arange(self.rows + 1), self.compared.vectors[: self.rows])
         self.fields = {
             field.name: field_files.open_field(folder, number, described)
             for number, field in enumerate(described.recipe.vectors)
         }
         self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
-        nodes = described.rows + described.ghosts
-        self.target = sealed_search.Target(
-            metric, self.compared.vectors, self.engine, nodes, described.recipe.hnsw.m
-        )
+        self.target = sealed_search.Target(metric, self.compared.vectors, self.engine)
         self.filters = filter_fields.FilterFields(self.rows, self.columns.every_metadata, self._filter_file())
 
     @property
@@ -157,7 +153,7 @@ class SealedView:
         return select
 
     def search(self, question: part.Question) -> base.Neighbours:
-        """Return the best live rows for each query: by the graph, or exactly where that costs less."""
+        """Return the best live rows for each query: by the engine, or exactly where that costs less."""
         selected = self._select(question.namespace, question.wanted)
         return sealed_search.search(self.segment.target, question, selected)
 
@@ -240,4 +236,4 @@ def source_of(view: SealedView) -> writer.Source:
 def graph_of(view: SealedView, source: int) -> writer.Graph:
     """Return the view's graph for the writer, whose source it is the `source`th."""
     segment = view.segment
-    return writer.Graph(source, segment.folder / writer.GRAPH, segment.compared.vectors)
+    return writer.Graph(source, segment.folder / registry.GRAPH, segment.compared.vectors)

@@ -1,4 +1,4 @@
-"""The nearest of the selected rows of a sealed segment: by its graph, or compared with each of them."""
+"""The nearest of the selected rows of a sealed segment: by its engine, or compared with each of them."""
 
 import dataclasses
 
@@ -6,38 +6,36 @@ import numpy as np
 
 from ..api import config
 from ..arrays import Vectors
-from ..engines import base, choice, flat
+from ..engines import base, flat
 from . import part, selection
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What is searched: the comparable vectors, and the graph over them, None where there is none.
-
-    The graph has `nodes`: the rows, and ghosts behind them.
-    """
+    """What is searched: the comparable vectors, and the engine over them, None where there is none."""
 
     metric: config.Metric
     vectors: Vectors
     engine: base.Engine | None
-    nodes: int
-    m: int
 
 
 def search(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
     """Return the best selected rows for each query."""
     if not selected.count:
         return base.nothing(len(question.queries))
-    ef = 0 if question.exact else _graph_ef(target, question, selected)
-    if ef == 0 or target.engine is None:
-        return _search_exactly(target, question, selected)
+    found = None if question.exact else _ask(target, question, selected)
+    return found or _search_exactly(target, question, selected)
+
+
+def _ask(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours | None:
+    """Return what the engine finds; None where comparing costs less, or where it reaches too few rows."""
+    k = min(question.k, selected.count)
+    effort = target.engine.widened(selected.count, k, question.effort) if target.engine else None
+    if target.engine is None or effort is None:
+        return None
     passing = None if selected.whole else selected.chosen
-    return target.engine.search(question.queries, min(question.k, selected.count), passing, ef)
-
-
-def _graph_ef(target: Target, question: part.Question, selected: selection.Selection) -> int:
-    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
-    return choice.graph_ef(known)
+    found = target.engine.search(question.queries, k, passing, effort)
+    return found if (found.rows[:, k - 1 :] >= 0).all() else None
 
 
 def _search_exactly(

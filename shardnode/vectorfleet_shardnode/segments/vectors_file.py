@@ -51,6 +51,10 @@ class VectorsFile:
         values.flags.writeable = False
         self.vectors: Vectors = values.reshape(self.rows, self.dimensions)
 
+    def expect_few(self) -> None:
+        """Tell the kernel that few vectors are read, here and there, so that it reads no others ahead."""
+        self._map.madvise(mmap.MADV_RANDOM)
+
     def faiss_index(self, metric: int) -> Any:
         """Return FAISS's flat index over these pages; it is valid as long as this object lives."""
         header = _faiss_header(self.rows, self.dimensions, metric)

@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from .. import failpoints, files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
-from ..engines import base, faiss_hnsw
+from ..engines import base, faiss_hnsw, recall, registry
 from . import columns, descriptor, field_files, filter_file, vectors_file
 
-COLUMNS, VECTORS, COMPARABLE, GRAPH = "columns.arrow", "vectors.bin", "comparable.bin", "graph.faiss"
+COLUMNS, VECTORS, COMPARABLE = "columns.arrow", "vectors.bin", "comparable.bin"
 FILTERS = "filters.bin"
 _CHUNK_ROWS = 16_384
 
@@ -98,13 +98,30 @@ def write(
     for number, field in enumerate(recipe.vectors):
         given = [field_files.Source(source.fields[field.name], source.rows) for source in sources]
         field_files.write(folder, number, recipe, given, order)
-    if recipe.engine is config.EngineKind.HNSW:
-        stored = vectors_file.VectorsFile(compared_path(folder)).vectors
-        if taken:
-            faiss_hnsw.extend(recipe.metric, taken.extension(stored), folder / GRAPH)
-        else:
-            faiss_hnsw.build(recipe.metric, stored, recipe.hnsw, folder / GRAPH)
-    return _seal(folder, table.column("seq"), recipe, len(ghosts))
+    measured = _build(folder, recipe, len(order), taken)
+    return _seal(folder, table.column("seq"), recipe, len(ghosts), measured)
+
+
+def _build(
+    folder: Path, recipe: descriptor.Recipe, rows: int, taken: "_Taken | None"
+) -> descriptor.Measured | None:
+    """Build the engine, and measure it where it trades recall for memory or speed."""
+    spec, home = recipe.spec, base.Home(folder)
+    if spec.exact:
+        return None
+    stored = vectors_file.VectorsFile(compared_path(folder))
+    registry.build(spec, stored.vectors, home, taken.extension(stored.vectors) if taken else None)
+    if not spec.measured:
+        return None
+    sample = recall.sample_of(spec.metric, stored.vectors[:rows])
+    engine = registry.open_engine(spec, stored, rows, home)
+    effort = base.Effort(spec.hnsw.ef_search, spec.ivf.probes, spec.quantization.oversampling)
+    return descriptor.Measured(
+        queries=len(sample.rows),
+        recall=sample.recall(engine, effort) if engine else 1,
+        estimated=sample.recall(engine, dataclasses.replace(effort, rescore=False)) if engine else 1,
+        oversampling=effort.oversampling,
+    )
 
 
 def compared_path(folder: Path) -> Path:
@@ -142,7 +159,11 @@ class _Taken:
 
 
 def _seal(
-    folder: Path, seqs: pa.ChunkedArray, recipe: descriptor.Recipe, ghosts: int
+    folder: Path,
+    seqs: pa.ChunkedArray,
+    recipe: descriptor.Recipe,
+    ghosts: int,
+    measured: descriptor.Measured | None,
 ) -> descriptor.Descriptor:
     sums = {}
     for path in sorted(folder.iterdir()):
@@ -158,6 +179,7 @@ def _seal(
         first_seq=bounds["min"].as_py(),
         last_seq=bounds["max"].as_py(),
         files=sums,
+        measured=measured,
     )
     content = sealed.model_dump_json(indent=1).encode()
     files.write_durably(folder / descriptor.FILE_NAME, content, "descriptor")

@@ -5,13 +5,12 @@ import math
 
 import pytest
 
-from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import compaction
 from vectorfleet_shardnode.segments.compaction import Flush, Merge, Pace, Size
 
 LOADING, STEADY, RESTING = Pace
-HNSW = compaction.Policy(config.EngineKind.HNSW, 1_000_000, 1_000, stale_share=0.2)
-FLAT = compaction.Policy(config.EngineKind.FLAT, 1_000_000, 1_000, stale_share=0.2)
+HNSW = compaction.Policy(True, 1_000_000, 1_000, stale_share=0.2)
+FLAT = compaction.Policy(False, 1_000_000, 1_000, stale_share=0.2)
 
 
 def flat(name, live, dead=0):

@@ -76,7 +76,8 @@ def graph(request, data, tmp_path_factory):
     stored = vectors_file.VectorsFile(folder / "vectors")
     faiss_hnsw.build(request.param, stored.vectors, PARAMETERS, folder / "graph")
     storage = stored.faiss_index(base.faiss_metric(request.param))
-    return request.param, stored, faiss_hnsw.HnswEngine(folder / "graph", storage, len(stored.vectors))
+    engine = faiss_hnsw.HnswEngine(folder / "graph", storage, len(stored.vectors), PARAMETERS.m)
+    return request.param, stored, engine
 
 
 def test_hnsw_finds_what_flat_finds(graph, data):
@@ -84,7 +85,7 @@ def test_hnsw_finds_what_flat_finds(graph, data):
     metric, stored, engine = graph
     queries = base.comparable(metric, data[1])
     exact = flat.search(metric, stored.vectors, queries, 10)
-    found = engine.search(queries, 10, None, 400)
+    found = engine.search(queries, 10, None, base.Effort(400))
     hits = [len(set(a) & set(b)) for a, b in zip(exact.rows, found.rows, strict=True)]
     assert sum(hits) >= 0.99 * 500
     same = exact.rows == found.rows
@@ -96,7 +97,8 @@ def test_hnsw_returns_only_rows_that_pass(graph, data):
     metric, _, engine = graph
     passing = np.zeros(2_000, np.bool_)
     passing[[3, 500, 1_999]] = True
-    found = engine.search(base.comparable(metric, data[1]), 10, bits.of_mask(passing), 2_000)
+    few = bits.of_mask(passing)
+    found = engine.search(base.comparable(metric, data[1]), 10, few, base.Effort(2_000))
     assert set(found.rows.ravel()) <= {-1, 3, 500, 1_999}
     assert (found.rows[:, 0] >= 0).all()
 
@@ -152,13 +154,13 @@ def test_an_extended_graph_finds_old_and_new_rows_and_no_ghosts(graph, data, tmp
     vectors_file.write(tmp_path / "vectors", 24, 2_000, [stored.vectors[nodes]])
     compared = vectors_file.VectorsFile(tmp_path / "vectors")
     storage = compared.faiss_index(base.faiss_metric(metric))
-    engine = faiss_hnsw.HnswEngine(tmp_path / "whole", storage, len(rows))
+    engine = faiss_hnsw.HnswEngine(tmp_path / "whole", storage, len(rows), PARAMETERS.m)
 
     queries = base.comparable(metric, data[1])
     exact = flat.search(metric, compared.vectors[: len(rows)], queries, 10)
     passing = np.arange(len(rows)) % 2 == 0
-    found = engine.search(queries, 10, None, 400)
-    some = engine.search(queries, 10, bits.of_mask(passing), 400)
+    found = engine.search(queries, 10, None, base.Effort(400))
+    some = engine.search(queries, 10, bits.of_mask(passing), base.Effort(400))
     hits = [len(set(a) & set(b)) for a, b in zip(exact.rows, found.rows, strict=True)]
     assert sum(hits) >= 0.98 * 500
     assert found.rows.max() < len(rows)
