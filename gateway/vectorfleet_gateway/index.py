@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from vectorfleet_shardnode.api import config, placement, shard_pb2
+from vectorfleet_shardnode.api import config, field_types, placement, shard_pb2
 
 from . import batching, routing, shards
 
@@ -27,6 +27,7 @@ class Index:
     def __init__(self, settled: config.IndexConfig, clients: Sequence[shards.ShardClient]) -> None:
         self.config = settled
         self.generation = settled.serving
+        self.types: field_types.Types = {field.name: field.type for field in settled.metadata.fields}
         self._clients = tuple(clients)
         self._lanes = tuple(map(batching.Lanes, clients))
 

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.api import config, field_types
 
 from . import errors
 
@@ -137,22 +137,26 @@ def vectors_of(
     return matrix
 
 
-def metadata_of(owner: str, metadata: dict[str, Any]) -> bytes:
+def metadata_of(owner: str, metadata: dict[str, Any], types: field_types.Types) -> bytes:
     """Return metadata as JSON, flat: strings, numbers, booleans and lists of strings.
 
     Args:
         owner: what an error calls the row, such as `id 'a'`.
         metadata: field names to values, as JSON was decoded.
+        types: of declared fields; such a field may hold a list of what its type takes.
 
     Raises:
-        InvalidArgumentError: a value is null, nested or no finite 64-bit number, or all is longer than 40 KB.
+        InvalidArgumentError: a value is null, nested, no finite 64-bit number or not of its field's declared
+            type, or all is longer than 40 KB.
     """
     for field, value in metadata.items():
-        if not _is_flat(value):
+        if not _is_flat(value) and not (field in types and _is_flat_list(value)):
             raise errors.InvalidArgumentError(
                 f"{owner}: metadata field {field[:64]!r} is {_kind(value)}; a value is a string, a number, "
                 "a boolean or a list of strings"
             )
+    if types and (wrong := field_types.misfit(metadata, types)):
+        raise errors.InvalidArgumentError(f"{owner}: metadata {wrong}")
     encoded = orjson.dumps(metadata)
     if len(encoded) > MAX_METADATA_BYTES:
         raise errors.InvalidArgumentError(
@@ -201,6 +205,10 @@ def _is_flat(value: object) -> bool:
             return all(isinstance(item, str) for item in value)
         case _:
             return False
+
+
+def _is_flat_list(value: object) -> bool:
+    return isinstance(value, list) and not any(isinstance(item, list) or not _is_flat(item) for item in value)
 
 
 def _kind(value: object) -> str:

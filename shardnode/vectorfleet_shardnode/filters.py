@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from . import errors, instants
+from . import errors
+from .api import instants
 from .arrays import Mask
 
 MAX_BYTES = 1 << 20

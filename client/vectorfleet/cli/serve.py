@@ -92,7 +92,13 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         ),
     ] = None,
     field: Annotated[
-        list[str] | None, typer.Option("--field", show_default=False, help="Not supported yet.")
+        list[str] | None,
+        typer.Option(
+            "--field",
+            show_default=False,
+            help="A typed metadata field, as NAME:TYPE; may be given again. Types: keyword, integer, float, "
+            "boolean, datetime.",
+        ),
     ] = None,
     text_field: Annotated[
         list[str] | None, typer.Option("--text-field", show_default=False, help="Not supported yet.")
@@ -112,7 +118,7 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     What is acknowledged is on the disk, and the next read sees it. The folder remembers what its index is:
     that is needed the first time only, and what its vectors are built from can't be another one later.
     """
-    for given, option in ((field, "--field"), (text_field, "--text-field"), (language, "--language")):
+    for given, option in ((text_field, "--text-field"), (language, "--language")):
         if given:
             raise typer.BadParameter("not supported yet", param_hint=f"'{option}'")
     key = options.key_of(api_key, api_key_file)
@@ -126,6 +132,7 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         profile=profile,
         engine=engine,
         vectors=declared.vector_fields(vector_field) if vector_field else None,
+        fields=declared.typed_fields(field) if field else None,
     )
     try:
         with folder.claim(data_dir):

@@ -47,7 +47,7 @@ async def update(asked: call.Call, served: index.Index) -> replies.Reply:
         matrix = limits.vectors_of([(owner, values)], generation.dimensions, generation.metric)
         change.vector = matrix.tobytes()
     if metadata:
-        change.merge_metadata = limits.metadata_of(owner, metadata)
+        change.merge_metadata = limits.metadata_of(owner, metadata, served.types)
     if vectors:
         change.fields.extend(fields.pack([fields.parse(owner, vectors, generation)]))
     await served.update(asked.namespace(schemas.given(request.namespace)), change, asked.remaining())
@@ -104,7 +104,7 @@ def _rows(vectors: list[schemas.Vector], served: index.Index) -> list[routing.Ro
     named = [(f"id {vector.id[:64]!r}", schemas.given(vector.values) or []) for vector in vectors]
     matrix = limits.vectors_of(named, served.generation.dimensions, served.generation.metric)
     return [
-        routing.Row(vector.id, values, _metadata(vector), _vectors(vector, served))
+        routing.Row(vector.id, values, _metadata(vector, served), _vectors(vector, served))
         for vector, values in zip(vectors, matrix, strict=True)
     ]
 
@@ -117,6 +117,6 @@ def _vectors(vector: schemas.Vector, served: index.Index) -> fields.Named | None
     return {name: values for name, values in found.items() if values.size}
 
 
-def _metadata(vector: schemas.Vector) -> bytes:
-    fields = schemas.given(vector.metadata)
-    return limits.metadata_of(f"id {vector.id[:64]!r}", fields) if fields else b""
+def _metadata(vector: schemas.Vector, served: index.Index) -> bytes:
+    given = schemas.given(vector.metadata)
+    return limits.metadata_of(f"id {vector.id[:64]!r}", given, served.types) if given else b""

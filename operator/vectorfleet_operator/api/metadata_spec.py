@@ -42,10 +42,11 @@ class Schema(base.Part):
         ),
     )
 
-    fields: Annotated[tuple[SchemaField, ...], base.Later(allowed=((),))] = Field(
+    fields: tuple[SchemaField, ...] = Field(
         default=(),
         max_length=128,
-        description="Typed fields. A field need not be declared to be filtered. Not supported yet.",
+        description="Typed fields: a write with a value of another type is refused, and dates compare as "
+        "points in time. A field need not be declared to be filtered; what is stored is never checked.",
     )
     text: Annotated[tuple[base.ShortText, ...], base.Later(allowed=((),))] = Field(
         default=(),

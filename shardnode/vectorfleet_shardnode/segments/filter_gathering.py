@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import filters, instants
+from .. import filters
+from ..api import instants
 from . import filter_index
 
 _REMEMBERED_DIGESTS = 65_536

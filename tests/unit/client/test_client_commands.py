@@ -273,6 +273,7 @@ def test_a_wrong_key_stops_an_upsert_before_it_begins(run, tmp_path):
         (("--text-field", "title"), "k", "not supported yet"),
         (("--vector-field", "title"), "k", "'title' is not NAME:DIMENSIONS"),
         (("--engine", "tree"), "k", "tree"),
+        (("--field", "year:int"), "k", "'year:int' is not NAME:TYPE"),
         (("--metric", "manhattan"), "k", "manhattan"),
         (("--dimensions", "0"), "k", "--dimensions"),
         (("--dimensions", "20001"), "k", "--dimensions"),

@@ -99,7 +99,7 @@ def test_a_zero_vector_has_no_cosine(values):
 def test_flat_metadata_is_taken():
     """Strings, numbers, booleans and lists of strings, as they were sent."""
     fields = {"s": "é", "i": 7, "f": 0.1, "b": True, "l": ["a", "b"], "e": [], "n": -(2**63 - 1)}
-    assert limits.metadata_of("x", fields) == (
+    assert limits.metadata_of("x", fields, {}) == (
         '{"s":"é","i":7,"f":0.1,"b":true,"l":["a","b"],"e":[],"n":-9223372036854775807}'.encode()
     )
 
@@ -117,16 +117,16 @@ def test_flat_metadata_is_taken():
 )
 def test_metadata_that_is_refused(value, kind):
     """The message names the row and the field."""
-    said = refusal(limits.metadata_of, "id 'a'", {"good": 1, "bad": value})
+    said = refusal(limits.metadata_of, "id 'a'", {"good": 1, "bad": value}, {})
     assert said.startswith(f"id 'a': metadata field 'bad' is {kind}; ")
 
 
 def test_metadata_is_counted_in_bytes():
     """40 KB is 40,960 bytes of UTF-8, where 'é' is two."""
     room = limits.MAX_METADATA_BYTES - len('{"k":""}')
-    assert len(limits.metadata_of("x", {"k": "a" * room})) == 40_960
-    assert len(limits.metadata_of("x", {"k": "é" * (room // 2)})) == 40_960
-    assert "40962 bytes" in refusal(limits.metadata_of, "x", {"k": "é" * (room // 2 + 1)})
+    assert len(limits.metadata_of("x", {"k": "a" * room}, {})) == 40_960
+    assert len(limits.metadata_of("x", {"k": "é" * (room // 2)}, {})) == 40_960
+    assert "40962 bytes" in refusal(limits.metadata_of, "x", {"k": "é" * (room // 2 + 1)}, {})
 
 
 def test_filters_are_kept_from_being_endless():

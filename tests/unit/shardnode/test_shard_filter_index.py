@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vectorfleet_shardnode import bits, errors, filters, instants
+from vectorfleet_shardnode import bits, errors, filters
+from vectorfleet_shardnode.api import instants
 from vectorfleet_shardnode.segments import (
     filter_fields,
     filter_file,

@@ -19,6 +19,9 @@ FULL = {
     "metric": "dotproduct",
     "index": {"type": "hnsw", "profile": "recall"},
     "vectors": [{"name": "title", "dimensions": 128, "lateInteraction": True}],
+    "schema": {
+        "fields": [{"name": "section", "type": "keyword"}, {"name": "published", "type": "datetime"}],
+    },
     "shards": 2,
     "resources": {"requests": {"cpu": 1, "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
     "storage": {"size": "20Gi", "storageClassName": "fast", "deletionPolicy": "Delete"},

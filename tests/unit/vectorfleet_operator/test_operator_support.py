@@ -16,7 +16,6 @@ ASKING = {
         {"quantization": {"type": kind}} for kind in ("float16", "sq8", "pq", "rabitq")
     ],
     "spec.replicas": [{"replicas": 2}, {"replicas": 3}],
-    "spec.schema.fields": [{"schema": {"fields": [{"name": "a", "type": "keyword"}]}}],
     "spec.schema.text": [{"schema": {"text": ["body"]}}],
     "spec.embedder": [{"embedder": {"url": "http://embedder"}}],
     "spec.consistency.write": [{"consistency": {"write": "all"}}],
