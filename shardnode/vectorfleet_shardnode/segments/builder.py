@@ -85,7 +85,7 @@ def run(job: Job, folder: Path) -> descriptor.Descriptor:
         live = manifest.read_live(folder, given.described.rows, given.tombstones)
         views.append(sealed.SealedView(sealed.SealedSegment(Path(given.folder), given.described), live))
     sources = [sealed.source_of(view) for view in views]
-    extended = None if job.extended is None else sealed.graph_of(views[job.extended], job.extended)
+    extended = None if job.extended is None else sealed.graphs_of(views[job.extended], job.extended)
     output = Path(job.output)
     output.mkdir()
     return writer.write(output, sources, job.recipe, extended)

@@ -7,6 +7,7 @@ Field n of the segment's recipe has `field-<n>-offsets.bin` and `field-<n>-vecto
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .. import bits, errors, ragged
 from ..api import config
 from ..arrays import RowNumbers, Vectors
 from ..engines import base, choice, registry
-from . import descriptor, offsets_file, part, vectors_file
+from . import descriptor, extension, offsets_file, part, vectors_file
 
 _CHUNK_ITEMS = 65_536
 # Many vectors against all items are one matrix product: measured at 128 dimensions with 16 vectors.
@@ -25,10 +26,17 @@ _MANY, _MATRIX_GAIN = 4, 8
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A field of one part, and those of its rows that are wanted."""
+    """A field of one part, those of its rows that are wanted, and its graph, if it is to be extended."""
 
     column: ragged.Ragged
     rows: RowNumbers
+    graph: extension.Graph | None = None
+
+    @property
+    def nodes(self) -> RowNumbers:
+        """The node that each item of the rows is in the graph, -1 without one."""
+        positions = self.column.positions(self.rows)
+        return positions if self.graph else np.full(len(positions), -1, np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +49,10 @@ class Names:
     start: str
 
 
-def names_of(number: int, metric: config.Metric) -> Names:
-    """Return the files of field `number`; vectors that are compared as they were sent are stored once."""
+def names_of(number: int) -> Names:
+    """Return the files of field `number`."""
     start = f"field-{number}-"
-    vectors = start + "vectors.bin"
-    comparable = start + "comparable.bin" if metric is config.Metric.COSINE else vectors
-    return Names(start + "offsets.bin", vectors, comparable, start)
+    return Names(start + "offsets.bin", start + "vectors.bin", start + "comparable.bin", start)
 
 
 def write(
@@ -61,17 +67,34 @@ def write(
     items = int(counts.sum())
     if not items:
         return
-    names, dimensions = names_of(number, recipe.metric), recipe.vectors[number].dimensions
+    names, dimensions = names_of(number), recipe.vectors[number].dimensions
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     offsets_file.write(folder / names.offsets, offsets)
     chunks = functools.partial(_chunks, sources, order, offsets)
     vectors_file.write(folder / names.vectors, dimensions, items, chunks())
-    if recipe.metric is config.Metric.COSINE:
+    indexed = not recipe.field_spec.exact and items >= recipe.index_min_items
+    taken = _taken(sources, order) if indexed else None
+    ghosts = taken.ghosts if taken else np.zeros((0, dimensions), np.float32)
+    compared = folder / names.vectors
+    if recipe.metric is config.Metric.COSINE or len(ghosts):
+        compared = folder / names.comparable
         comparable = (base.comparable(recipe.metric, chunk) for chunk in chunks())
-        vectors_file.write(folder / names.comparable, dimensions, items, comparable)
-    if not recipe.field_spec.exact and items >= recipe.index_min_items:
-        stored = vectors_file.VectorsFile(folder / names.comparable)
-        registry.build(recipe.field_spec, stored.vectors, base.Home(folder, names.start))
+        vectors_file.write(compared, dimensions, items + len(ghosts), itertools.chain(comparable, [ghosts]))
+    if indexed:
+        nodes = vectors_file.VectorsFile(compared).vectors
+        extended = taken.extension(nodes) if taken else None
+        registry.build(recipe.field_spec, nodes, base.Home(folder, names.start), extended)
+
+
+def _taken(sources: Sequence[Source], order: RowNumbers) -> extension.Taken | None:
+    """Return what becomes of the graph that is extended, None where there is none."""
+    graphs = [source.graph for source in sources if source.graph]
+    if not graphs:
+        return None
+    counts = np.concatenate([source.column.counts[source.rows] for source in sources])
+    layout = ragged.of_counts(counts, np.zeros((0, 0), np.float32))
+    nodes = np.concatenate([source.nodes for source in sources])
+    return extension.Taken.over(graphs[0], nodes[layout.positions(order)])
 
 
 def _chunks(sources: Sequence[Source], order: RowNumbers, offsets: RowNumbers) -> Iterator[Vectors]:
@@ -104,12 +127,14 @@ class SealedField:
         compared: the vectors as they are compared.
         engine: what searches the items of `compared`; None where they are searched exactly.
         m: HNSW's M.
+        graph: the engine's graph, where it is one of FAISS's that may be extended.
     """
 
     stored: ragged.Ragged
     compared: ragged.Ragged
     engine: base.Engine | None
     m: int
+    graph: extension.Graph | None = None
 
     def nearest(self, sought: part.Sought) -> part.Nearest | None:
         """Return rows with items near the queries, see `part.Part`."""
@@ -139,23 +164,23 @@ def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> S
         DataLossError: a file is not of its format.
     """
     recipe = described.recipe
-    names = names_of(number, recipe.metric)
+    names = names_of(number)
     if names.offsets not in described.files:
         nothing = ragged.none(described.rows, recipe.vectors[number].dimensions)
         return SealedField(nothing, nothing, None, recipe.hnsw.m)
     offsets = offsets_file.read(folder / names.offsets)
     stored = compared = vectors_file.VectorsFile(folder / names.vectors)
-    if names.comparable != names.vectors:
+    if names.comparable in described.files:
         compared = vectors_file.VectorsFile(folder / names.comparable)
     if len(offsets) != described.rows + 1 or offsets[-1] != stored.rows:
         raise errors.DataLossError(f"{folder / names.offsets} does not fit {names.vectors}")
-    engine = None
-    spec = recipe.field_spec
+    home, spec = base.Home(folder, names.start), recipe.field_spec
+    engine = graph = None
     if all(names.start + name in described.files for name in registry.files_of(spec)):
-        engine = registry.open_engine(spec, compared, compared.rows, base.Home(folder, names.start))
+        engine = registry.open_engine(spec, compared, stored.rows, home)
+        if registry.GRAPH in registry.files_of(spec):
+            graph = extension.Graph(home.path(registry.GRAPH), compared.vectors)
+    items = compared.vectors[: stored.rows]
     return SealedField(
-        ragged.Ragged(offsets, stored.vectors),
-        ragged.Ragged(offsets, compared.vectors),
-        engine,
-        recipe.hnsw.m,
+        ragged.Ragged(offsets, stored.vectors), ragged.Ragged(offsets, items), engine, recipe.hnsw.m, graph
     )

@@ -13,6 +13,7 @@ from ..engines import base, registry
 from . import (
     columns,
     descriptor,
+    extension,
     field_files,
     filter_fields,
     filter_file,
@@ -233,7 +234,9 @@ def source_of(view: SealedView) -> writer.Source:
     )
 
 
-def graph_of(view: SealedView, source: int) -> writer.Graph:
-    """Return the view's graph for the writer, whose source it is the `source`th."""
+def graphs_of(view: SealedView, source: int) -> writer.Extended:
+    """Return the view's graphs for the writer, whose source it is the `source`th."""
     segment = view.segment
-    return writer.Graph(source, segment.folder / registry.GRAPH, segment.compared.vectors)
+    values = extension.Graph(segment.folder / registry.GRAPH, segment.compared.vectors)
+    fields = {name: field.graph for name, field in segment.fields.items() if field.graph}
+    return writer.Extended(source, values, fields)

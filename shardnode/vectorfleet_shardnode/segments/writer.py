@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from .. import failpoints, files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
-from ..engines import base, faiss_hnsw, recall, registry
-from . import columns, descriptor, field_files, filter_file, vectors_file
+from ..engines import base, recall, registry
+from . import columns, descriptor, extension, field_files, filter_file, vectors_file
 
 COLUMNS, VECTORS, COMPARABLE = "columns.arrow", "vectors.bin", "comparable.bin"
 FILTERS = "filters.bin"
@@ -52,16 +52,16 @@ def table_of(namespaces: pa.Array, ids: pa.Array, metadata: pa.Array, seqs: pa.A
 
 
 @dataclasses.dataclass(frozen=True)
-class Graph:
-    """A graph to extend: which of the sources' it is, its file, and the comparable vectors of its nodes."""
+class Extended:
+    """The graphs to extend: which of the sources' they are; that of the values, those of vector fields."""
 
     source: int
-    path: Path
-    nodes: Vectors
+    values: extension.Graph
+    fields: dict[str, extension.Graph]
 
 
 def write(
-    folder: Path, sources: Sequence[Source], recipe: descriptor.Recipe, extended: Graph | None = None
+    folder: Path, sources: Sequence[Source], recipe: descriptor.Recipe, extended: Extended | None = None
 ) -> descriptor.Descriptor:
     """Write a segment of all the sources' rows, one at least, into an existing folder.
 
@@ -71,7 +71,7 @@ def write(
         folder: where to.
         sources: the rows.
         recipe: what the segment is searched with.
-        extended: a graph of the same recipe, which the other sources' rows are inserted into.
+        extended: graphs of the same recipe, which the other sources' rows are inserted into.
 
     Raises:
         OSError: the disk is full or failing.
@@ -87,7 +87,7 @@ def write(
         filter_file.write(folder / FILTERS, metadata, len(order))
     chunks = functools.partial(_chunks, sources, order)
     vectors_file.write(folder / VECTORS, recipe.dimensions, len(order), chunks())
-    taken = _Taken.over(sources, order, extended) if extended else None
+    taken = extension.Taken.over(extended.values, _nodes(sources, extended)[order]) if extended else None
     ghosts = taken.ghosts if taken else np.zeros((0, recipe.dimensions), np.float32)
     if recipe.metric is config.Metric.COSINE or len(ghosts):
         comparable = (base.comparable(recipe.metric, chunk) for chunk in chunks())
@@ -96,14 +96,13 @@ def write(
             folder / COMPARABLE, recipe.dimensions, rows, itertools.chain(comparable, [ghosts])
         )
     for number, field in enumerate(recipe.vectors):
-        given = [field_files.Source(source.fields[field.name], source.rows) for source in sources]
-        field_files.write(folder, number, recipe, given, order)
+        field_files.write(folder, number, recipe, _field_sources(field.name, sources, extended), order)
     measured = _build(folder, recipe, len(order), taken)
     return _seal(folder, table.column("seq"), recipe, len(ghosts), measured)
 
 
 def _build(
-    folder: Path, recipe: descriptor.Recipe, rows: int, taken: "_Taken | None"
+    folder: Path, recipe: descriptor.Recipe, rows: int, taken: extension.Taken | None
 ) -> descriptor.Measured | None:
     """Build the engine, and measure it where it trades recall for memory or speed."""
     spec, home = recipe.spec, base.Home(folder)
@@ -124,38 +123,27 @@ def _build(
     )
 
 
+def _nodes(sources: Sequence[Source], extended: Extended) -> RowNumbers:
+    """Return the node that each row of the sources was in the graph of the values, -1 for none."""
+    nodes = [np.full(len(source.rows), -1, np.int64) for source in sources]
+    nodes[extended.source] = sources[extended.source].rows
+    return np.concatenate(nodes)
+
+
+def _field_sources(
+    name: str, sources: Sequence[Source], extended: Extended | None
+) -> list[field_files.Source]:
+    graphs = {extended.source: extended.fields.get(name)} if extended else {}
+    return [
+        field_files.Source(source.fields[name], source.rows, graphs.get(number))
+        for number, source in enumerate(sources)
+    ]
+
+
 def compared_path(folder: Path) -> Path:
     """Return the file whose vectors are compared: rows, then ghosts."""
     own = folder / COMPARABLE
     return own if own.exists() else folder / VECTORS
-
-
-@dataclasses.dataclass(frozen=True)
-class _Taken:
-    """What becomes of a graph that is extended: the node that each row was, -1 for new; and its ghosts."""
-
-    graph: Graph
-    nodes: RowNumbers
-    ghost_nodes: RowNumbers
-
-    @classmethod
-    def over(cls, sources: Sequence[Source], order: RowNumbers, graph: Graph) -> "_Taken":
-        nodes = [np.full(len(source.rows), -1, np.int64) for source in sources]
-        nodes[graph.source] = sources[graph.source].rows
-        ghosts = np.setdiff1d(np.arange(len(graph.nodes)), sources[graph.source].rows)
-        return cls(graph, np.concatenate(nodes)[order], ghosts)
-
-    @property
-    def ghosts(self) -> Vectors:
-        return self.graph.nodes[self.ghost_nodes]
-
-    def extension(self, stored: Vectors) -> faiss_hnsw.Extension:
-        """Return what to insert, in the order of the rows, and where every node then goes."""
-        new = np.flatnonzero(self.nodes < 0)
-        nodes = self.nodes.copy()
-        nodes[new] = len(self.graph.nodes) + np.arange(len(new))
-        order = np.concatenate([nodes, self.ghost_nodes])
-        return faiss_hnsw.Extension(self.graph.path, self.graph.nodes, stored[new], order)
 
 
 def _seal(

@@ -272,6 +272,53 @@ def test_an_update_and_a_deletion_show_at_once(tmp_path):
     served.close()
 
 
+@pytest.mark.parametrize("metric", [COSINE, DOT])
+def test_graphs_of_fields_are_extended(tmp_path, metric):
+    """Rows that come later, updates and deletions among them, join the graph; what died is never found."""
+    rows = drawn(metric, 600, 14)
+    served = shard_of(tmp_path, rows, metric, 400)
+    served.shard.write(operations.DeleteIds("", [f"r{row}" for row in range(20)])).result(10)
+    graph = {}
+    for column in rows.fields.values():
+        column.items[column.positions(np.arange(20, 30))] *= -1
+    again = np.concatenate([np.arange(20, 30), np.arange(400, 600)])
+    changed = records.Rows(
+        [rows.ids[row] for row in again],
+        rows.vectors[again],
+        [rows.metadata[row] for row in again],
+        {name: column.take(again) for name, column in rows.fields.items()},
+    )
+    served.shard.write(operations.Upsert("", changed)).result(10)
+    for _ in range(8):
+        served.maintenance.step()
+    [view] = served.shard.snapshot.sealed
+    for name in ("title", "body"):
+        field = view.segment.field(name)
+        graph[name] = len(field.graph.nodes) - len(field.compared.items)
+        assert field.stored.items.tobytes() == served_items(rows, name, view)
+    assert graph["title"] == 13 + 7
+    assert graph["body"] > 0
+    living = records.Rows(
+        rows.ids[20:],
+        rows.vectors[20:],
+        rows.metadata[20:],
+        {name: column.take(np.arange(20, 600)) for name, column in rows.fields.items()},
+    )
+    for terms in (terms_of(metric, "late"), terms_of(metric, "named")):
+        expected = oracle(living, terms, metric)
+        found = ask(served, terms, depths=(40,))
+        assert {row_id for row_id, _ in found} <= expected.keys()
+        best = sorted(expected, key=expected.get, reverse=True)[:10]
+        assert len({row_id for row_id, _ in found} & set(best)) >= 8
+    served.close()
+
+
+def served_items(rows, name, view):
+    """Return a field's bytes in the order of the segment's rows."""
+    ids = view.segment.columns.ids(range(view.segment.rows))
+    return rows.fields[name].take(np.array([int(row_id[1:]) for row_id in ids])).items.tobytes()
+
+
 def part_of(field, vectors, weight=1.0):
     """Return a part of a query as a request has it."""
     return shard_pb2.QueryPart(field=field, vectors=np.array(vectors, "<f4").tobytes(), weight=weight)
