@@ -58,6 +58,9 @@ tools: ## install and build what a real Kubernetes needs, where it is missing (r
 e2e: setup ## the stories on a real Kubernetes, three nodes on this machine (root)
 	$(BIN)/pytest -q e2e
 
+soak: setup ## thousands of crashes; SOAK_ROUNDS and SOAK_SEED choose how many and which
+	$(BIN)/pytest -q -s -m soak tests/soak
+
 test: ## everything, from nothing; installs what it needs
 	$(MAKE) check
 	$(MAKE) tools
@@ -74,4 +77,4 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock generate lint types layers unit integration check tools e2e test run bench format
+.PHONY: help setup lock generate lint types layers unit integration check tools e2e soak test run bench format

@@ -44,16 +44,20 @@ class Client(threading.Thread):
 
     def run(self):
         while not self.stopping.is_set():
-            change = self._draw()
-            self.doubt = change.rows
             try:
-                reply = self.stub.Write(change.request)
+                self.step()
             except grpc.RpcError as failure:
                 self.failure = failure
                 return
-            self.rows = change.rows
-            self.seq = reply.position.seq
-            self.note(change)
+
+    def step(self):
+        """Write once."""
+        change = self._draw()
+        self.doubt = change.rows
+        reply = self.stub.Write(change.request)
+        self.rows = change.rows
+        self.seq = reply.position.seq
+        self.note(change)
 
     def note(self, change):
         """Take note of an answered change."""

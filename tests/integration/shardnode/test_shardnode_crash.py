@@ -1,125 +1,75 @@
-"""kill -9, over and over, under writes: what was acknowledged is there, and what was deleted is not."""
+"""kill -9, over and over, under mixed writes: what was answered is there, and what was deleted is not."""
 
-import json
-import random
-import signal
-import threading
-import time
+import pytest
+from crashing import cold, history, node, rounds, warm
 
-import grpc
-import numpy as np
-
-from vectorfleet_shardnode.api import shard_pb2 as pb
-
-ROUNDS = 20
-WRITERS = 3
-IDS = 150  # of each writer
+ROUNDS = 52
+TUNINGS = {
+    "busy": {},
+    "few graphs": {"index_min_rows": 400, "unindexed_bytes": 40_000},
+    "long logs": {"growing_rows": 5_000, "log_file_bytes": 400_000},
+    "tiny": {"growing_rows": 15, "log_file_bytes": 9_000, "index_min_rows": 20, "unindexed_bytes": 1_000},
+}
 
 
-class Writer(threading.Thread):
-    """Writes to ids of its own until a call fails; `rows` is what was acknowledged.
-
-    The call that failed may or may not have happened: `doubt` is what the rows are if it did.
-    """
-
-    def __init__(self, number, stub, rows, numbers):
-        super().__init__()
-        self.number, self.stub, self.rows, self.numbers = number, stub, rows, numbers
-        self.doubt = dict(rows)
-        self.acknowledged = 0
-
-    def run(self):
-        while True:
-            request, self.doubt = self.draw()
-            try:
-                self.stub.Write(request)
-            except grpc.RpcError:
-                return
-            self.rows = self.doubt
-            self.acknowledged += 1
-
-    def draw(self):
-        """Draw a write; returns it and what the rows are after it."""
-        chosen = [
-            f"w{self.number}-{row}" for row in self.numbers.sample(range(IDS), self.numbers.randint(1, 30))
-        ]
-        kind, after = self.numbers.random(), dict(self.rows)
-        if kind < 0.6:
-            vectors = np.frombuffer(self.numbers.randbytes(len(chosen) * 32), "<i4").astype("<f4")
-            data = [json.dumps({"w": self.number, "r": self.numbers.random()}).encode() for _ in chosen]
-            after |= dict(zip(chosen, zip(np.split(vectors, len(chosen)), data, strict=True), strict=True))
-            content = pb.Rows(ids=chosen, vectors=vectors.tobytes(), metadata=data)
-            return pb.WriteRequest(upsert=pb.Upsert(rows=content)), after
-        if kind < 0.8:
-            vector = np.frombuffer(self.numbers.randbytes(32), "<i4").astype("<f4")
-            if chosen[0] in after:
-                after[chosen[0]] = (vector, after[chosen[0]][1])
-            return pb.WriteRequest(update=pb.Update(id=chosen[0], vector=vector.tobytes())), after
-        if kind < 0.97:
-            after = {row_id: row for row_id, row in after.items() if row_id not in chosen}
-            return pb.WriteRequest(delete=pb.Delete(ids=pb.Ids(ids=chosen))), after
-        return pb.WriteRequest(delete=pb.Delete(filter=json.dumps({"w": self.number}).encode())), {}
+@pytest.mark.parametrize("tuned", TUNINGS)
+def test_r01_answered_writes_survive_kill_9(tmp_path, tuned):
+    """200 rounds in all, killed under writes, at rest and while starting: every row bit for bit."""
+    server = warm.Server()
+    life = rounds.Rounds(server, tmp_path, f"r01 {tuned}", **node.BUSY | TUNINGS[tuned])
+    try:
+        life.run(ROUNDS)
+    finally:
+        server.close()
+    tally = life.tally
+    assert len(tally.answered) == 6, tally
+    assert {"starting", "writing", "resting"} <= set(tally.ends)
+    assert sum(tally.answered.values()) > 10 * ROUNDS
+    assert tuned != "busy" or all(tally.found.values()), tally
 
 
-def stored(stub, number):
-    """Read back every row of one writer."""
-    listed = list(stub.List(pb.ListRequest(prefix=f"w{number}-", limit=10_000)).ids)
-    rows = stub.Fetch(pb.FetchRequest(ids=listed, include_values=True, include_metadata=True)).rows
-    vectors = np.frombuffer(rows.vectors, "<f4").reshape(len(listed), 8)
-    assert list(rows.ids) == listed
-    return dict(zip(listed, zip(vectors, rows.metadata, strict=True), strict=True))
+def test_the_program_itself_survives_kill_9(tmp_path):
+    """The same with processes that were started by the program's name, and builders with theirs."""
+    server = cold.Server()
+    life = rounds.Rounds(server, tmp_path, "cold", **node.BUSY)
+    try:
+        life.run(5)
+    finally:
+        server.close()
+    assert sum(life.tally.answered.values()) > 30
 
 
-def bits(rows):
-    """Return rows in a form that compares bit for bit."""
-    return {row_id: (vector.tobytes(), bytes(data)) for row_id, (vector, data) in rows.items()}
+@pytest.mark.parametrize("what", ["lost", "undead", "changed", "another's"])
+def test_the_check_notices(tmp_path, what):
+    """One row that is wrong among all is found, and told apart."""
+    server = warm.Server()
+    held = node.Node(server, tmp_path, **node.BUSY)
+    try:
+        stub = held.serve()
+        clients = history.start(stub, [{}] * 3, what)
+        for client in clients:
+            client.stopping.set()
+            client.join()
+        client = clients[1]
+        while len(client.rows) < 3:
+            client.step()
+        history.check(stub, clients)
+        spoil(what, client, clients)
+        with pytest.raises(AssertionError, match="counts that pass" if what == "another's" else what):
+            history.check(stub, clients)
+    finally:
+        server.close()
 
 
-def check(stub, writers):
-    """Compare what is stored with what was acknowledged; counts and searches agree with it."""
-    total = 0
-    for writer in writers:
-        found = stored(stub, writer.number)
-        assert bits(found) in (bits(writer.rows), bits(writer.doubt)), f"writer {writer.number}"
-        writer.rows = found
-        total += len(found)
-        counted = stub.Stats(pb.StatsRequest(filter=json.dumps({"w": writer.number}).encode()))
-        assert counted.namespaces.get("", 0) == len(found)
-        for row_id, (vector, _) in list(found.items())[:3]:
-            query = pb.Query(vector=vector.tobytes(), top_k=1, exact=True)
-            [result] = stub.Search(pb.SearchRequest(queries=[query])).results
-            assert list(result.rows.ids) == [row_id]
-    assert stub.Stats(pb.StatsRequest()).namespaces.get("", 0) == total
-
-
-def test_acknowledged_writes_survive_kill_9(make_node):
-    """20 rounds at random moments, with flushes, merges and log cuts under way."""
-    numbers = random.Random(20_261)
-    node = make_node(
-        growing_rows=120,
-        log_file_bytes=100_000,
-        unindexed_bytes=4_000,
-        index_min_rows=50,
-        settle_seconds=0.05,
-        build_threads=1,
-    )
-    rows = [{} for _ in range(WRITERS)]
-    acknowledged, merged = 0, 0
-    for _ in range(ROUNDS):
-        stub = node.serve()
-        writers = [Writer(number, stub, rows[number], numbers) for number in range(WRITERS)]
-        for writer in writers:
-            writer.start()
-        time.sleep(numbers.uniform(0.05, 1.2))
-        merged = max(merged, stub.Report(pb.ReportRequest()).segments)
-        node.process.send_signal(signal.SIGKILL)
-        for writer in writers:
-            writer.join()
-        node.end(signal.SIGKILL)
-        acknowledged += sum(writer.acknowledged for writer in writers)
-        stub = node.serve()
-        check(stub, writers)
-        rows = [writer.rows for writer in writers]
-        node.end(signal.SIGKILL)
-    assert acknowledged > ROUNDS
-    assert merged > 0
+def spoil(what, client, clients):
+    """Change what is expected, which is as good as changing what is stored."""
+    key, row = next(iter(client.rows.items()))
+    if what == "lost":
+        client.rows = client.rows | {("", "w1-nothing"): row}
+    elif what == "undead":
+        client.rows = {other: held for other, held in client.rows.items() if other != key}
+    elif what == "changed":
+        client.rows = client.rows | {key: (row[0][:-1] + bytes([row[0][-1] ^ 1]), row[1])}
+    else:
+        clients.remove(client)
+    client.doubt = client.rows

@@ -1,0 +1,54 @@
+"""Thousands of rounds of what `make test` does some of; the seed is new each time, and a failure names it.
+
+SOAK_ROUNDS (3000) and SOAK_SEED (drawn) choose how many and which.
+"""
+
+import os
+import random
+import sys
+
+import pytest
+from crashing import node, rounds, warm
+
+ROUNDS = int(os.environ.get("SOAK_ROUNDS", "3000"))
+SEED = os.environ.get("SOAK_SEED") or str(random.SystemRandom().randrange(1 << 32))
+A_LIFE = 250  # rounds in one folder, which goes from small to grown
+BOUNDS = {
+    "growing_rows": (15, 120, 120, 400, 3_000),
+    "log_file_bytes": (9_000, 60_000, 400_000),
+    "unindexed_bytes": (1_000, 4_000, 40_000),
+    "index_min_rows": (20, 50, 400),
+}
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    """What starts the nodes."""
+    opened = warm.Server()
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("life", range(-(-ROUNDS // A_LIFE)))
+def test_answered_writes_survive_kill_9(server, tmp_path, life):
+    """Every row bit for bit after each round, with bounds of the storage drawn for each folder."""
+    seed = f"{SEED}-{life}"
+    numbers = random.Random(seed)
+    tuning = node.BUSY | {name: numbers.choice(bounds) for name, bounds in BOUNDS.items()}
+    count = min(A_LIFE, ROUNDS - life * A_LIFE)
+
+    def progress(done, tally):
+        if done % 25 == 0 or done == count:
+            answered = sum(tally.answered.values())
+            tell(f"seed {seed}: {done} of {count} rounds, {answered} answered writes, {dict(tally.ends)}")
+
+    tell(f"seed {seed}: {tuning}")
+    rounds.Rounds(server, tmp_path, seed, **tuning).run(count, progress)
+
+
+def tell(line):
+    """Show progress."""
+    sys.stderr.write(f"\n{line}")
+    sys.stderr.flush()
