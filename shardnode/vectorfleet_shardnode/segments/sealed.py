@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import bits, errors, filters, keys, ragged, records
 from ..arrays import Bits, Mask, RowNumbers
-from ..engines import base, registry
+from ..engines import base, clusters, registry
 from . import (
     columns,
     descriptor,
@@ -61,7 +61,13 @@ class SealedSegment:
             for number, field in enumerate(described.recipe.vectors)
         }
         self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
-        self.target = sealed_search.Target(metric, self.compared.vectors, self.engine)
+        nodes = described.rows + described.ghosts
+        self.target = sealed_search.Target(
+            metric, self.compared.vectors, self.engine, nodes, described.recipe.hnsw.m
+        )
+        self.clusters: clusters.Clusters | None = None
+        if writer.CLUSTERS in described.files:
+            self.clusters = clusters.Clusters(folder / writer.CLUSTERS, metric)
         self.filters = filter_fields.FilterFields(self.rows, self.columns.every_metadata, self._filter_file())
 
     @property
@@ -149,7 +155,7 @@ class SealedView:
         def select(namespace: str, wanted: filters.Filter | None) -> selection.Selection:
             within = bits.within(live, segment.columns.range_of(namespace))
             chosen = within if wanted is None else within & segment.filters.passing(wanted)
-            return selection.Selection(chosen, segment.rows)
+            return selection.Selection(chosen, segment.rows, segment.clusters)
 
         return select
 

@@ -1,4 +1,8 @@
-"""The nearest of the selected rows of a sealed segment: by its engine, or compared with each of them."""
+"""The nearest of the selected rows of a sealed segment: by its engine, its clusters, or compared with each.
+
+The selection is made before the search and handed to it, so that nothing is filtered afterwards. What a
+walk over the graph could not find, because it met too few selected rows, is searched exactly.
+"""
 
 import dataclasses
 
@@ -6,25 +10,63 @@ import numpy as np
 
 from ..api import config
 from ..arrays import Vectors
-from ..engines import base, flat
+from ..engines import base, choice, flat
 from . import part, selection
+
+_AROUND = 10  # rows that count as the surroundings of a query, as a multiple of efSearch
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What is searched: the comparable vectors, and the engine over them, None where there is none."""
+    """What is searched: the comparable vectors, and the engine over them, None where there is none.
+
+    Where the engine is a graph it has `nodes`, the rows and ghosts behind them, and links by `m`.
+    """
 
     metric: config.Metric
     vectors: Vectors
     engine: base.Engine | None
+    nodes: int
+    m: int
 
 
 def search(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
     """Return the best selected rows for each query."""
     if not selected.count:
         return base.nothing(len(question.queries))
-    found = None if question.exact else _ask(target, question, selected)
-    return found or _search_exactly(target, question, selected)
+    if question.exact or target.engine is None:
+        return _compare(target, question, selected)
+    ways = _plan(target, question, selected)
+    if len(set(ways)) == 1:
+        return _follow(target, question, selected, ways[0])
+    alone = [dataclasses.replace(question, queries=query[np.newaxis]) for query in question.queries]
+    found = [_follow(target, one, selected, way) for one, way in zip(alone, ways, strict=True)]
+    return base.Neighbours(
+        np.concatenate([one.scores for one in found]), np.concatenate([one.rows for one in found])
+    )
+
+
+def _plan(target: Target, question: part.Question, selected: selection.Selection) -> list[choice.Plan]:
+    """Return a way for all queries, or one for each."""
+    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
+    if selected.clusters is None or selected.whole:
+        return [choice.ENGINE]
+    if choice.compares_few(known) or selected.grouped is None:
+        return [choice.EXACT]
+    ranks = [selected.clusters.nearest(query) for query in question.queries]
+    around = _AROUND * max(question.ef, question.k)
+    return [choice.plan(known, selected.grouped.share(nearest, around)) for nearest in ranks]
+
+
+def _follow(
+    target: Target, question: part.Question, selected: selection.Selection, way: choice.Plan
+) -> base.Neighbours:
+    if way.compared and selected.grouped and target.engine:
+        k = min(question.k, selected.count)
+        walked = target.engine.search(question.queries, k, selected.chosen, question.effort)
+        return _joined(target, question, walked, _compare_near(target, question, selected.grouped, way))
+    found = _ask(target, question, selected) if way.asks else None
+    return found or _compare(target, question, selected)
 
 
 def _ask(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours | None:
@@ -38,9 +80,7 @@ def _ask(target: Target, question: part.Question, selected: selection.Selection)
     return found if (found.rows[:, k - 1 :] >= 0).all() else None
 
 
-def _search_exactly(
-    target: Target, question: part.Question, selected: selection.Selection
-) -> base.Neighbours:
+def _compare(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
     rows = selected.rows
     first, last = int(rows[0]), int(rows[-1])
     if last - first + 1 > selected.count:
@@ -48,3 +88,30 @@ def _search_exactly(
     piece = target.vectors[first : last + 1]
     found = flat.search(target.metric, piece, question.queries, question.k)
     return base.Neighbours(found.scores, np.where(found.rows >= 0, found.rows + first, -1))
+
+
+def _compare_near(
+    target: Target, question: part.Question, grouped: selection.Grouped, way: choice.Plan
+) -> list[base.Neighbours]:
+    """Compare each query with selected rows of the clusters that are nearest to it."""
+    found = []
+    for query in question.queries:
+        rows = grouped.first(grouped.clusters.nearest(query), way.compared)
+        found.append(flat.search(target.metric, target.vectors, query[np.newaxis], question.k, rows))
+    return found
+
+
+def _joined(
+    target: Target, question: part.Question, walked: base.Neighbours, compared: list[base.Neighbours]
+) -> base.Neighbours:
+    """Return the best of what was found on both ways, each row once."""
+    joined = base.nothing(len(question.queries), walked.rows.shape[1])
+    sign = -1 if base.larger_is_better(target.metric) else 1
+    for at, other in enumerate(compared):
+        rows = np.concatenate([other.rows[0], walked.rows[at]])
+        scores = np.concatenate([other.scores[0], walked.scores[at]])
+        _, first = np.unique(rows, return_index=True)
+        first = first[rows[first] >= 0]
+        best = first[np.argsort(sign * scores[first], kind="stable")][: joined.rows.shape[1]]
+        joined.rows[at, : len(best)], joined.scores[at, : len(best)] = rows[best], scores[best]
+    return joined

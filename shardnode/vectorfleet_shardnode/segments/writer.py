@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from .. import failpoints, files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
-from ..engines import base, recall, registry
+from ..engines import base, clusters, recall, registry
 from . import columns, descriptor, extension, field_files, filter_file, vectors_file
 
 COLUMNS, VECTORS, COMPARABLE = "columns.arrow", "vectors.bin", "comparable.bin"
-FILTERS = "filters.bin"
+FILTERS, CLUSTERS = "filters.bin", "clusters.bin"
 _CHUNK_ROWS = 16_384
 
 
@@ -110,6 +110,8 @@ def _build(
         return None
     stored = vectors_file.VectorsFile(compared_path(folder))
     registry.build(spec, stored.vectors, home, taken.extension(stored.vectors) if taken else None)
+    if spec.engine is config.EngineKind.HNSW and not spec.coded and rows >= clusters.MIN_ROWS:
+        clusters.build(spec.metric, stored.vectors[:rows], folder / CLUSTERS)
     if not spec.measured:
         return None
     sample = recall.sample_of(spec.metric, stored.vectors[:rows])
