@@ -39,6 +39,7 @@ scheduling = st.fixed_dictionaries(
 )
 mutable = {
     "resources": resources,
+    "schema": st.sampled_from([{}, {"fields": [{"name": "a", "type": "datetime"}], "language": "german"}]),
     "scheduling": scheduling,
     "image": st.fixed_dictionaries({}, optional={"tag": st.sampled_from(["0.1.0", "0.2.0"])}),
     "podLabels": texts,
@@ -57,7 +58,11 @@ mutable = {
 """Fields that change in place."""
 fixed = {
     "metric": st.sampled_from(["cosine", "dotproduct", "euclidean"]),
-    "index": st.sampled_from([{}, {"type": "flat"}, {"profile": "recall"}, {"m": 8, "efSearch": 30}]),
+    "index": st.sampled_from(
+        [{}, {"type": "flat"}, {"profile": "recall"}, {"m": 8, "efSearch": 30}, {"type": "ivf", "lists": 64}]
+    ),
+    "quantization": st.sampled_from([{}, {"type": "float16"}, {"type": "sq8", "recallFloor": 0.5}]),
+    "vectors": st.sampled_from([[], [{"name": "title", "dimensions": 8}]]),
     "shards": st.integers(1, 4),
     "storage": st.fixed_dictionaries({}, optional={"size": st.sampled_from(["1Gi", "20Gi"])}),
 }

@@ -32,7 +32,20 @@ class Engine(enum.StrEnum):
     """What searches a sealed segment."""
 
     HNSW = "hnsw"
+    HNSWLIB = "hnswlib"
+    IVF = "ivf"
     FLAT = "flat"
+    GPU = "gpu"
+
+
+class Quantization(enum.StrEnum):
+    """How the vectors in memory are compressed."""
+
+    NONE = "none"
+    FLOAT16 = "float16"
+    SQ8 = "sq8"
+    PQ = "pq"
+    RABITQ = "rabitq"
 
 
 class LogLevel(enum.StrEnum):
@@ -81,6 +94,10 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     ] = 32 * 1024 * 1024,
     engine: Annotated[
         Engine | None, typer.Option("--engine", show_default="hnsw", help="What searches; flat is exact.")
+    ] = None,
+    quantization: Annotated[
+        Quantization | None,
+        typer.Option("--quantization", show_default="none", help="How vectors in memory are compressed."),
     ] = None,
     vector_field: Annotated[
         list[str] | None,
@@ -131,6 +148,7 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         metric=metric,
         profile=profile,
         engine=engine,
+        quantization=quantization,
         vectors=declared.vector_fields(vector_field) if vector_field else None,
         fields=declared.typed_fields(field) if field else None,
     )

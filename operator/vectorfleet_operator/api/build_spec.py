@@ -78,20 +78,15 @@ class IndexSpec(base.Part):
         base.Rule("!has(self.lists) || !has(self.probes) || self.probes <= self.lists", _FEWER_LISTS),
     )
 
-    type: Annotated[
-        IndexType,
-        base.Immutable(NEEDS_GENERATION),
-        base.Later(allowed=(IndexType.HNSW, IndexType.FLAT)),
-    ] = Field(
+    type: Annotated[IndexType, base.Immutable(NEEDS_GENERATION)] = Field(
         default=IndexType.HNSW,
         description="hnsw: a navigable graph. flat: compare with every vector; exact, for small indexes. "
-        "ivf, gpu: not supported yet.",
+        "ivf: inverted lists. gpu: inverted lists on a GPU; needs an image with FAISS for CUDA (spec.image) "
+        "and a GPU (spec.resources).",
     )
-    library: Annotated[
-        Library | None, base.Immutable(NEEDS_GENERATION), base.Later(allowed=(None, Library.FAISS))
-    ] = Field(
+    library: Annotated[Library | None, base.Immutable(NEEDS_GENERATION)] = Field(
         default=None,
-        description="HNSW: whose implementation; faiss where not given. hnswlib: not supported yet.",
+        description="HNSW: whose implementation; faiss where not given. hnswlib takes no codes.",
     )
     profile: Annotated[Profile | None, base.Immutable(NEEDS_GENERATION)] = Field(
         default=None,
@@ -188,19 +183,17 @@ class Quantization(base.Part):
         base.Rule("self.type == 'pq' || !has(self.ratio)", _PQ_ONLY),
     )
 
-    type: Annotated[
-        QuantizationType,
-        base.Immutable(NEEDS_GENERATION),
-        base.Later(allowed=(QuantizationType.NONE,)),
-    ] = Field(
+    type: Annotated[QuantizationType, base.Immutable(NEEDS_GENERATION)] = Field(
         default=QuantizationType.NONE,
-        description="none: float32 as sent. float16, sq8, pq, rabitq: not supported yet.",
+        description="none: float32 as sent. float16: half of the memory. sq8: a quarter. pq: ratio times "
+        "less. rabitq: a bit for each dimension, about 32 times less.",
     )
     ratio: Annotated[int | None, base.Immutable(NEEDS_GENERATION)] = Field(
         default=None,
         ge=4,
         le=32,
-        description="PQ: bytes of a float32 vector over bytes of its code. 16 where not given.",
+        description="PQ: bytes of a float32 vector over bytes of its code, a multiple of 4 such that "
+        "dimensions is one of ratio / 4. 16 where not given.",
     )
     rescore: Rescore | None = Field(
         default=None,

@@ -80,7 +80,7 @@ class Process:
 class Fleet:
     """An index: its shards and one gateway."""
 
-    def __init__(self, folder, shards=2, serving=None, schema=None, **env):
+    def __init__(self, folder, shards=2, serving=None, schema=None, tuning=None, **env):
         self.folder = folder
         self.port = free_port()
         self.keys = folder / "keys"
@@ -96,6 +96,7 @@ class Fleet:
         generation = {"dimensions": 4, "metric": "cosine", "shards": addresses} | (serving or {})
         settled = {"index": "test", "serving": generation, "schema": schema or {}}
         (folder / "index.json").write_text(json.dumps(settled))
+        self.tuning = tuning or {}
         self.shards = [self._shard(number, port) for number, port in enumerate(ports)]
         self.gateway = self._gateway(env)
 
@@ -110,6 +111,7 @@ class Fleet:
         data = self.folder / f"data-{number}"
         data.mkdir()
         own = {"SHARD": number, "DATA_DIR": data, "GRPC_PORT": port, "POD_NAME": f"s{number}"}
+        own |= {f"TUNING__{name.upper()}": value for name, value in self.tuning.items()}
         env = self._common() | {f"VECTORFLEET_{name}": value for name, value in own.items()}
         return Process("vectorfleet_shardnode", self.folder, env)
 
@@ -157,7 +159,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def make_fleet(tmp_path_factory):
-    """Make fleets that end with the module: shards, what they serve, a schema, and the gateway's settings.
+    """Make fleets that end with the module: shards, what they serve, schema, bounds, the gateway's settings.
 
     They are started, unless told otherwise; `alone` leaves the shards away.
     """

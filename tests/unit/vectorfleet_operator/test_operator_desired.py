@@ -18,6 +18,7 @@ FULL = {
     "model": {"name": "all-MiniLM-L6-v2", "revision": "1", "dimensions": 384},
     "metric": "dotproduct",
     "index": {"type": "hnsw", "profile": "recall"},
+    "quantization": {"type": "sq8", "rescore": {"oversampling": 6}, "recallFloor": 0.95},
     "vectors": [{"name": "title", "dimensions": 128, "lateInteraction": True}],
     "schema": {
         "fields": [{"name": "section", "type": "keyword"}, {"name": "published", "type": "datetime"}],

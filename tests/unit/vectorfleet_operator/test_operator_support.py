@@ -10,11 +10,6 @@ from vectorfleet_operator.api import base, parse, schema, support, vector_index
 
 MODEL = {"name": "m", "dimensions": 16}
 ASKING = {
-    "spec.index.type": [{"index": {"type": "ivf"}}, {"index": {"type": "gpu"}}],
-    "spec.index.library": [{"index": {"library": "hnswlib"}}],
-    "spec.quantization.type": [
-        {"quantization": {"type": kind}} for kind in ("float16", "sq8", "pq", "rabitq")
-    ],
     "spec.replicas": [{"replicas": 2}, {"replicas": 3}],
     "spec.schema.text": [{"schema": {"text": ["body"]}}],
     "spec.embedder": [{"embedder": {"url": "http://embedder"}}],
@@ -57,11 +52,11 @@ def test_each_is_refused_by_name(path, spec):
 
 def test_the_refusal_names_all_of_them():
     """A user learns of every such field at once."""
-    spec = parse_spec(replicas=3, rollout={}, quantization={"type": "pq"})
+    spec = parse_spec(replicas=3, rollout={}, schema={"text": ["body"]})
 
     refusal = support.refusal(support.unsupported(spec))
 
-    assert refusal == "not supported yet: spec.quantization.type, spec.replicas, spec.rollout"
+    assert refusal == "not supported yet: spec.replicas, spec.schema.text, spec.rollout"
 
 
 def test_the_smallest_spec_asks_for_nothing_unsupported():
