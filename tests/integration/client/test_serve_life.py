@@ -92,11 +92,10 @@ def test_what_the_folder_is_not_is_refused(serve):
     assert second.wait() == 1
     assert "another process serves" in second.stderr()
     assert served.stop() == 0
-    for options in (("--dimensions", "9"), ("--metric", "euclidean")):
+    for options, held in ((("--dimensions", "9"), "8"), (("--metric", "euclidean"), "cosine")):
         refused = serve(*options)
         assert refused.wait() == 1
-        assert "8 dimensions and metric cosine" in refused.stderr()
-        assert options[1] in refused.stderr()
+        assert {held, options[1]} <= set(refused.stderr().replace(",", " ").replace(":", " ").split())
         assert refused.stderr().count("\n") == 1
 
 
