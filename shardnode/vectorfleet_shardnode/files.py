@@ -4,6 +4,7 @@ Rule: content first, then its name. A file is written under a temporary name, fs
 the folder fsynced; a crash leaves the old file or the new one, never a mixture.
 """
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -14,6 +15,10 @@ TEMPORARY = "tmp-"
 """Prefix of names that a crash may leave behind; they are removed at start."""
 
 _CHUNK = 4 << 20
+
+
+class UnsureError(OSError):
+    """A file has its new content, but the disk may still lose its name: only a restart finds out."""
 
 
 def fsync(descriptor: int) -> None:
@@ -34,6 +39,7 @@ def write_durably(path: Path, content: bytes, what: str = "") -> None:
     """Create or replace `path`, durable when this returns; `what` names its failpoints.
 
     Raises:
+        UnsureError: `path` is there, but after a power cut it may be what it was before.
         OSError: the disk is full or failing; `path` is then what it was before.
     """
     temporary = path.with_name(TEMPORARY + path.name)
@@ -47,7 +53,11 @@ def write_durably(path: Path, content: bytes, what: str = "") -> None:
         temporary.unlink(missing_ok=True)
         raise
     _reached(what, "renamed")
-    fsync_path(path.parent)
+    try:
+        fsync_path(path.parent)
+    except OSError as refused:
+        said = f"{path.name} is written but may be lost: {refused.strerror}"
+        raise UnsureError(errno.EIO, said) from refused
     _reached(what, "durable")
 
 

@@ -54,6 +54,7 @@ class Maintenance:
         self._shard = served
         self._generation = generation
         self._manifest = stored
+        self._halted = ""  # why nothing more can be done until a restart
         self._building: _Building | None = None
         self._all_indexed_at = time.monotonic()
         self._stopping = threading.Event()
@@ -104,9 +105,15 @@ class Maintenance:
             self._shard.frozen.clear()
 
     def step(self) -> None:
-        """Do what is to be done now, at most one thing of each kind."""
+        """Do what is to be done now, at most one thing of each kind.
+
+        Raises:
+            ShardError, OSError: it can't be done; why.
+        """
         if self._shard.failed:
             return  # nothing can be installed any more; a restart reads what is there
+        if self._halted:
+            raise errors.ShardError(self._halted)
         if self._shard.problem:
             self._probe_room()
         state = self._shard.snapshot
@@ -244,7 +251,7 @@ class Maintenance:
             next_number=number,
             segments=listed,
         )
-        manifest.write(self._shard.folder, renewed)
+        self._write_manifest(renewed)
         self._manifest = renewed
         self._shard.install(before, added).result()
         failpoints.reached("swap.installed")
@@ -252,6 +259,14 @@ class Maintenance:
         failpoints.reached("swap.trimmed")
         manifest.clean(self._shard.folder, renewed)
         failpoints.reached("swap.cleaned")
+
+    def _write_manifest(self, renewed: manifest.Manifest) -> None:
+        try:
+            manifest.write(self._shard.folder, renewed)
+        except files.UnsureError as unsure:
+            # Either may be in force after a power cut, so nothing that one of them names may go.
+            self._halted = f"{unsure.strerror}; nothing more is written until a restart"
+            raise
 
     def _list(self, view: sealed.SealedView, seq: int) -> manifest.Listed:
         """Return a segment's entry; tombstones are written anew only where there are more."""

@@ -278,6 +278,28 @@ def test_a_disk_that_fails_while_a_new_file_is_made_fails_the_log(tmp_path, monk
     opened.close()
 
 
+def test_a_new_file_whose_name_may_be_lost_fails_the_log(tmp_path, monkeypatch):
+    """The file is there, so appending to the old one would leave a file in the middle that begins too early."""
+    opened, waiter = open_log(tmp_path)
+    opened.append(*records.encode(put(1)))
+    waiter.wait(1)
+    real = files.fsync_path
+
+    def fail_for_folders(path):
+        if path.is_dir():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path)
+
+    monkeypatch.setattr(files, "fsync_path", fail_for_folders)
+    with pytest.raises(errors.LogFailedError):
+        opened.rotate()
+    monkeypatch.setattr(files, "fsync_path", real)
+    with pytest.raises(errors.LogFailedError):
+        opened.append(*records.encode(put(2)))
+    opened.close()
+    assert list(read(tmp_path)[0]) == [1]
+
+
 def test_a_newer_format_is_refused_and_named(tmp_path):
     """A program never guesses at a format it does not know."""
     fill(tmp_path, 1)

@@ -176,6 +176,32 @@ def test_a_failed_fsync_refuses_writes_and_keeps_reads(opening, monkeypatch):
     assert ids_of(served) == ["a"]
 
 
+def test_a_manifest_that_may_be_lost_ends_maintenance_until_a_restart(opening, tmp_path, monkeypatch):
+    """Either manifest may be in force after a power cut, so what either of them names stays as it is."""
+    served = opening()
+    upsert(served, "a", "b", "c", "d")
+    served.shard.freeze().result(10)
+    real = files.fsync_path
+
+    def fail_for_the_folder(path):
+        if path == tmp_path:
+            raise OSError(errno.EIO, "Input/output error")
+        real(path)
+
+    monkeypatch.setattr(files, "fsync_path", fail_for_the_folder)
+    with pytest.raises(OSError, match="may be lost"):
+        served.maintenance.step()
+    monkeypatch.setattr(files, "fsync_path", real)
+    served.shard.write(operations.DeleteIds("", ["a"])).result(10)
+    monkeypatch.setattr(manifest, "write", lambda *_: pytest.fail("the process would be killed here"))
+    with pytest.raises(errors.ShardError, match="until a restart"):
+        served.maintenance.step()
+    monkeypatch.undo()
+    upsert(served, "e")
+    served.close()
+    assert ids_of(opening()) == ["b", "c", "d", "e"]
+
+
 def test_a_full_disk_refuses_upserts_and_resumes_by_itself(opening, monkeypatch):
     """Refused with the reason, reads and deletes go on, and the refusal ends when there is room again."""
     served = opening()
