@@ -11,6 +11,7 @@ import urllib.request
 
 import grpc
 import pytest
+from crashing import lost_writes
 
 from vectorfleet_shardnode.api import config, shard_pb2_grpc
 
@@ -122,3 +123,12 @@ def make_node(tmp_path):
     for node in made:
         if node.process is not None and node.process.poll() is None:
             node.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def journal_library(tmp_path_factory):
+    """The compiled library that records what a process does to its files."""
+    found = lost_writes.compile_journal(tmp_path_factory.mktemp("journal"))
+    if found is None:
+        pytest.skip("there is no C compiler here (cc)")
+    return found

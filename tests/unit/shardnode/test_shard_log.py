@@ -279,7 +279,7 @@ def test_a_disk_that_fails_while_a_new_file_is_made_fails_the_log(tmp_path, monk
 
 
 def test_a_new_file_whose_name_may_be_lost_fails_the_log(tmp_path, monkeypatch):
-    """The file is there, so appending to the old one would leave a file in the middle that begins too early."""
+    """The file is there: if the old one went on, two files would hold records of the same seqs."""
     opened, waiter = open_log(tmp_path)
     opened.append(*records.encode(put(1)))
     waiter.wait(1)
