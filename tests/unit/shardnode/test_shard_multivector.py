@@ -38,9 +38,9 @@ def shape_of(metric):
     return shape.Shape(metric, 4, (TITLE,) if metric is EUCLIDEAN else (TITLE, BODY))
 
 
-def generation_of(metric):
+def generation_of(metric, **changes):
     """Return the generation with that shape."""
-    return config.Generation(dimensions=4, metric=metric, vectors=shape_of(metric).fields)
+    return config.Generation(dimensions=4, metric=metric, vectors=shape_of(metric).fields, **changes)
 
 
 def drawn(metric, count, seed):
@@ -62,9 +62,9 @@ def drawn(metric, count, seed):
     return records.Rows(ids, vectors(count, 4), metadata, fields)
 
 
-def shard_of(folder, rows, metric, sealed):
+def shard_of(folder, rows, metric, sealed, **changes):
     """Return a shard of these rows: sealed ones first, the others in memory."""
-    index = config.IndexConfig(index="shop", serving=generation_of(metric))
+    index = config.IndexConfig(index="shop", serving=generation_of(metric, **changes))
     served = storage.open_shard(index, 0, folder, TUNING, Built)
     for start, stop in ((0, sealed), (sealed, len(rows.ids))):
         chosen = np.arange(start, stop)
@@ -317,6 +317,32 @@ def served_items(rows, name, view):
     """Return a field's bytes in the order of the segment's rows."""
     ids = view.segment.columns.ids(range(view.segment.rows))
     return rows.fields[name].take(np.array([int(row_id[1:]) for row_id in ids])).items.tobytes()
+
+
+CODES = config.Quantization(kind=config.QuantizationKind.SQ8)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"engine": config.EngineKind.HNSWLIB},
+        {"engine": config.EngineKind.IVF, "ivf": config.IvfParameters(lists=20, probes=10)},
+        {"engine": config.EngineKind.HNSW, "quantization": CODES},
+    ],
+    ids=["hnswlib", "ivf", "sq8"],
+)
+def test_every_engine_brings_candidates(tmp_path, changes):
+    """Scores are the oracle's whatever is searched, and little is missing."""
+    rows = drawn(COSINE, 2_000, 15)
+    served = shard_of(tmp_path, rows, COSINE, 2_000, **changes)
+    [view] = served.shard.snapshot.sealed
+    assert view.segment.field("body").engine is not None
+    terms = terms_of(COSINE, "all three")
+    found, expected = dict(ask(served, terms)), oracle(rows, terms, COSINE)
+    for row_id, score in found.items():
+        np.testing.assert_allclose(score, expected[row_id], rtol=1e-4, atol=1e-5)
+    assert len(found.keys() & set(sorted(expected, key=expected.get, reverse=True)[:10])) >= 9
+    served.close()
 
 
 def part_of(field, vectors, weight=1.0):

@@ -1,6 +1,10 @@
 """Vector fields from the request to the disk and back: what is refused, what survives, what updates keep."""
 
+import json
+import struct
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from vectorfleet_shardnode import errors, identity, keys, log, operations, ragged, records, shape, storage
@@ -233,3 +237,84 @@ def test_offsets_that_are_none_are_damage(tmp_path, content, said):
     path.write_bytes(content)
     with pytest.raises(errors.DataLossError, match=f"field-0-offsets.bin.*{said}"):
         offsets_file.read(path)
+
+
+class Page:
+    """Reads vector fields by docs/storage-format.md, with none of the shard node's code."""
+
+    @staticmethod
+    def of_log(data):
+        """Return id → field → bytes of the puts with fields of a log file, and each one's plain part."""
+        found, at = {}, 32
+        while at < len(data):
+            length, op = struct.unpack_from("<I", data, at + 4)[0], struct.unpack_from("<I", data, at + 24)[0]
+            if op == 5:
+                found |= Page.of_payload(data[at + 36 : at + 36 + length])
+            at += 36 + length
+        return found
+
+    @staticmethod
+    def of_payload(payload):
+        at = 2 + struct.unpack_from("<H", payload)[0]
+        [rows] = struct.unpack_from("<I", payload, at)
+        lengths = struct.unpack_from(f"<{rows}H", payload, at + 4)
+        at += 4 + 2 * rows
+        ids = []
+        for length in lengths:
+            ids.append(payload[at : at + length].decode())
+            at += length
+        at += 4 * rows + sum(struct.unpack_from(f"<{rows}I", payload, at))
+        at += 4 + 4 * rows * struct.unpack_from("<I", payload, at)[0]
+        found = {row_id: {} for row_id in ids}
+        [fields] = struct.unpack_from("<H", payload, at)
+        at += 2
+        for _ in range(fields):
+            [length] = struct.unpack_from("<H", payload, at)
+            name = payload[at + 2 : at + 2 + length].decode()
+            at += 2 + length
+            [dimensions] = struct.unpack_from("<I", payload, at)
+            counts = struct.unpack_from(f"<{rows}I", payload, at + 4)
+            at += 4 + 4 * rows
+            for row_id, count in zip(ids, counts, strict=True):
+                found[row_id][name] = payload[at : at + 4 * count * dimensions]
+                at += 4 * count * dimensions
+        assert at == len(payload)
+        return found
+
+    @staticmethod
+    def of_segment(folder):
+        """Return id → field → bytes."""
+        described = json.loads((folder / "segment.json").read_bytes())
+        ids = pa.ipc.open_file(folder / "columns.arrow").get_batch(0).column("id").to_pylist()
+        found = {row_id: {} for row_id in ids}
+        for number, field in enumerate(described["recipe"]["vectors"]):
+            start = f"field-{number}-"
+            if start + "offsets.bin" not in described["files"]:
+                continue
+            offsets = (folder / f"{start}offsets.bin").read_bytes()
+            magic, version, zero, rows = struct.unpack_from("<8sIIQ", offsets)
+            assert (magic, version, zero, rows) == (b"VFLTOFF\0", 1, 0, len(ids))
+            bounds = struct.unpack_from(f"<{rows + 1}Q", offsets, 24)
+            assert len(offsets) == 24 + 8 * (rows + 1)
+            vectors = (folder / f"{start}vectors.bin").read_bytes()
+            size = 4 * field["dimensions"]
+            assert struct.unpack_from("<8sIIQ", vectors)[2:] == (field["dimensions"], bounds[-1])
+            for row, row_id in enumerate(ids):
+                found[row_id][field["name"]] = vectors[
+                    4096 + size * bounds[row] : 4096 + size * bounds[row + 1]
+                ]
+        return found
+
+
+def test_a_reader_written_from_the_page_reads_fields(tmp_path):
+    """The page is right about the log's op 5 and about the files of a field."""
+    served = lived(tmp_path)
+    segments = sorted(view.segment.folder for view in served.shard.snapshot.sealed)
+    served.close()
+    found = {}
+    for folder in segments:
+        found |= Page.of_segment(folder)
+    for path in log.paths(tmp_path / "log"):
+        found |= Page.of_log(path.read_bytes())
+    for name, wanted in EXPECTED.items():
+        assert [found[row_id].get(name, b"") for row_id in ASKED] == wanted
