@@ -5,7 +5,7 @@ import pytest
 
 from vectorfleet_shardnode import errors, filters, keys, operations, ragged, records, shape, storage
 from vectorfleet_shardnode.api import config, shard_pb2
-from vectorfleet_shardnode.engines import base
+from vectorfleet_shardnode.engines import base, flat
 from vectorfleet_shardnode.multivector import question as questions
 from vectorfleet_shardnode.multivector import scoring, search
 from vectorfleet_shardnode.segments import builder, part
@@ -212,6 +212,31 @@ def test_namespace_filter_and_deletions_come_before_the_search(tmp_path):
     served.close()
 
 
+def test_a_graph_is_walked_for_rows_that_pass(tmp_path):
+    """Where many rows pass, the graph is asked; it gives no row that doesn't."""
+    rows = drawn(COSINE, 2_000, 4)
+    served = shard_of(tmp_path, rows, COSINE, 2_000, hnsw=config.HnswParameters(m=4, ef_construction=64))
+    [view] = served.shard.snapshot.sealed
+    terms = [term("title", QUERY[:1], 1, COSINE)]
+    wanted = filters.parse(b'{"n": {"$lt": 1200}}')
+    sought = part.Sought("title", terms[0].queries, 32, view.matching("", wanted), 8)
+    near = view.nearest(sought)
+    assert len(near.rows) >= 30
+    assert set(near.rows) <= set(sought.rows)
+    assert all(int(row_id[1:]) < 1_200 for row_id, _ in ask(served, terms, k=8, wanted=wanted, ef=8))
+    served.close()
+
+
+def test_rows_are_bounded_by_where_they_were_found():
+    """The best of a row's vectors counts for each query; how far it is from the farthest is its gain."""
+    scores = np.array([[0.9, 0.7, 0.5], [0.8, 0.6, 0.0]], np.float32)
+    found = base.Neighbours(scores, np.array([[4, 5, 9], [9, 4, -1]]))
+    near = part.nearest_of(found, np.array([2, 2, 3, 3, 2]))  # vectors 4 and 5 are of row 2
+    assert near.rows.tolist() == [2, 3]
+    np.testing.assert_allclose(near.farthest, [0.5, 0.6])
+    np.testing.assert_allclose(near.gains, [0.9 - 0.5 + 0.6 - 0.6, 0.5 - 0.5 + 0.8 - 0.6], atol=1e-6)
+
+
 def test_rows_full_of_near_tokens_do_not_crowd_out_matches(tmp_path):
     """A query gets its k matches though all nearest tokens are of one row."""
     rows = drawn(COSINE, 400, 5)
@@ -304,12 +329,14 @@ def test_graphs_of_fields_are_extended(tmp_path, metric):
         rows.metadata[20:],
         {name: column.take(np.arange(20, 600)) for name, column in rows.fields.items()},
     )
+    for name in ("title", "body"):
+        field = view.segment.field(name)
+        queries = np.ascontiguousarray(field.compared.items[::5])
+        by_graph = field.engine.search(queries, 1, None, base.Effort(ef=100)).rows
+        exactly = flat.search(metric, np.ascontiguousarray(field.compared.items), queries, 1).rows
+        assert (by_graph == exactly).mean() > 0.95
     for terms in (terms_of(metric, "late"), terms_of(metric, "named")):
-        expected = oracle(living, terms, metric)
-        found = ask(served, terms, depths=(40,))
-        assert {row_id for row_id, _ in found} <= expected.keys()
-        best = sorted(expected, key=expected.get, reverse=True)[:10]
-        assert len({row_id for row_id, _ in found} & set(best)) >= 8
+        check_exact(ask(served, terms, exact=True), oracle(living, terms, metric), metric, 10)
     served.close()
 
 
