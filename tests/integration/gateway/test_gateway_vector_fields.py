@@ -10,9 +10,15 @@ FIELDS = [
 
 
 @pytest.fixture(scope="module")
-def http(make_fleet):
-    """A client of two shards whose rows may have a title and tokens, under the dot product."""
-    with make_fleet(serving={"metric": "dotproduct", "vectors": FIELDS}).http() as client:
+def fleet(make_fleet):
+    """Two shards whose rows may have a title and tokens, under the dot product."""
+    return make_fleet(serving={"metric": "dotproduct", "vectors": FIELDS})
+
+
+@pytest.fixture(scope="module")
+def http(fleet):
+    """A client of them."""
+    with fleet.http() as client:
         yield client
 
 
@@ -69,6 +75,16 @@ def test_rows_come_back_with_their_vectors(http, rows):
     matches = {match["id"]: match["vectors"] for match in post(http, "/query", **body)["matches"]}
     assert matches["r1"] == back["r1"]["vectors"]
     assert matches.keys() == rows.keys()
+
+
+def test_the_official_client_is_not_troubled(fleet, rows):
+    """It reads rows that have vector fields as it reads others."""
+    index = fleet.index()
+    (match,) = index.query(id="r1", top_k=1, include_values=True, filter={"none": {"$exists": False}}).matches
+    assert len(match.values) == 4
+    fetched = index.fetch(["r1"]).vectors["r1"]
+    assert np.array_equal(np.float32(fetched.values), rows["r1"]["values"])
+    index.close()
 
 
 def test_one_field(http, rows):
