@@ -8,6 +8,7 @@ many as an exact search would return; only which rows are seen is approximate.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +35,14 @@ class _Candidates:
 
 
 def search(state: Snapshot, question: questions.Question) -> tuple[Scores, Place]:
-    """Return the best matches, best first."""
-    found = [_PartSearch(view, state.metric, question).best() for view in state.parts]
+    """Return the best matches, best first.
+
+    The newest part, which is small or grows, comes first: what it has bounds what others must be looked for.
+    """
+    found: list[tuple[Scores, RowNumbers]] = []
+    for view in reversed(state.parts):
+        floor = _floor(state.metric, [scores for scores, _ in found], question.k)
+        found.insert(0, _PartSearch(view, state.metric, question).best(floor))
     scores = np.concatenate([scores for scores, _ in found])
     rows = np.concatenate([rows for _, rows in found])
     parts = np.repeat(np.arange(len(found)), [len(rows) for _, rows in found])
@@ -52,6 +59,12 @@ def _best(goodness: Scores, k: int) -> RowNumbers:
     return np.argsort(-goodness, kind="stable")[:k]
 
 
+def _floor(metric: config.Metric, found: list[Scores], k: int) -> float:
+    """Return how good the k-th best is that was found so far."""
+    goodness = _sign(metric) * np.concatenate([np.zeros(0, np.float32), *found])
+    return float(np.partition(goodness, -k)[-k]) if len(goodness) >= k else -math.inf
+
+
 class _PartSearch:
     """One query on one part of the shard."""
 
@@ -62,8 +75,8 @@ class _PartSearch:
         rows = view.matching(question.namespace, question.wanted)
         self._rows = scoring.comparable_rows(metric, question.terms, view.compared, rows)
 
-    def best(self) -> tuple[Scores, RowNumbers]:
-        """Return the best rows, best first, with their scores."""
+    def best(self, floor: float) -> tuple[Scores, RowNumbers]:
+        """Return the best rows, best first, with their scores; what is below `floor` may be missing."""
         depths = () if self._question.exact else self._question.depths
         for depth in depths:
             candidates = self._candidates(depth)
@@ -71,7 +84,8 @@ class _PartSearch:
                 break
             scores, rows = self._rescored(candidates)
             full = len(rows) == self._question.k
-            if full and (depth == depths[-1] or _sign(self._metric) * scores[-1] >= candidates.bound):
+            least = max(floor, _sign(self._metric) * float(scores[-1])) if full else floor
+            if least >= candidates.bound or (full and depth == depths[-1]):
                 return scores, rows
         return self._scored(self._rows)
 

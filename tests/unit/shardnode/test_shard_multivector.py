@@ -32,6 +32,9 @@ class Built:
     def communicate(self):
         return b"", b""
 
+    def kill(self):
+        """Nothing is left to end."""
+
 
 def shape_of(metric):
     """Return what test rows are made of; only similarities have late interaction."""
@@ -224,6 +227,25 @@ def test_a_graph_is_walked_for_rows_that_pass(tmp_path):
     assert len(near.rows) >= 30
     assert set(near.rows) <= set(sought.rows)
     assert all(int(row_id[1:]) < 1_200 for row_id, _ in ask(served, terms, k=8, wanted=wanted, ef=8))
+    served.close()
+
+
+@pytest.mark.parametrize("metric", config.Metric)
+def test_several_segments_answer_as_one(tmp_path, metric):
+    """What one part has found spares the others a deeper look, and loses nothing."""
+    rows = drawn(metric, 900, 16)
+    served = shard_of(tmp_path, rows, metric, 300)
+    served.shard.freeze().result(10)
+    served.maintenance.step()
+    apart = [view.segment.rows for view in served.shard.snapshot.sealed]
+    assert apart == [300, 600]
+    name = "values and named" if metric is EUCLIDEAN else "all three"
+    terms = terms_of(metric, name)
+    for k in (1, 10, 400):
+        found, expected = ask(served, terms, k=k), oracle(rows, terms, metric)
+        wanted = set(sorted(expected, key=expected.get, reverse=metric is not EUCLIDEAN)[:k])
+        assert len(found) == min(k, len(expected))
+        assert len({row_id for row_id, _ in found} & wanted) >= 0.95 * len(wanted)
     served.close()
 
 
