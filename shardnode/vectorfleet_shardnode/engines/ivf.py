@@ -14,21 +14,15 @@ import numpy as np
 from .. import bits
 from ..api import config
 from ..arrays import Bits, Vectors
-from . import base, codes, recall, rescoring, selecting
+from . import base, codes, memory, recall, rescoring, selecting
 
 TARGET = 0.95
 """The recall@10 for which probes are chosen."""
 _TRAINED_PER_LIST = 64
-_ROWS_PER_LIST = 39  # fewer than this train no good centroid, says FAISS
 _CHUNK_ROWS = 65_536
 _CANDIDATES = 4  # rows compared for each that is wanted
 _DENSE = 0.9  # share of rows that pass above which lists are looked into as if all passed
 _Kind = config.QuantizationKind
-
-
-def lists_of(rows: int, wanted: int) -> int:
-    """Return how many lists a segment gets: as wanted, or 4 times the root of its rows; none nearly empty."""
-    return max(1, min(wanted or round(4 * math.sqrt(rows)), rows // _ROWS_PER_LIST))
 
 
 def build(spec: base.Spec, vectors: Vectors, path: Path) -> None:
@@ -42,7 +36,7 @@ def untrained(spec: base.Spec, vectors: Vectors) -> Any:
     """Return the empty index for these vectors."""
     rows, dimensions = vectors.shape
     coarse = faiss.IndexFlat(dimensions, base.faiss_metric(spec.metric))
-    index = _of_codes(spec, coarse, lists_of(rows, spec.ivf.lists))
+    index = _of_codes(spec, coarse, memory.lists_of(rows, spec.ivf.lists))
     codes.bound_training(index.cp)
     index.cp.max_points_per_centroid = _TRAINED_PER_LIST
     return codes.rotated(index, spec)
