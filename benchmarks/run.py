@@ -4,6 +4,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
+import compression
 import engine
 import growth
 import ingest
@@ -16,6 +17,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "ingest": ingest.measure,
     "latency": latency.measure,
     "growth": growth.measure,
+    "compression": compression.measure,
 }
 
 

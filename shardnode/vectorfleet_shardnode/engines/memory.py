@@ -9,7 +9,7 @@ import math
 
 from ..api import config
 
-_FLOAT, _LINK, _POINTER, _ROW_ID = 4, 4, 8, 8
+_FLOAT, _LINK, _ROW_ID = 4, 4, 8
 _LEVEL, _OFFSET = 4, 8  # of a node of FAISS's graph: its top level, and where its links begin
 _HNSWLIB_NODE = (
     112  # beside vector and links: label, lock, level, pointer, and its place in the table of labels
@@ -24,7 +24,7 @@ _Engine = config.EngineKind
 
 @dataclasses.dataclass(frozen=True)
 class Bytes:
-    """Bytes that grow with the rows, and those that a segment has whatever its rows; while it is searched.
+    """Bytes that grow with the rows, and those that a segment has whatever its rows, while it is searched.
 
     Attributes:
         row: of each row.
@@ -77,14 +77,15 @@ def code_bytes(generation: config.Generation) -> int:
 
 
 def _quantizer(generation: config.Generation) -> int:
+    """Return the bytes of what encodes, which is held twice: the file's pages, and FAISS's copy of them."""
     dimensions = generation.dimensions
     match generation.quantization.kind:
         case _Kind.SQ8:
-            return 2 * dimensions * _FLOAT  # least and difference of each dimension
+            return 2 * 2 * dimensions * _FLOAT  # least and difference of each dimension
         case _Kind.PQ:
-            return _CODEBOOK * dimensions * _FLOAT
+            return 2 * _CODEBOOK * dimensions * _FLOAT
         case _Kind.RABITQ:
-            return (dimensions + 1) * dimensions * _FLOAT  # the rotation, and the centre
+            return 2 * (dimensions + 1) * dimensions * _FLOAT  # the rotation, and the centre
     return 0
 
 

@@ -60,7 +60,8 @@ def test_codes_are_what_their_file_holds(vectors, tmp_path, engine, code):
     """Codes, row ids and what the quantiser and the lists hold, within 2 %."""
     wanted = generation(engine, code)
     (size,) = written(tmp_path, vectors, wanted).values()
-    assert size == pytest.approx(memory.needed(wanted, ROWS).of(ROWS), rel=0.02)
+    copied = memory._quantizer(wanted) / 2  # is read into memory, and stays in the file's pages
+    assert size == pytest.approx(memory.needed(wanted, ROWS).of(ROWS) - copied, rel=0.02)
 
 
 def test_codes_of_a_graph_come_beside_its_links(vectors, tmp_path):
