@@ -3,6 +3,7 @@
 Segments are tiny, so that a few steps already flush, merge, and search graphs.
 """
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ import numpy as np
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from vectorfleet_shardnode import files, filters, keys, operations, records, storage
+from vectorfleet_shardnode import failpoints, files, filters, keys, operations, records, storage
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, flat
 from vectorfleet_shardnode.segments import builder, part
@@ -46,6 +47,15 @@ wanted = st.sampled_from(
         b'{"l": {"$exists": true}}',
     ]
 )
+
+
+IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.")
+KEEPING = [name for name in failpoints.REGISTERED if not name.startswith(IN_THE_LOG)]
+"""What maintenance comes by."""
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
 
 
 class FinishedBuilder:
@@ -195,6 +205,27 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         self.opened.close()
         self.folder = copy
         self.open()
+
+    @stateful.rule(name=st.sampled_from(KEEPING), late=st.integers(0, 4), seed=st.integers(0, 10_000))
+    def crash_while_keeping(self, name, late, seed):
+        """Go on from the files as they are when a busy life comes by a failpoint."""
+        left = [late]
+
+        def end(reached):
+            if reached == name:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+
+        with mock.patch.object(failpoints, "reached", end), contextlib.suppress(Killed):
+            self.live(seed)
+        self.crash()
+
+    @stateful.rule(source=wanted)
+    def count_passing(self, source):
+        counts = {name: len(self.passing(name, source)) for name in ("", "a", "é")}
+        found = self.opened.shard.snapshot.count(filters.parse(source))
+        assert found == {name: count for name, count in counts.items() if count}
 
     @stateful.invariant()
     def rows_are_equal(self):

@@ -115,7 +115,7 @@ def test_the_folder_holds_every_kind_of_file(original, states):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file(data, name, states):
+def test_r06_a_missing_file(data, name, states):
     """Only what nobody reads again may be missing."""
     (data / name).unlink()
     told = {"manifest.json": "log records 1 to 4 are missing", FILES[2]: "log records 5 to 6 are missing"}
@@ -131,7 +131,7 @@ def test_a_missing_folder(data, name, states):
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - {NEWEST_LOG}))
-def test_a_truncated_file(data, name, states):
+def test_r06_a_truncated_file(data, name, states):
     """Empty, cut in the header, in the middle, and by one byte, which an older log file can spare."""
     whole = (data / name).read_bytes()
     for length in sorted({0, 1, 8, 31, 32, 33, len(whole) // 2, len(whole) - 1}):
@@ -142,7 +142,7 @@ def test_a_truncated_file(data, name, states):
             assert (refused == "") == spared, length
 
 
-def test_a_truncated_newest_log_file(data, original, states, tmp_path):
+def test_r02_a_truncated_newest_log_file(data, original, states, tmp_path):
     """At every byte: refused where header is hurt, else the rows of a seq that was once the newest."""
     whole = (data / NEWEST_LOG).read_bytes()
     for length in sorted({*range(0, len(whole), 7), 31, 32}):
@@ -183,7 +183,7 @@ def test_rubbish_behind_an_older_log_file(data, tail, states):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_of_another_shard(data, foreign, name, states):
+def test_r06_a_file_of_another_shard(data, foreign, name, states):
     """Well-formed files of another index never mix with this one's."""
     ours, theirs = (data / name).read_bytes(), (foreign / "data" / name).read_bytes()
     (data / name).write_bytes(theirs)
@@ -191,7 +191,7 @@ def test_a_file_of_another_shard(data, foreign, name, states):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_flipped_bits(data, name, states):
+def test_r03_flipped_bits(data, name, states):
     """One bit at a time, at the file's both ends and at drawn positions."""
     whole = (data / name).read_bytes()
     drawn = random.Random(name)
@@ -202,7 +202,7 @@ def test_flipped_bits(data, name, states):
         check(data, name, states)
 
 
-def test_without_checksums_these_tests_fail(data, states, monkeypatch):
+def test_r34_without_checksums_these_tests_fail(data, states, monkeypatch):
     """What they ask is hard: a shard that trusts its files serves other vectors, and is caught at it."""
     monkeypatch.setattr(sealed, "check_files", lambda *_: None)
     path = data / "segments/000000000003/vectors.bin"

@@ -139,7 +139,7 @@ def answer_before_the_log(patch):
 
 
 @pytest.mark.parametrize("break_it", [clean_first, trim_first, forget_the_dead, answer_before_the_log])
-def test_a_broken_order_is_noticed(tmp_path, monkeypatch, break_it):
+def test_r34_a_broken_order_is_noticed(tmp_path, monkeypatch, break_it):
     """The cuts are worth something: where the shard is wrong, one of them does not open with its rows."""
     break_it(monkeypatch)
     broken = film(tmp_path)

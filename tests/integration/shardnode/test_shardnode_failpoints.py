@@ -78,7 +78,7 @@ class Life:
 
 
 @pytest.mark.parametrize("name", failpoints.REGISTERED)
-def test_killed_at_a_failpoint(server, tmp_path, name):
+def test_r05_killed_at_a_failpoint(server, tmp_path, name):
     """After SIGKILL there, early in a life and later: every answered row bit for bit, and nothing undead."""
     drawn = random.Random(zlib.crc32(name.encode()))
     life = Life(server, tmp_path, name)

@@ -162,7 +162,7 @@ def test_sigterm_finishes_what_is_under_way_and_exits_0(make_node):
     assert list(node.serve().List(pb.ListRequest(limit=9)).ids) == ["a", "b"]
 
 
-def test_damaged_files_are_reported_and_nothing_is_served(make_node, tmp_path):
+def test_r06_damaged_files_are_reported_and_nothing_is_served(make_node, tmp_path):
     """The process stays up and unready, says why in its report, and answers nothing else."""
     node = make_node()
     stub = node.serve()

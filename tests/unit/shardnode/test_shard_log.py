@@ -83,7 +83,7 @@ def test_records_come_back_bit_for_bit_in_order(tmp_path):
     assert seen[2].rows.vectors.tobytes() == put(2).rows.vectors.tobytes()
 
 
-def test_a_tail_torn_at_any_byte_is_cut_and_counted(tmp_path):
+def test_r02_a_tail_torn_at_any_byte_is_cut_and_counted(tmp_path):
     """However much of the last record is missing, the records before it stand and appending goes on."""
     first, last = fill(tmp_path, 2)
     [path] = log.paths(tmp_path)
@@ -102,7 +102,7 @@ def test_a_tail_torn_at_any_byte_is_cut_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 4096, b"VFR1" + b"\xff" * 100, os.urandom(700)])
-def test_a_tail_of_rubbish_is_cut(tmp_path, tail):
+def test_r02_a_tail_of_rubbish_is_cut(tmp_path, tail):
     """Zeros or garbage that a power cut left behind the last record lose nothing."""
     fill(tmp_path, 2)
     [path] = log.paths(tmp_path)
@@ -112,7 +112,7 @@ def test_a_tail_of_rubbish_is_cut(tmp_path, tail):
     assert found.torn_bytes == len(tail)
 
 
-def test_a_flipped_bit_in_any_acknowledged_byte_is_refused(tmp_path):
+def test_r03_a_flipped_bit_in_any_acknowledged_byte_is_refused(tmp_path):
     """No byte of acknowledged records can change unnoticed, and none leads to a silent cut."""
     ends = fill(tmp_path, 2)
     [path] = log.paths(tmp_path)
@@ -334,7 +334,7 @@ def test_one_fsync_serves_all_that_wait(tmp_path, monkeypatch):
     opened.close()
 
 
-def test_a_failed_fsync_fails_the_log_for_good(tmp_path, monkeypatch):
+def test_r08_a_failed_fsync_fails_the_log_for_good(tmp_path, monkeypatch):
     """Nothing is acknowledged, nothing is tried again, and every later append says why."""
     opened, waiter = open_log(tmp_path)
     calls = []
