@@ -83,6 +83,9 @@ class Cluster:
         found = view.indexes(self._place)
         lines = [self._line(one, show_key=show_key) for one in found]
         output.write_table(headings, lines, numbers=("vectors", "memory"))
+        for one in found:
+            for trouble in one.troubles:
+                session.complain(output.printable(f"{one.name}: {trouble}"))
         if found and not self._supervisor.is_there:
             session.complain("no operator runs: the indexes serve on, but nothing mends them; `up` starts it")
 

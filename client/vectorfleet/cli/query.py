@@ -78,7 +78,9 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
     namespace: options.Namespace = "",
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=10_000, help="Number of matches.")] = 10,
     filter_: options.Filter = None,
-    include_values: Annotated[bool, typer.Option("--include-values", help="Show the vectors.")] = False,
+    include_values: Annotated[
+        bool, typer.Option("--include-values", help="Show the vectors; those of fields in JSON alone.")
+    ] = False,
     include_metadata: Annotated[
         bool, typer.Option("--include-metadata/--no-include-metadata", help="Show the metadata.")
     ] = True,

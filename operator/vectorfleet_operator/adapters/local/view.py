@@ -55,6 +55,15 @@ class IndexView:
         return self.holds(condition.STALLED)
 
     @property
+    def troubles(self) -> tuple[str, ...]:
+        """What shards report of themselves, such as MemoryPressure; the index may be ready all the same."""
+        return tuple(
+            f"{one.type}: {one.message}"
+            for one in self.status.conditions
+            if one.type not in condition.OWN and one.holds
+        )
+
+    @property
     def message(self) -> str:
         """Why it is not ready, or what is under way; else what is good."""
         order = (condition.STALLED, condition.RECONCILING, condition.READY)
