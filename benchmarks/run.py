@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import compression
 import engine
+import filters
 import growth
 import ingest
 import latency
@@ -18,6 +19,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "latency": latency.measure,
     "growth": growth.measure,
     "compression": compression.measure,
+    "filters": filters.measure,
 }
 
 

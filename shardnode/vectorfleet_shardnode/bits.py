@@ -54,7 +54,9 @@ def to_mask(chosen: Bits, size: int) -> Mask:
 def to_rows(chosen: Bits) -> RowNumbers:
     """Return the rows in ascending order; costs little where they are few."""
     filled = np.flatnonzero(chosen)
-    inside = np.flatnonzero(np.unpackbits(chosen[filled].view(np.uint8), bitorder="little"))
+    if 2 * len(filled) > len(chosen):
+        return np.flatnonzero(to_mask(chosen, 64 * len(chosen)))
+    inside = np.flatnonzero(to_mask(chosen[filled], 64 * len(filled)))
     rows: RowNumbers = filled[inside >> 6] * 64 + (inside & 63)
     return rows
 

@@ -7,6 +7,7 @@ and {"$exists": false}. Fields that are declared datetime compare points in time
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,6 +23,7 @@ MAX_DEPTH = 16
 MAX_CONDITIONS = 1_000
 MAX_LISTED = 10_000
 NOT = "$not"
+_REMEMBERED, _REMEMBERED_BYTES = 128, 64 << 10  # filters that are not parsed anew, if they are no longer
 
 Metadata = dict[str, Any]
 Scalar = str | float | bool
@@ -101,12 +103,19 @@ def parse(source: bytes, dates: frozenset[str] = frozenset()) -> Filter | None:
         return None
     if len(source) > MAX_BYTES:
         raise errors.BadFilterError(f"the filter has {len(source)} bytes; at most {MAX_BYTES} are possible")
+    return _remembered(source, dates) if len(source) <= _REMEMBERED_BYTES else _parse(source, dates)
+
+
+def _parse(source: bytes, dates: frozenset[str]) -> Filter | None:
     try:
         document = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as broken:
         raise errors.BadFilterError(f"the filter is not JSON: {broken}") from broken
     root = _Parser(dates).node(document, 1)
     return None if root == AllOf(()) else Filter(source, dates, root)
+
+
+_remembered = functools.lru_cache(_REMEMBERED)(_parse)
 
 
 def mask(wanted: Filter, rows: Iterable[Metadata | None]) -> Mask:

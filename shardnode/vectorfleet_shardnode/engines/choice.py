@@ -15,8 +15,9 @@ _HOP_COST = 1.5
 # query, relative to the whole, below which it can't be trusted: measured, see the benchmarks.
 _MET_BY_K = 4
 _MET_BY_EF = 0.4
-_THIN = 0.8
-_COMPARED_SHARE = 0.25
+_THIN = 0.9
+_COMPARED_SHARE = 0.08
+_COMPARED_LEAST = 2_600
 _CLUSTERS_COST = 1_000
 
 
@@ -76,7 +77,7 @@ def plan(question: Question, near: float) -> Plan:
         question: what is known of the segment.
         near: the share of the rows around the query that pass.
     """
-    compared = max(int(_COMPARED_SHARE * question.passing), _MET_BY_K * question.k)
+    compared = int(_COMPARED_SHARE * question.passing) + _COMPARED_LEAST + _MET_BY_K * question.k
     beside = _walked(question, max(question.ef, question.k)) + compared + _CLUSTERS_COST
     costs = {EXACT: float(question.passing), Plan(asks=True, compared=compared): beside}
     if near >= _THIN * question.share and (ef := graph_ef(question)):

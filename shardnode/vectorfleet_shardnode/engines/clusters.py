@@ -33,8 +33,8 @@ _SAMPLE = 64  # vectors of each cluster that k-means looks at
 
 
 def build(metric: config.Metric, vectors: Vectors, path: Path) -> None:
-    """Cluster comparable vectors, about √rows clusters; uses OpenMP's threads."""
-    count = min(_MAX_CLUSTERS, max(16, round(len(vectors) ** 0.5)))
+    """Cluster comparable vectors, about 2 √rows clusters; uses OpenMP's threads."""
+    count = min(_MAX_CLUSTERS, max(16, round(2 * len(vectors) ** 0.5)))
     spherical = metric is config.Metric.COSINE
     means = faiss.Kmeans(
         vectors.shape[1],

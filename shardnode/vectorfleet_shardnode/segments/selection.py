@@ -2,43 +2,56 @@
 
 import dataclasses
 import functools
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import bits
-from ..arrays import Bits, RowNumbers
+from ..arrays import Bits, Mask, RowNumbers
 from ..engines import clusters as centroids
 
-_FEW_CLUSTERS = 4  # fewer say little of a query's surroundings
+_FEW_CLUSTERS, _MANY_CLUSTERS = 4, 64  # that say what passes around a query
 
 
 @dataclasses.dataclass(frozen=True)
 class Grouped:
-    """Selected rows by cluster: cluster c has `rows[offsets[c]:offsets[c + 1]]`."""
+    """Selected rows by cluster; `selected` has one boolean for each row of the segment."""
 
     clusters: centroids.Clusters
-    rows: RowNumbers
-    offsets: npt.NDArray[np.int64]
+    selected: Mask
 
     def share(self, nearest: RowNumbers, around: int) -> float:
         """Return the share of selected rows among the `around` rows, or a few more, of the first clusters."""
-        sizes = self.clusters.sizes[nearest[: _FEW_CLUSTERS * 16]]
-        needed = max(_FEW_CLUSTERS, int(np.searchsorted(np.cumsum(sizes), around)) + 1)
-        selected = self.counts[nearest[:needed]].sum()
-        return float(selected / max(1, sizes[:needed].sum()))
+        first = nearest[:_MANY_CLUSTERS]
+        filled = np.cumsum(self.clusters.sizes[first])
+        needed = max(_FEW_CLUSTERS, int(np.searchsorted(filled, around)) + 1)
+        rows = _pieces(self.clusters.rows, self.clusters.offsets, first[:needed])
+        return float(self.selected[rows].mean())
 
     def first(self, nearest: RowNumbers, count: int) -> RowNumbers:
         """Return `count` selected rows, or a few more, of the first clusters that have some."""
-        filled = nearest[self.counts[nearest] > 0]
-        needed = int(np.searchsorted(np.cumsum(self.counts[filled]), count)) + 1
-        pieces = [self.rows[self.offsets[one] : self.offsets[one + 1]] for one in filled[:needed].tolist()]
-        return np.concatenate(pieces)
+        rows, offsets = self._rows
+        counts = offsets[nearest + 1] - offsets[nearest]
+        needed = int(np.searchsorted(np.cumsum(counts), count)) + 1
+        return _pieces(rows, offsets, nearest[:needed][counts[:needed] > 0])
 
     @functools.cached_property
-    def counts(self) -> npt.NDArray[np.int64]:
-        """How many selected rows each cluster has."""
-        return np.diff(self.offsets)
+    def _rows(self) -> tuple[RowNumbers, RowNumbers]:
+        """The selected rows by cluster, and where each cluster's begin; made where they are needed."""
+        selected = self.selected[self.clusters.rows]
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(selected)])
+        return self.clusters.rows[selected].astype(np.int64), before[self.clusters.offsets]
+
+
+_Rows = TypeVar("_Rows", RowNumbers, npt.NDArray[np.uint32])
+
+
+def _pieces(rows: _Rows, offsets: RowNumbers, chosen: RowNumbers) -> _Rows:
+    """Return the rows of some clusters, one behind the other."""
+    starts, stops = offsets[chosen].tolist(), offsets[chosen + 1].tolist()
+    found: _Rows = np.concatenate([rows[start:stop] for start, stop in zip(starts, stops, strict=True)])
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +82,4 @@ class Selection:
         """The rows by cluster, None where the segment has no clusters."""
         if self.clusters is None:
             return None
-        selected = bits.to_mask(self.chosen, self.size)[self.clusters.rows]
-        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(selected)])
-        rows = self.clusters.rows[selected].astype(np.int64)
-        return Grouped(self.clusters, rows, before[self.clusters.offsets])
+        return Grouped(self.clusters, bits.to_mask(self.chosen, self.size))

@@ -176,8 +176,8 @@ def test_an_extended_graph_finds_old_and_new_rows_and_no_ghosts(graph, data, tmp
         (50_000, 0.5, choice.ENGINE),
         (50_000, 0.9, choice.ENGINE),
         (20_000, 0.2, choice.ENGINE),
-        (50_000, 0.1, choice.Plan(asks=True, compared=12_500)),
-        (20_000, 0.0, choice.Plan(asks=True, compared=5_000)),
+        (50_000, 0.1, choice.Plan(asks=True, compared=6_640)),
+        (20_000, 0.0, choice.Plan(asks=True, compared=4_240)),
         (4_000, 0.0, choice.EXACT),
         (4_000, 0.9, choice.EXACT),
     ],
@@ -227,7 +227,7 @@ def test_a_selection_of_rows_is_grouped_by_cluster(clustered):
     mask = np.random.default_rng(6).random(2_000) < 0.3
     grouped = selection.Selection(bits.of_mask(mask), 2_000, opened).grouped
     order = opened.nearest(vectors[7])
-    assert sorted(grouped.rows.tolist()) == np.flatnonzero(mask).tolist()
+    assert sorted(grouped.first(order, 2_000).tolist()) == np.flatnonzero(mask).tolist()
     for count in (1, 100, 5_000):
         some = grouped.first(order, count)
         assert len(set(some.tolist())) == len(some) >= min(count, mask.sum())
@@ -252,6 +252,7 @@ def test_a_damaged_file_of_clusters_is_named(tmp_path, damage):
 def test_rows_far_from_the_query_are_found_where_only_they_pass(clustered, tmp_path, metric, monkeypatch):
     """The walk alone would end among rows that don't pass."""
     monkeypatch.setattr(choice, "_CLUSTERS_COST", 0)
+    monkeypatch.setattr(choice, "_COMPARED_LEAST", 130)
     opened, vectors = clustered[metric]
     queries = vectors[:20]
     vectors_file.write(tmp_path / "vectors", 24, 2_000, [vectors])
