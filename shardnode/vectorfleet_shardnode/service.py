@@ -171,9 +171,7 @@ class ShardService:
             k=query.top_k,
             wanted=filters.parse(query.filter, self._shard.shape.dates),
             ef=query.ef_search or serving.hnsw.ef_search,
-            depths=parts_question.depths_of(
-                query.top_k, *oversampling, late=any(term.late for term in terms)
-            ),
+            depths=parts_question.depths_of(query.top_k, *oversampling, terms),
             exact=query.exact,
         )
 

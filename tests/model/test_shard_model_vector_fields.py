@@ -184,7 +184,7 @@ class FieldsMachine(stateful.RuleBasedStateMachine):
             questions.Term(name, base.comparable(self.metric, given[name]), weight, late=name == "body")
             for name, weight in parts.items()
         )
-        depths = questions.depths_of(k, 1, 1, late=False)
+        depths = questions.depths_of(k, 1, 1, terms)
         state = self.opened.shard.snapshot
         scores, place = search.search(state, questions.Question("", terms, k, None, 1, depths, exact))
         found = state.take(place, part.Fields(values=False, metadata=False)).ids

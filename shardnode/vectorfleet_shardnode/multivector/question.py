@@ -12,6 +12,9 @@ from ..engines import base
 
 MAX_PARTS = 16
 MAX_DEPTH = 10_000
+"""Vectors that are looked at for each vector of a query."""
+MAX_SEEN = 100_000
+"""Vectors that are looked at for all of them, unless already the first look is at more."""
 _MIN_DEPTH, _DEEPER, _STEPS, _LATE = 32, 4, 4, 2
 MAX_QUERY_TOKENS = 512
 """Vectors that a query may have for a field of token vectors."""
@@ -53,15 +56,18 @@ class Question:
     exact: bool
 
 
-def depths_of(k: int, asked: int, default: int, *, late: bool) -> tuple[int, ...]:
+def depths_of(k: int, asked: int, default: int, terms: Sequence[Term]) -> tuple[int, ...]:
     """Return how deep to look: once, where a query asked for an oversampling, else as deep as needed.
 
-    Several of the nearest tokens are of one row, so a query with a late term begins deeper.
+    Several of the nearest tokens are of one row, so a query with a late term begins deeper. One with many
+    tokens ends sooner, so that a query that is like nothing does not keep its shard busy.
     """
     if asked:
         return (min(k * asked, MAX_DEPTH),)
+    late, vectors = any(term.late for term in terms), sum(len(term.queries) for term in terms)
     first = min(max(k * default, _MIN_DEPTH) * (_LATE if late else 1), MAX_DEPTH)
-    return tuple(dict.fromkeys(min(first * _DEEPER**step, MAX_DEPTH) for step in range(_STEPS)))
+    most = min(MAX_DEPTH, max(first, MAX_SEEN // vectors))
+    return tuple(dict.fromkeys(min(first * _DEEPER**step, most) for step in range(_STEPS)))
 
 
 def parse_terms(

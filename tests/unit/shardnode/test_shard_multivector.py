@@ -93,7 +93,7 @@ def term(name, vectors, weight, metric):
 
 def ask(served, terms, k=10, **changes):
     """Search by parts; returns (id, score) pairs, best first."""
-    depths = questions.depths_of(k, 0, 4, late=any(one.late for one in terms))
+    depths = questions.depths_of(k, 0, 4, terms)
     given = {"namespace": "", "wanted": None, "ef": 100, "depths": depths, "exact": False} | changes
     state = served.shard.snapshot
     scores, place = search.search(state, questions.Question(terms=tuple(terms), k=k, **given))
@@ -433,12 +433,16 @@ def test_what_no_graph_can_look_for_needs_an_exact_search(sent, metric):
 
 def test_a_query_looks_deeper_as_long_as_it_must():
     """From topK x oversampling on in steps, bounded; a query's own oversampling is obeyed as it is."""
-    assert questions.depths_of(10, 0, 4, late=False) == (40, 160, 640, 2_560)
-    assert questions.depths_of(10, 0, 4, late=True) == (80, 320, 1_280, 5_120)
-    assert questions.depths_of(1, 0, 4, late=False) == (32, 128, 512, 2_048)
-    assert questions.depths_of(1_000, 0, 4, late=False) == (4_000, 10_000)
-    assert questions.depths_of(10, 3, 4, late=True) == (30,)
-    assert questions.depths_of(10_000, 100, 4, late=True) == (10_000,)
+    plain, late = [term("title", QUERY[:1], 1, COSINE)], [term("body", QUERY[:, :5], 1, COSINE)]
+    many = [term("body", np.ones((100, 5)), 1, COSINE)]
+    assert questions.depths_of(10, 0, 4, plain) == (40, 160, 640, 2_560)
+    assert questions.depths_of(10, 0, 4, late) == (80, 320, 1_280, 5_120)
+    assert questions.depths_of(10, 0, 4, many) == (80, 320, 1_000)
+    assert questions.depths_of(1, 0, 4, plain) == (32, 128, 512, 2_048)
+    assert questions.depths_of(1_000, 0, 4, plain) == (4_000, 10_000)
+    assert questions.depths_of(1_000, 0, 4, many) == (8_000,)
+    assert questions.depths_of(10, 3, 4, late) == (30,)
+    assert questions.depths_of(10_000, 100, 4, late) == (10_000,)
 
 
 def test_a_row_is_found_by_its_own_vectors(tmp_path):
