@@ -162,7 +162,10 @@ def _search_listed(index: Any, queries: Vectors, k: int, listed: RowNumbers) -> 
 
 
 class CodedGraphEngine:
-    """Walks a graph over the codes of its nodes, or compares with every code where few rows pass.
+    """Walks a graph over the codes of its nodes, or compares with every code that passes.
+
+    It does the latter where few rows pass, and where fewer pass around a query than elsewhere: the walk
+    would end before it has come to them.
 
     Args:
         graph: the graph, over `codes`.
@@ -171,7 +174,7 @@ class CodedGraphEngine:
     """
 
     def __init__(self, graph: base.Engine, codes: Searchable, rows: int) -> None:
-        self._graph, self._codes = graph, codes
+        self._graph, self._codes, self._rows = graph, codes, rows
         self._scan = CodesEngine(codes, rows)
 
     def widened(self, passing: int, k: int, effort: base.Effort) -> base.Effort | None:
@@ -182,4 +185,16 @@ class CodedGraphEngine:
         """Return the `k` best of the rows that pass by their codes, see `base.Engine`."""
         if not effort.ef:
             return self._scan.search(queries, k, passing, effort)
-        return self._graph.search(self._codes.prepare(queries), k, passing, effort)
+        asked = self._codes.prepare(queries)
+        if passing is None:
+            return self._graph.search(asked, k, None, effort)
+        around = self._graph.search(asked, selecting.AROUND, None, base.Effort(ef=selecting.AROUND)).rows
+        far = selecting.thin(passing, self._rows, around)
+        if not far.any():
+            return self._graph.search(asked, k, passing, effort)
+        found = base.nothing(len(queries), min(k, self._rows))
+        for some, engine, given in ((far, self._scan, queries), (~far, self._graph, asked)):
+            answer = engine.search(given[some], k, passing, effort)
+            width = answer.rows.shape[1]
+            found.rows[some, :width], found.scores[some, :width] = answer.rows, answer.scores
+        return found

@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import bits
 from ..api import config
-from ..arrays import Bits, Mask, RowNumbers, Vectors
-from . import base, flat, rescoring
+from ..arrays import Bits, RowNumbers, Vectors
+from . import base, flat, rescoring, selecting
 
 
 class Source(Protocol):
@@ -51,16 +51,16 @@ class FilteredEngine:
         k, count = min(k, rows), min(len(self._vectors), max(k, effort.ef))
         found = self._source.candidates(queries, count, effort) if count <= self._source.most else None
         if found is not None and passing is not None:
-            found = _kept(found, bits.to_mask(passing, len(self._vectors)))
+            found = _kept(found, passing)
         if found is None or (np.count_nonzero(found >= 0, axis=1) < k).any():
             listed = None if passing is None else bits.to_rows(passing)
             return flat.search(self._metric, self._vectors, queries, k, listed)
         return rescoring.best(self._metric, self._vectors, queries, found, k)
 
 
-def _kept(found: RowNumbers, passing: Mask) -> RowNumbers:
+def _kept(found: RowNumbers, passing: Bits) -> RowNumbers:
     """Return the candidates that pass, in their order, then -1."""
-    dropped = (found < 0) | ~passing[found]
+    dropped = ~selecting.holds(passing, found)
     order = np.argsort(dropped, axis=1, kind="stable")
     kept = np.take_along_axis(found, order, axis=1)
     kept[np.take_along_axis(dropped, order, axis=1)] = -1

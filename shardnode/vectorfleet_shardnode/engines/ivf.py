@@ -115,13 +115,17 @@ class IvfEngine:
         """Return the `k` best of the rows that pass, see `base.Engine`.
 
         Where many rows don't pass, those that do may all be far from the query: lists are added until they
-        hold nothing better.
+        hold nothing better, and where fewer pass around a query than elsewhere, all are looked into.
         """
         asked, k = self._prepare(queries), min(k, self._rows)
         chosen = None if passing is None else selecting.selector(passing)
         probes = min(effort.probes or self._index.nprobe, self._lists)
-        found = self._look(asked, k, probes, chosen)
         sparse = passing is not None and bits.count(passing) < _DENSE * self._rows
+        if sparse and passing is not None:
+            around = self._look(asked, selecting.AROUND, probes, None).rows
+            if selecting.thin(passing, self._rows, around).any():
+                return self._look(asked, k, self._lists, chosen)
+        found = self._look(asked, k, probes, chosen)
         while sparse and probes < self._lists:
             probes = min(2 * probes, self._lists)
             before, found = found, self._look(asked, k, probes, chosen)

@@ -144,6 +144,42 @@ def test_a_selection_far_from_the_queries_is_searched(room):
         assert recall_of(found, room.exact(10, np.flatnonzero(passing))) >= 0.85
 
 
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_only_rows_far_from_a_query_pass(room, share):
+    """Where what passes is what is farthest from the query, it is found as if the rest did not exist."""
+    if room.spec.quantization.kind in (CODES.RABITQ, CODES.PQ):
+        pytest.skip("far from a query these codes tell neighbours apart no better than by chance")
+    everything = room.exact(ROWS)
+    hits = []
+    for number, query in enumerate(room.queries):
+        passing = np.zeros(ROWS, np.bool_)
+        passing[everything.rows[number, -int(share * ROWS) :]] = True
+        alone = dataclasses.replace(room, queries=query[np.newaxis])
+        found = alone.ask(10, passing)
+        if found is not None:
+            hits.append(recall_of(found, alone.exact(10, np.flatnonzero(passing))))
+    assert not hits or np.mean(hits) >= 0.85
+
+
+def test_a_walk_over_codes_that_would_not_reach_is_not_trusted(tmp_path):
+    """A graph so large that it is walked: far rows are found by comparing all codes that pass."""
+    spec = dataclasses.replace(
+        spec_of(config.Metric.EUCLIDEAN, KINDS.HNSW, CODES.SQ8), hnsw=config.HnswParameters(m=4)
+    )
+    vectors = np.random.default_rng(2).standard_normal((6_000, DIMENSIONS)).astype(np.float32)
+    vectors[:3_000] += 4
+    registry.build(spec, vectors, base.Home(tmp_path))
+    vectors_file.write(tmp_path / "vectors", DIMENSIONS, 6_000, [vectors])
+    stored = vectors_file.VectorsFile(tmp_path / "vectors")
+    engine = registry.open_engine(spec, stored, 6_000, base.Home(tmp_path))
+    queries, far = vectors[:20], np.arange(6_000) >= 3_000
+    effort = engine.widened(3_000, 10, base.Effort(ef=40))
+    assert effort.ef
+    found = engine.search(queries, 10, bits.of_mask(far), effort)
+    right = flat.search(spec.metric, vectors, queries, 10, np.flatnonzero(far))
+    assert recall_of(found, right) >= 0.95
+
+
 def test_more_matches_than_rows(room):
     """Each row comes once at most, no ghosts; or the engine leaves it to exact search."""
     found = room.ask(ROWS)
