@@ -81,17 +81,21 @@ class ShardMachine(stateful.RuleBasedStateMachine):
 
     @stateful.initialize(
         metric=st.sampled_from(config.Metric),
-        engine=st.sampled_from(["hnsw", "hnsw", "hnsw", "flat"]).map(config.EngineKind),
+        engine=st.sampled_from(["hnsw", "hnsw", "hnsw", "flat", "hnswlib", "ivf"]).map(config.EngineKind),
+        code=st.sampled_from(["none", "none", "sq8", "rabitq"]).map(config.QuantizationKind),
         steps=st.sampled_from([0, 3, 9, 9, 9]),
     )
-    def begin(self, metric, engine, steps):
+    def begin(self, metric, engine, code, steps):
         self.syncing = mock.patch.object(files, "fsync")  # a process that is killed loses no written pages
         self.syncing.start()
         self.root = Path(tempfile.mkdtemp(prefix="shard-model-"))
         self.folder = self.root / "0"
         self.crashes = 0
         hnsw = config.HnswParameters(m=2, ef_construction=8, ef_search=1)
-        generation = config.Generation(dimensions=DIMENSIONS, metric=metric, engine=engine, hnsw=hnsw)
+        coded = config.Quantization(kind=code if engine is not config.EngineKind.HNSWLIB else "none")
+        generation = config.Generation(
+            dimensions=DIMENSIONS, metric=metric, engine=engine, hnsw=hnsw, quantization=coded
+        )
         self.index = config.IndexConfig(index="model", serving=generation)
         self.expected: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self.open()
