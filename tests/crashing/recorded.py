@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import shutil
 import signal
 import time
 
@@ -71,6 +72,8 @@ class Recorded:
             cut = folder / f"cut{moment}"
             self.disk.cut(cut, how_much, numbers)
             wrong = self.wrong_with(cut, last.end)
+            if not wrong:
+                shutil.rmtree(cut)
             yield wrong and f"{how_much} after entry {moment}, {last.kind} {last.name}: {wrong}"
 
     def wrong_with(self, cut, end):

@@ -1,17 +1,23 @@
 """Thousands of rounds of what `make test` does some of; the seed is new each time, and a failure names it.
 
-SOAK_ROUNDS (3000) and SOAK_SEED (drawn) choose how many and which.
+SOAK_ROUNDS (3000) and SOAK_SEED (drawn) choose how many and which. The folder of a failure is kept.
 """
 
 import os
 import random
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
-from crashing import node, rounds, warm
+from crashing import lost_writes, node, recorded, rounds, warm
+
+from vectorfleet_shardnode import files
 
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "3000"))
 SEED = os.environ.get("SOAK_SEED") or str(random.SystemRandom().randrange(1 << 32))
+CUTS = 300  # moments of one recorded life
 A_LIFE = 250  # rounds in one folder, which goes from small to grown
 BOUNDS = {
     "growing_rows": (15, 120, 120, 400, 3_000),
@@ -31,8 +37,16 @@ def server():
     opened.close()
 
 
+@pytest.fixture
+def folder():
+    """A folder that stays where it is, should the test fail."""
+    made = Path(tempfile.mkdtemp(prefix="vectorfleet-soak-"))
+    tell(f"in {made}")
+    return made
+
+
 @pytest.mark.parametrize("life", range(-(-ROUNDS // A_LIFE)))
-def test_answered_writes_survive_kill_9(server, tmp_path, life):
+def test_answered_writes_survive_kill_9(server, folder, life):
     """Every row bit for bit after each round, with bounds of the storage drawn for each folder."""
     seed = f"{SEED}-{life}"
     numbers = random.Random(seed)
@@ -45,7 +59,24 @@ def test_answered_writes_survive_kill_9(server, tmp_path, life):
             tell(f"seed {seed}: {done} of {count} rounds, {answered} answered writes, {dict(tally.ends)}")
 
     tell(f"seed {seed}: {tuning}")
-    rounds.Rounds(server, tmp_path, seed, **tuning).run(count, progress)
+    rounds.Rounds(server, folder, seed, **tuning).run(count, progress)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("life", range(-(-ROUNDS // CUTS)))
+def test_answered_writes_survive_power_cuts(folder, monkeypatch, life):
+    """As many moments as rounds: each opens, twice, with every answered row."""
+    library = lost_writes.compile_journal(folder)
+    if library is None:
+        pytest.skip("there is no C compiler here (cc)")
+    monkeypatch.setattr(files, "fsync", lambda _: None)
+    seed, recording = f"{SEED}-{life}", recorded.Recorded(folder, library)
+    recording.live(random.Random(seed).uniform(0.5, 4), seed)
+    for done, wrong in enumerate(recording.cuts(folder, CUTS, seed), 1):
+        assert not wrong, f"seed {seed}: {wrong}"
+        if done % 100 == 0:
+            tell(f"seed {seed}: {done} power cuts")
+    shutil.rmtree(folder)
 
 
 def tell(line):
