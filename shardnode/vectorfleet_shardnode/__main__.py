@@ -77,21 +77,11 @@ def _read_config(settings: Settings) -> config.IndexConfig:
         index = config.read(settings.config)
     except (OSError, pydantic.ValidationError) as wrong:
         raise Unfit(f"the index configuration {settings.config} can't be read: {wrong}") from wrong
-    if missing := _unsupported(index):
-        raise Unfit(f"{', '.join(missing)}: not supported yet")
     if settings.shard >= max(1, len(index.serving.shards)):
         raise Unfit(
             f"the index has {len(index.serving.shards)} shards; VECTORFLEET_SHARD is {settings.shard}"
         )
     return index
-
-
-def _unsupported(index: config.IndexConfig) -> list[str]:
-    """Return what the configuration asks for that this program can't do."""
-    asked = {
-        "text fields": bool(index.metadata.text),
-    }
-    return [what for what, wanted in asked.items() if wanted]
 
 
 async def serve(settings: Settings, index: config.IndexConfig, token: str) -> int:

@@ -7,7 +7,7 @@ import dataclasses
 
 import msgspec
 
-from . import filters
+from . import filters, text_search
 from .api import shard_pb2
 from .segments import sealed
 from .snapshot import Snapshot
@@ -31,13 +31,23 @@ class Segment(msgspec.Struct, frozen=True):
     passing: int
 
 
-class Explanation(msgspec.Struct, frozen=True):
-    """One shard's part of an answer."""
+class Term(msgspec.Struct, frozen=True):
+    """A term of a text in one field: its stem, how often it was asked, and how many rows have it."""
+
+    field: str
+    term: str
+    asked: int
+    rows: int
+
+
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One shard's part of an answer; terms where text was asked for."""
 
     shard: int
     milliseconds: float
     together: int
     segments: tuple[Segment, ...]
+    terms: tuple[Term, ...] = ()
 
 
 def explain(state: Snapshot, query: shard_pb2.Query, number: int, took: Pass) -> bytes:
@@ -55,5 +65,10 @@ def explain(state: Snapshot, query: shard_pb2.Query, number: int, took: Pass) ->
         )
         for view in state.parts
     )
-    told = Explanation(number, round(took.seconds * 1000, 3), took.queries, segments)
+    terms: tuple[Term, ...] = ()
+    if query.text:
+        question = text_search.Question(query.namespace, query.text, query.top_k, wanted)
+        found = text_search.explained(state, question)
+        terms = tuple(Term(term.field, term.stem, term.asked, term.rows) for term in found)
+    told = Explanation(number, round(took.seconds * 1000, 3), took.queries, segments, terms)
     return msgspec.json.encode(told)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from . import errors, failpoints, files, metrics, shard
+from . import analysis, errors, failpoints, files, metrics, shard
 from .api import config
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
 
@@ -176,7 +176,7 @@ class Maintenance:
         return folder
 
     def _recipe(self, *, indexed: bool) -> descriptor.Recipe:
-        wanted = self._generation
+        wanted, schema = self._generation, self._shard.shape.schema
         return descriptor.Recipe(
             metric=wanted.metric,
             dimensions=wanted.dimensions,
@@ -185,6 +185,9 @@ class Maintenance:
             ivf=wanted.ivf,
             quantization=wanted.quantization if indexed else config.Quantization(),
             vectors=wanted.vectors,
+            text=schema.text,
+            language=schema.language if schema.text else config.Language.ENGLISH,
+            analysis=analysis.VERSION if schema.text else 0,
             index_min_items=self._shard.tuning.index_min_rows if wanted.vectors else 0,
         )
 
@@ -323,7 +326,14 @@ def source_of(view: growing.GrowingView) -> writer.Source:
     metadata = pa.array([segment.metadata[row] for row in rows], pa.large_binary())
     table = writer.table_of(names, ids, metadata, pa.array(columns.seqs[rows]))
     fields = {name: view.stored(name) for name in segment.fields}
-    return writer.Source(table, columns.hashes[rows], columns.vectors, rows, fields)
+    return writer.Source(
+        table,
+        columns.hashes[rows],
+        columns.vectors,
+        rows,
+        fields,
+        lambda field: segment.texts[field].first(len(view.live)).postings(),
+    )
 
 
 def _extended(

@@ -32,6 +32,7 @@ from . import (
     records,
     shard,
     storage,
+    text_search,
 )
 from . import shape as shapes
 from .api import config, shard_pb2
@@ -126,6 +127,9 @@ class ShardService:
         started = time.perf_counter()
         results = [shard_pb2.Matches()] * len(request.queries)
         for number, query in enumerate(request.queries):
+            if query.text:
+                best = text_search.search(state, self._text_question(query))
+                results[number] = _matches(state, *best, query)
             if query.parts:
                 found = parts_search.search(state, self._parts_question(query))
                 results[number] = _matches(state, *found, query)
@@ -141,8 +145,6 @@ class ShardService:
 
     def _question(self, state: Snapshot, queries: list[shard_pb2.Query]) -> part.Question:
         first = queries[0]
-        if first.text:
-            raise errors.BadRequestError("queries by text are not supported yet")
         _check_top_k(first)
         data = b"".join(query.vector for query in queries)
         vectors = shapes.parse_vectors(data, len(queries), self._shard.shape)
@@ -157,6 +159,13 @@ class ShardService:
             oversampling=_oversampling(first) or self._index.serving.quantization.oversampling,
             rescore=self._index.serving.quantization.rescore,
         )
+
+    def _text_question(self, query: shard_pb2.Query) -> text_search.Question:
+        if query.vector or query.parts:
+            raise errors.BadRequestError("a query has one of vector, parts and text; send one of them")
+        _check_top_k(query)
+        wanted = filters.parse(query.filter, self._shard.shape.dates)
+        return text_search.Question(query.namespace, query.text, query.top_k, wanted)
 
     def _parts_question(self, query: shard_pb2.Query) -> parts_question.Question:
         if query.vector or query.text:
@@ -264,10 +273,10 @@ def _alike(request: shard_pb2.SearchRequest) -> dict[object, list[int]]:
     """Group the numbers of queries that differ in nothing but their vectors: one pass serves them all."""
     groups: dict[object, list[int]] = {}
     for number, query in enumerate(request.queries):
-        if query.parts:
-            continue  # its vectors are of its own shape
+        if query.parts or query.text:
+            continue  # each is answered alone
         effort = (query.top_k, query.ef_search, query.exact, query.probes, query.oversampling)
-        groups.setdefault((query.namespace, query.filter, query.text, effort), []).append(number)
+        groups.setdefault((query.namespace, query.filter, effort), []).append(number)
     return groups
 
 

@@ -84,7 +84,7 @@ def run(job: Job, folder: Path) -> descriptor.Descriptor:
     for given in job.inputs:
         live = manifest.read_live(folder, given.described.rows, given.tombstones)
         views.append(sealed.SealedView(sealed.SealedSegment(Path(given.folder), given.described), live))
-    sources = [sealed.source_of(view) for view in views]
+    sources = [sealed.source_of(view, job.recipe.language) for view in views]
     extended = None if job.extended is None else sealed.graphs_of(views[job.extended], job.extended)
     output = Path(job.output)
     output.mkdir()

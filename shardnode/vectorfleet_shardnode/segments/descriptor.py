@@ -40,6 +40,9 @@ class Recipe(Model):
         ivf: those of inverted lists.
         quantization: the codes that searches walk over in place of the vectors.
         vectors: the vector fields; their files are numbered by their place here.
+        text: the text fields; their files are numbered by their place here.
+        language: of the texts.
+        analysis: version of what made terms of them.
         index_min_items: items of a vector field below which it is searched exactly.
     """
 
@@ -52,6 +55,11 @@ class Recipe(Model):
         default=_CODES, exclude_if=lambda given: given == _CODES
     )
     vectors: tuple[config.VectorField, ...] = pydantic.Field(default=(), exclude_if=lambda none: not none)
+    text: tuple[str, ...] = pydantic.Field(default=(), exclude_if=lambda none: not none)
+    language: config.Language = pydantic.Field(
+        default=config.Language.ENGLISH, exclude_if=lambda given: given is config.Language.ENGLISH
+    )
+    analysis: int = pydantic.Field(default=0, exclude_if=lambda none: not none)
     index_min_items: int = pydantic.Field(default=0, exclude_if=lambda bound: not bound)
 
     @property
@@ -69,7 +77,8 @@ class Recipe(Model):
         if self.engine is not config.EngineKind.HNSW:
             return False
         searched = self.hnsw.model_copy(update={"ef_search": other.hnsw.ef_search})
-        changes = {"hnsw": searched, "ivf": other.ivf, "quantization": other.quantization}
+        changes: dict[str, object] = {"hnsw": searched, "ivf": other.ivf, "quantization": other.quantization}
+        changes |= {"text": other.text, "language": other.language, "analysis": other.analysis}
         return self.model_copy(update=changes) == other
 
 

@@ -14,12 +14,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .. import filters, keys, ragged, records
+from .. import analysis, filters, keys, ragged, records
 from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
 from ..engines import base, flat
-from . import growing_fields, growing_filters, part
+from . import growing_fields, growing_filters, growing_text, part
 
 _FIRST_CAPACITY = 256
 _T = TypeVar("_T", bound=np.generic)
@@ -50,6 +50,10 @@ class GrowingSegment:
         self.ids: list[str] = []
         self.metadata: list[bytes] = []
         self.decoded: list[filters.Metadata | None] = []
+        analyzer = analysis.analyzer(shape.schema.language) if shape.schema.text else None
+        self.texts = {
+            name: growing_text.GrowingText(name, analyzer) for name in shape.schema.text if analyzer
+        }
         self.filters = growing_filters.GrowingFilters(self.decoded)
         self.previous: list[int] = []  # row of the version before, -1 for the first
         self.newest: dict[str, dict[str, int]] = {}  # namespace → id → row
@@ -93,6 +97,8 @@ class GrowingSegment:
             columns.comparable[start:end] = base.comparable(self.metric, rows.vectors)
         self.metadata += rows.metadata
         self.decoded += [msgspec.json.decode(content) if content else None for content in rows.metadata]
+        for text in self.texts.values():
+            self.bytes += text.append(self.decoded[start:end])
         newest = self.newest.setdefault(sought.namespace, {})
         self.previous += [newest.get(row_id, -1) for row_id in rows.ids]
         self.ids += rows.ids
@@ -222,6 +228,15 @@ class GrowingView:
         if not name:
             return ragged.Ragged(np.arange(len(self.live) + 1), self.columns.comparable)
         return self.segment.fields[name].comparable(len(self.live))
+
+    def mask_of(self, namespace: str) -> Mask:
+        """Return which rows are live and of a namespace."""
+        mask: Mask = self.live & (self.columns.codes == self.segment.code_of(namespace))
+        return mask
+
+    def texts(self, field: str, _: config.Language) -> growing_text.GrowingTexts:
+        """Return the texts of a declared text field."""
+        return self.segment.texts[field].first(len(self.live))
 
     def nearest(self, sought: part.Sought) -> None:
         """Return None: what grows is compared whole."""

@@ -8,8 +8,10 @@ import dataclasses
 from typing import Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import filters, keys, ragged, records
+from ..api import config
 from ..arrays import Mask, RowNumbers, Scores, Vectors
 from ..engines import base
 
@@ -114,6 +116,17 @@ class Page:
     limit: int
 
 
+class Texts(Protocol):
+    """The texts of a part's rows in one field."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.uint32]:
+        """How many terms each row has; 0 where it has no text."""
+
+    def find(self, term: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """Return the rows that have a term, ascending, live or not, and how often."""
+
+
 class Part(Protocol):
     """An immutable view of one part of a shard."""
 
@@ -138,6 +151,12 @@ class Part(Protocol):
 
     def find(self, sought: keys.Keys) -> RowNumbers:
         """Return the live row of each key, -1 where this part has none."""
+
+    def mask_of(self, namespace: str) -> Mask:
+        """Return which rows are live and of a namespace."""
+
+    def texts(self, field: str, language: config.Language) -> Texts:
+        """Return the texts of a declared text field, analysed by its language."""
 
     def matching(self, namespace: str, wanted: filters.Filter | None) -> RowNumbers:
         """Return the live rows of a namespace that pass."""

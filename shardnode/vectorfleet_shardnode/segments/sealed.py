@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import bits, errors, filters, keys, ragged, records
+from .. import bits, errors, filters, keys, postings, ragged, records
+from ..api import config
 from ..arrays import Bits, Mask, RowNumbers
 from ..engines import base, clusters, registry
 from . import (
@@ -19,6 +20,7 @@ from . import (
     filter_file,
     part,
     sealed_search,
+    sealed_texts,
     selection,
     vectors_file,
     writer,
@@ -68,6 +70,7 @@ class SealedSegment:
         self.clusters: clusters.Clusters | None = None
         if writer.CLUSTERS in described.files:
             self.clusters = clusters.Clusters(folder / writer.CLUSTERS, metric)
+        self.texts = sealed_texts.SealedTexts(folder, described, self.columns.every_metadata)
         self.filters = filter_fields.FilterFields(self.rows, self.columns.every_metadata, self._filter_file())
 
     @property
@@ -181,6 +184,17 @@ class SealedView:
         """Return a vector field, or with an empty name the rows' values, as it is compared."""
         return self.segment.field(name).compared
 
+    def mask_of(self, namespace: str) -> Mask:
+        """Return which rows are live and of a namespace."""
+        within = self.segment.columns.range_of(namespace)
+        mask = np.zeros(self.segment.rows, np.bool_)
+        mask[within.start : within.stop] = self.live[within.start : within.stop]
+        return mask
+
+    def texts(self, field: str, language: config.Language) -> postings.Postings:
+        """Return the texts of a declared text field, analysed by its language."""
+        return self.segment.texts.of(field, language)
+
     def nearest(self, sought: part.Sought) -> part.Nearest | None:
         """Return rows with vectors near the queries, None where comparing all costs less."""
         return self.segment.field(sought.field).nearest(sought)
@@ -230,13 +244,18 @@ class SealedView:
         return found
 
 
-def source_of(view: SealedView) -> writer.Source:
-    """Return the live rows of a view for the writer."""
+def source_of(view: SealedView, language: config.Language) -> writer.Source:
+    """Return the live rows of a view for the writer; texts are analysed by the language."""
     rows = np.flatnonzero(view.live)
     stored = view.segment.columns
     fields = {name: field.stored for name, field in view.segment.fields.items()}
     return writer.Source(
-        stored.table(rows), stored.hashes()[rows], view.segment.vectors.vectors, rows, fields
+        stored.table(rows),
+        stored.hashes()[rows],
+        view.segment.vectors.vectors,
+        rows,
+        fields,
+        lambda field: view.texts(field, language),
     )
 
 

@@ -7,18 +7,21 @@ The vectors are copied in pieces, so memory does not grow with the segment, exce
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import failpoints, files, ragged
+from .. import failpoints, files, postings, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
 from ..engines import base, clusters, recall, registry
-from . import columns, descriptor, extension, field_files, filter_file, vectors_file
+from . import columns, descriptor, extension, field_files, filter_file, text_file, vectors_file
+
+Texts = Callable[[str], postings.Postings]
+"""Gives the postings of a text field, by row number."""
 
 COLUMNS, VECTORS, COMPARABLE = "columns.arrow", "vectors.bin", "comparable.bin"
 FILTERS, CLUSTERS = "filters.bin", "clusters.bin"
@@ -29,7 +32,7 @@ _CHUNK_ROWS = 16_384
 class Source:
     """Rows of one part: a table of namespace, id, metadata, seq; hashes; and where the vectors are.
 
-    `rows` are the numbers of these rows in `vectors` and in the vector fields.
+    `rows` are the numbers of these rows in `vectors`, in the vector fields and in the postings of texts.
     """
 
     table: pa.Table
@@ -37,6 +40,7 @@ class Source:
     vectors: Vectors
     rows: RowNumbers
     fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
+    texts: Texts = lambda _: postings.of_rows([])
 
 
 def table_of(namespaces: pa.Array, ids: pa.Array, metadata: pa.Array, seqs: pa.Array) -> pa.Table:
@@ -97,6 +101,9 @@ def write(
         )
     for number, field in enumerate(recipe.vectors):
         field_files.write(folder, number, recipe, _field_sources(field.name, sources, extended), order)
+    for number, name in enumerate(recipe.text):
+        held = [postings.Source(source.texts(name), source.rows) for source in sources]
+        text_file.write(folder / text_file.name_of(number), postings.merged(held, order))
     measured = _build(folder, recipe, len(order), taken)
     return _seal(folder, table.column("seq"), recipe, len(ghosts), measured)
 
