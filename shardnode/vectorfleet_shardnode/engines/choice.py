@@ -18,7 +18,7 @@ _MET_BY_EF = 0.4
 _THIN = 0.9
 _COMPARED_SHARE = 0.08
 _COMPARED_LEAST = 2_600
-_CLUSTERS_COST = 1_000
+_CLUSTERS_COST = 2_000
 
 
 @dataclasses.dataclass(frozen=True)

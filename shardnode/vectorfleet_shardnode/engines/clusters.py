@@ -61,6 +61,7 @@ class Clusters:
 
     Attributes:
         offsets: cluster c holds `rows[offsets[c]:offsets[c + 1]]`.
+        sizes: how many rows each cluster holds.
         rows: every row of the segment, cluster by cluster.
 
     Raises:
@@ -81,14 +82,10 @@ class Clusters:
         first, second = _HEADER.size + sizes[0], _HEADER.size + sizes[0] + sizes[1]
         self._centroids = content[_HEADER.size : first].view("<f4").reshape(count, dimensions)
         self.offsets: npt.NDArray[np.int64] = content[first:second].view("<u4").astype(np.int64)
+        self.sizes = np.diff(self.offsets)
         self.rows: npt.NDArray[np.uint32] = content[second:].view("<u4")
         self._larger = base.larger_is_better(metric)
         self._half_squares = np.einsum("ij,ij->i", self._centroids, self._centroids) / 2
-
-    @property
-    def sizes(self) -> npt.NDArray[np.int64]:
-        """How many rows each cluster holds."""
-        return np.diff(self.offsets)
 
     def nearest(self, query: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Return all clusters, those with the centroid nearest to one comparable query first."""

@@ -39,9 +39,9 @@ class Grouped:
     @functools.cached_property
     def _rows(self) -> tuple[RowNumbers, RowNumbers]:
         """The selected rows by cluster, and where each cluster's begin; made where they are needed."""
-        selected = self.selected[self.clusters.rows]
-        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(selected)])
-        return self.clusters.rows[selected].astype(np.int64), before[self.clusters.offsets]
+        places = np.flatnonzero(self.selected[self.clusters.rows])
+        offsets = np.searchsorted(places, self.clusters.offsets)
+        return self.clusters.rows[places].astype(np.int64), offsets
 
 
 _Rows = TypeVar("_Rows", RowNumbers, npt.NDArray[np.uint32])
