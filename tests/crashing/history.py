@@ -164,9 +164,14 @@ def passes(row, wanted):
     return True
 
 
+def clients_of(stub, rows, seed):
+    """Make a client for each of `rows`."""
+    return [Client(number, stub, held, f"{seed}-{number}") for number, held in enumerate(rows)]
+
+
 def start(stub, rows, seed):
     """Start a client for each of `rows`."""
-    clients = [Client(number, stub, held, f"{seed}-{number}") for number, held in enumerate(rows)]
+    clients = clients_of(stub, rows, seed)
     for client in clients:
         client.start()
     return clients

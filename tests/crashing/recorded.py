@@ -21,27 +21,33 @@ class Recorded:
     """A life with its journal.
 
     Args:
-        folder: an existing folder.
+        folder: where it happens; made if it isn't there.
         library: what is preloaded.
         program: what runs.
+        before: the data it begins with; None for a new shard.
     """
 
-    def __init__(self, folder, library, program=("-m", "vectorfleet_shardnode")):
+    def __init__(self, folder, library, program=("-m", "vectorfleet_shardnode"), before=None):
+        folder.mkdir(exist_ok=True)
         self.journal, self.control = folder / "journal", folder / "failing"
-        (folder / "data").mkdir()
+        if before is None:
+            (folder / "data").mkdir()
+        else:
+            shutil.copytree(before, folder / "data")
         self.disk = lost_writes.Disk(folder / "data")
         variables = lost_writes.environment(library, folder / "data", self.journal, self.control)
         self.server = cold.Server(variables, program)
         self.node = node.Node(self.server, folder, **node.BUSY)
         self.answers = {}
 
-    def live(self, seconds, seed):
-        """Write for a while, let it settle, and stop gracefully."""
+    def live(self, seconds, seed, rows=({}, {}, {})):
+        """Write for a while, let it settle, and stop gracefully; `rows` are each client's to begin with."""
+        self.answers = {number: [Answer(0, 0, held)] for number, held in enumerate(rows)}
         stub = self.node.serve()
-        clients = history.start(stub, [{}] * 3, seed)
+        clients = history.clients_of(stub, rows, seed)
         for client in clients:
-            self.answers[client.number] = [Answer(0, 0, {})]
             client.note = lambda change, client=client: self.note(client)
+            client.start()
         time.sleep(seconds)
         for client in clients:
             client.stopping.set()

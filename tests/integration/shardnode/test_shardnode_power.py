@@ -4,6 +4,7 @@ The process runs with a library that writes down what it does to its files. From
 made as a disk may hold it after a cut, at hundreds of moments; each must open with all that was answered.
 """
 
+import random
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,24 @@ def test_r04_what_was_answered_survives_a_power_cut(journal_library, tmp_path, n
     cuts = list(life.cuts(tmp_path, CUTS, seed))
     assert [wrong for wrong in cuts if wrong] == []
     assert len(cuts) > CUTS * 0.8
+
+
+def test_r04_a_power_cut_after_a_power_cut(journal_library, tmp_path, no_disk):
+    """What a start cuts, removes and goes on from is as durable as it must be: the next cut loses nothing."""
+    first = recorded.Recorded(tmp_path / "first", journal_library)
+    first.live(1.0, "first")
+    entries, numbers = lost_writes.read(first.journal), random.Random("between")
+    for entry in entries[: len(entries) * 3 // 4]:
+        first.disk.play(entry)
+    first.disk.cut(tmp_path / "between", "anything", numbers)
+
+    second = recorded.Recorded(tmp_path / "second", journal_library, before=tmp_path / "between")
+    every, _ = recorded.open_and_read(tmp_path / "between")
+    rows = [
+        {key: row for key, row in every.items() if key[1].startswith(f"w{number}-")} for number in range(3)
+    ]
+    second.live(0.7, "second", rows)
+    assert [wrong for wrong in second.cuts(tmp_path, CUTS, "second") if wrong] == []
 
 
 def test_the_journal_leaves_nothing_out(journal_library, tmp_path):
