@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, filters, operations, settings, storage, typed_metadata
+from vectorfleet_shardnode import errors, explaining, filters, operations, settings, storage, typed_metadata
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import builder, filter_file
 
@@ -137,3 +137,13 @@ def test_a_delete_by_filter_understands_declared_dates():
     delete = shard_pb2.Delete(filter=b'{"n": {"$lt": "2024-01-01"}}')
     parsed = operations.parse(shard_pb2.WriteRequest(delete=delete), shape)
     assert parsed.wanted.dates == {"n"}
+
+
+def test_an_explanation_understands_declared_dates(tmp_path):
+    """It counts the rows that the query's filter passes, by the index's schema."""
+    opened = storage.open_shard(index_of(("at", "datetime")), 0, tmp_path, TUNING, Inline)
+    upsert(opened, {"a": {"at": "2024-01-01"}, "b": {"at": "2024-01-02T00:00+01:00"}, "c": {}})
+    query = shard_pb2.Query(top_k=1, filter=b'{"at": {"$gte": "2024-01-01T12:00"}}')
+    told = explaining.explain(opened.shard.snapshot, query, 0, explaining.Pass(1, 0.001))
+    assert [segment["passing"] for segment in json.loads(told)["segments"]] == [1]
+    opened.close()
