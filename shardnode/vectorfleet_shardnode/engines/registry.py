@@ -75,7 +75,7 @@ def open_engine(spec: base.Spec, stored: base.Stored, rows: int, home: base.Home
     if spec.exact:
         return None
     engine, vectors = _opened(spec, stored, rows, home), stored.vectors[:rows]
-    if spec.coded and spec.engine is not _Kind.GPU:
+    if spec.coded and not isinstance(engine, filtered.FilteredEngine):
         return rescoring.Rescored(engine, spec.metric, vectors, spec.quantization.oversampling)
     return engine
 
@@ -85,9 +85,9 @@ def _opened(spec: base.Spec, stored: base.Stored, rows: int, home: base.Home) ->
         case _Kind.HNSWLIB:
             graph = hnswlib_hnsw.HnswlibGraph(home.path(HNSWLIB), spec, stored.vectors.shape[1])
             return filtered.FilteredEngine(graph, spec.metric, stored.vectors)
-        case _Kind.GPU:
+        case _Kind.GPU if not gpu.refusal():
             return filtered.FilteredEngine(gpu.GpuLists(home.path(LISTS)), spec.metric, stored.vectors)
-        case _Kind.IVF:
+        case _Kind.IVF | _Kind.GPU:  # lists that a GPU filled can be read without one
             return ivf.IvfEngine(codes.opened(home.path(LISTS)))
         case _Kind.FLAT:
             return codes.CodesEngine(codes.opened(home.path(CODES)), rows)

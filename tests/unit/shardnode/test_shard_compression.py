@@ -1,13 +1,15 @@
 """A shard that is compressed, or searched by another engine: built, reopened, updated, and measured."""
 
+import dataclasses
+
 import numpy as np
 import pydantic
 import pytest
 
 from vectorfleet_shardnode import errors, fitness, operations, records, service, settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
-from vectorfleet_shardnode.engines import gpu
-from vectorfleet_shardnode.segments import builder, descriptor, part
+from vectorfleet_shardnode.engines import base, gpu, registry
+from vectorfleet_shardnode.segments import builder, descriptor, part, vectors_file
 
 DIMENSIONS, ROWS = 16, 600
 TUNING = settings.Tuning(
@@ -142,6 +144,31 @@ async def test_a_code_that_is_unfit_is_told(tmp_path):
         await served.close()
 
 
+async def test_each_query_of_a_batch_has_its_own_effort(tmp_path):
+    """Probes of a query reach the lists, beside other queries of the same batch that ask for fewer."""
+    index, rows = (
+        index_of(KINDS.IVF, CODES.NONE),
+        np.random.default_rng(1).standard_normal((ROWS, DIMENSIONS)),
+    )
+    rows = rows.astype(np.float32)
+    opened = storage.open_shard(index, 0, tmp_path, TUNING, Built)
+    upsert(opened, range(ROWS), rows)
+    settle(opened)
+    opened.close()
+    served = await service.open_service(index, 0, tmp_path, TUNING)
+    try:
+        ways = ({"probes": 1}, {"probes": 1_000}, {"exact": True})
+        queries = [
+            shard_pb2.Query(vector=row.tobytes(), top_k=10, **way) for row in rows[:20] for way in ways
+        ]
+        results = (await served.search(shard_pb2.SearchRequest(queries=queries))).results
+        ids = [set(matches.rows.ids) for matches in results]
+        assert ids[1::3] == ids[2::3]
+        assert ids[0::3] != ids[2::3]
+    finally:
+        await served.close()
+
+
 def described(kind, recall, estimated):
     """Return a segment's descriptor with a code and what it reached."""
     recipe = descriptor.Recipe(
@@ -182,6 +209,21 @@ def test_what_no_generation_can_be_built_of_is_refused(wrong, message):
     """The configuration says what is wrong and what would be right."""
     with pytest.raises(pydantic.ValidationError, match=message):
         config.Generation.model_validate({"dimensions": 384} | wrong)
+
+
+@pytest.mark.skipif(not gpu.refusal(), reason="there is a GPU here")
+def test_lists_of_a_gpu_are_read_without_one(tmp_path):
+    """The file is that of ivf: a segment that a GPU filled is no loss where there is none."""
+    hnsw, lists, code = LINKS, config.IvfParameters(), config.Quantization(kind=CODES.SQ8)
+    spec = base.Spec(config.Metric.EUCLIDEAN, KINDS.IVF, hnsw, lists, code)
+    vectors = vectors_of(ROWS)
+    vectors_file.write(tmp_path / "vectors", DIMENSIONS, ROWS, [vectors])
+    stored = vectors_file.VectorsFile(tmp_path / "vectors")
+    registry.build(spec, stored.vectors, base.Home(tmp_path))
+    of_gpu = dataclasses.replace(spec, engine=KINDS.GPU)
+    engine = registry.open_engine(of_gpu, stored, ROWS, base.Home(tmp_path))
+    found = engine.search(vectors[:9], 1, None, base.Effort(probes=100))
+    assert found.rows[:, 0].tolist() == list(range(9))
 
 
 @pytest.mark.skipif(not gpu.refusal(), reason="there is a GPU here")
