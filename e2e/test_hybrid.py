@@ -13,6 +13,7 @@ import vectorfleet
 
 ROWS = 1_500
 SECTIONS = ("sports", "science", "arts")
+WORDS = ("rivers", "mountains", "engines", "bridges", "painters", "novels", "tides")
 SPEC = {
     "metric": "cosine",
     "shards": 2,
@@ -24,6 +25,7 @@ SPEC = {
     ],
     "schema": {
         "fields": [{"name": "section", "type": "keyword"}, {"name": "published", "type": "datetime"}],
+        "text": ["body"],
     },
 }
 
@@ -47,7 +49,11 @@ def stored(articles: index.Index) -> dict[str, np.ndarray]:
             "id": str(n),
             "values": columns["values"][n],
             "vectors": {"title": columns["title"][n], "tokens": columns["tokens"][n]},
-            "metadata": {"section": SECTIONS[n % 3], "published": f"2026-01-{n % 28 + 1:02}T12:00:00Z"},
+            "metadata": {
+                "section": SECTIONS[n % 3],
+                "published": f"2026-01-{n % 28 + 1:02}T12:00:00Z",
+                "body": f"an article about {WORDS[n % 7]}" + (" and comets" if n == 4 else ""),
+            },
         }
         for n in range(ROWS)
     )
@@ -86,6 +92,26 @@ def test_filtered_weighted_query(
 
     assert [match.id for match in found.matches] == [str(n) for n in best]
     assert [match.score for match in found.matches] == pytest.approx([scores[n] for n in best], abs=1e-4)
+
+
+def test_hybrid_filtered_query(
+    articles: index.Index, stored: dict[str, np.ndarray], timed: stopwatch.Stopwatch
+) -> None:
+    """Words and vector together, within one section: what both say is first, and nothing else passes."""
+    with articles.client() as client:
+        only = client.query(text="a comet", top_k=5).matches
+        with timed("hybrid filtered query"):
+            found = client.query(
+                stored["values"][4],
+                text="painting comets",
+                filter={"section": "science"},
+                top_k=5,
+                include_metadata=True,
+            )
+
+    assert [match.id for match in only] == ["4"]
+    assert found.matches[0].id == "4"
+    assert {match.metadata["section"] for match in found.matches if match.metadata} == {"science"}
 
 
 def test_late_interaction(articles: index.Index, stored: dict[str, np.ndarray]) -> None:

@@ -35,6 +35,19 @@ def typed_fields(texts: Sequence[str]) -> tuple[config.SchemaField, ...]:
     return _parsed(texts, "--field", f"NAME:TYPE, of the types {kinds}", _typed_field)
 
 
+def language(text: str) -> config.Language:
+    """Return a language from its English name.
+
+    Raises:
+        typer.BadParameter: there are no stems and stop words of it.
+    """
+    try:
+        return config.Language(text)
+    except ValueError as wrong:
+        known = ", ".join(config.Language)
+        raise typer.BadParameter(f"{text!r} is none of {known}", param_hint="'--language'") from wrong
+
+
 def _parsed(texts: Sequence[str], option: str, form: str, parse: Callable[[str], T]) -> tuple[T, ...]:
     found = []
     for text in texts:

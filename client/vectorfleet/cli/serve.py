@@ -118,10 +118,15 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         ),
     ] = None,
     text_field: Annotated[
-        list[str] | None, typer.Option("--text-field", show_default=False, help="Not supported yet.")
+        list[str] | None,
+        typer.Option(
+            "--text-field",
+            show_default=False,
+            help="A metadata field that is searched as text; may be given again.",
+        ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option("--language", show_default=False, help="Not supported yet.")
+        str | None, typer.Option("--language", show_default="english", help="Language of the texts.")
     ] = None,
     log_level: Annotated[
         LogLevel, typer.Option("--log-level", help="The least that is logged.")
@@ -135,9 +140,6 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     What is acknowledged is on the disk, and the next read sees it. The folder remembers what its index is:
     that is needed the first time only, and what its vectors are built from can't be another one later.
     """
-    for given, option in ((text_field, "--text-field"), (language, "--language")):
-        if given:
-            raise typer.BadParameter("not supported yet", param_hint=f"'{option}'")
     key = options.key_of(api_key, api_key_file)
     # The folder is looked at before the servers are loaded, which takes a second.
     folder = _load("folder")
@@ -151,6 +153,8 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         quantization=quantization,
         vectors=declared.vector_fields(vector_field) if vector_field else None,
         fields=declared.typed_fields(field) if field else None,
+        text=tuple(text_field) if text_field else None,
+        language=declared.language(language) if language else None,
     )
     try:
         with folder.claim(data_dir):

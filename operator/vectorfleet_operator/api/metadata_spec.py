@@ -1,7 +1,5 @@
 """What is known of rows' metadata: typed fields, and those that are searched as text. It changes in place."""
 
-from typing import Annotated
-
 from pydantic import Field
 
 from vectorfleet_shardnode.api import config
@@ -48,10 +46,10 @@ class Schema(base.Part):
         description="Typed fields: a write with a value of another type is refused, and dates compare as "
         "points in time. A field need not be declared to be filtered; what is stored is never checked.",
     )
-    text: Annotated[tuple[base.ShortText, ...], base.Later(allowed=((),))] = Field(
+    text: tuple[base.ShortText, ...] = Field(
         default=(),
         max_length=16,
-        description="Fields that are searched as text, by BM25. Not supported yet.",
+        description="Fields that are searched as text, by BM25; strings, or lists of strings.",
     )
     language: config.Language = Field(
         default=config.Language.ENGLISH, description="Language of the texts: their stems and stop words."

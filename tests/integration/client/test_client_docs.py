@@ -36,7 +36,7 @@ def run(command, program, tmp_path, environment):
 
 def test_the_sdk_s_page_runs(serve, tmp_path, clean_environment):
     """Every Python block, with its assertions, against a process started as the page says."""
-    options = ("--vector-field", "title:2", "--vector-field", "tokens:2:tokens")
+    options = ("--vector-field", "title:2", "--vector-field", "tokens:2:tokens", "--text-field", "about")
     served = serve("--dimensions", "4", "--metric", "cosine", *options, key="dev-key")
     served.until_ready("dev-key")
     program = blocks("sdk.md", "python").replace("127.0.0.1:8080", f"127.0.0.1:{served.port}")

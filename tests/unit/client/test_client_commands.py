@@ -270,7 +270,7 @@ def test_a_wrong_key_stops_an_upsert_before_it_begins(run, tmp_path):
     ("options", "key", "message"),
     [
         ((), "", "VECTORFLEET_API_KEY"),
-        (("--text-field", "title"), "k", "not supported yet"),
+        (("--language", "klingon"), "k", "'klingon' is none of arabic, "),
         (("--vector-field", "title"), "k", "'title' is not NAME:DIMENSIONS"),
         (("--engine", "tree"), "k", "tree"),
         (("--field", "year:int"), "k", "'year:int' is not NAME:TYPE"),

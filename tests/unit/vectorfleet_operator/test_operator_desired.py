@@ -22,6 +22,9 @@ FULL = {
     "vectors": [{"name": "title", "dimensions": 128, "lateInteraction": True}],
     "schema": {
         "fields": [{"name": "section", "type": "keyword"}, {"name": "published", "type": "datetime"}],
+        "text": ["title", "body"],
+        "language": "german",
+        "bm25": {"k1": 1.5},
     },
     "shards": 2,
     "resources": {"requests": {"cpu": 1, "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
