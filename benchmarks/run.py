@@ -12,6 +12,7 @@ import ingest
 import latency
 import options
 import report
+import text
 
 PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "engine": engine.measure,
@@ -20,6 +21,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "growth": growth.measure,
     "compression": compression.measure,
     "filters": filters.measure,
+    "text": text.measure,
 }
 
 

@@ -119,6 +119,7 @@ class _Texts:
 
     def __init__(self, view: part.Part, namespace: str, language: config.Language) -> None:
         self.view = view
+        self._namespace = namespace
         self._language = language
         self._mask = view.mask_of(namespace)
         self._held: dict[str, part.Texts] = {}
@@ -132,8 +133,7 @@ class _Texts:
         return self._of(field).lengths
 
     def statistics(self, field: str) -> bm25.Statistics:
-        lengths = self.lengths(field)[self._mask]
-        return bm25.Statistics(int(np.count_nonzero(lengths)), int(lengths.sum(dtype=np.int64)))
+        return bm25.Statistics(*self.view.text_sums(self._namespace, field, self._language))
 
     def having(self, field: str, term: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """Return the live rows of the namespace that have a term, and how often."""

@@ -234,6 +234,11 @@ class GrowingView:
         mask: Mask = self.live & (self.columns.codes == self.segment.code_of(namespace))
         return mask
 
+    def text_sums(self, namespace: str, field: str, language: config.Language) -> tuple[int, int]:
+        """Return how many live rows of a namespace have text in a field, and the terms of all of them."""
+        lengths = self.texts(field, language).lengths[self.mask_of(namespace)]
+        return int(np.count_nonzero(lengths)), int(lengths.sum(dtype=np.int64))
+
     def texts(self, field: str, _: config.Language) -> growing_text.GrowingTexts:
         """Return the texts of a declared text field."""
         return self.segment.texts[field].first(len(self.live))

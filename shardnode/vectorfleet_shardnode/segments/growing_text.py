@@ -5,7 +5,6 @@ Readers copy what they need of lists that only grow, so neither waits for the ot
 
 import bisect
 import dataclasses
-import functools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -31,6 +30,7 @@ class GrowingText:
         self._rows: dict[int, list[int]] = {}
         self._counts: dict[int, list[int]] = {}
         self._texts: list[list[int]] = []
+        self._lengths = np.zeros(256, np.uint32)
 
     def append(self, metadata: Sequence[filters.Metadata | None]) -> int:
         """Append rows; returns the bytes that they take."""
@@ -43,9 +43,19 @@ class GrowingText:
                 # Counts first: who finds a row finds its count.
                 self._counts.setdefault(term, []).append(count)
                 self._rows.setdefault(term, []).append(number)
+            self._note_length(number, len(text))
             self._texts.append(text)
             added += _BYTES_PER_POSTING * len(counted) + 8 * len(text)
         return added
+
+    def _note_length(self, row: int, length: int) -> None:
+        if row == len(self._lengths):
+            self._lengths = np.concatenate([self._lengths, np.zeros_like(self._lengths)])
+        self._lengths[row] = length
+
+    def lengths(self, limit: int) -> npt.NDArray[np.uint32]:
+        """Return how many terms each of the first `limit` rows has."""
+        return self._lengths[:limit]
 
     def first(self, limit: int) -> "GrowingTexts":
         """Return the texts of the first `limit` rows."""
@@ -72,10 +82,10 @@ class GrowingTexts:
     text: GrowingText
     limit: int
 
-    @functools.cached_property
+    @property
     def lengths(self) -> npt.NDArray[np.uint32]:
         """How many terms each row has."""
-        return np.fromiter(map(len, self.text.terms(self.limit)), np.uint32, self.limit)
+        return self.text.lengths(self.limit)
 
     def find(self, term: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """Return the rows that have a term, ascending, and how often."""

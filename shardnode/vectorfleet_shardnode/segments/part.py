@@ -152,6 +152,9 @@ class Part(Protocol):
     def find(self, sought: keys.Keys) -> RowNumbers:
         """Return the live row of each key, -1 where this part has none."""
 
+    def text_sums(self, namespace: str, field: str, language: config.Language) -> tuple[int, int]:
+        """Return how many live rows of a namespace have text in a field, and the terms of all of them."""
+
     def mask_of(self, namespace: str) -> Mask:
         """Return which rows are live and of a namespace."""
 

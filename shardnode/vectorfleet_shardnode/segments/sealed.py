@@ -184,12 +184,31 @@ class SealedView:
         """Return a vector field, or with an empty name the rows' values, as it is compared."""
         return self.segment.field(name).compared
 
-    def mask_of(self, namespace: str) -> Mask:
+    @functools.cached_property
+    def mask_of(self) -> Callable[[str], Mask]:
         """Return which rows are live and of a namespace."""
-        within = self.segment.columns.range_of(namespace)
-        mask = np.zeros(self.segment.rows, np.bool_)
-        mask[within.start : within.stop] = self.live[within.start : within.stop]
-        return mask
+        segment, live = self.segment, self.live
+
+        @functools.lru_cache(_REMEMBERED_SELECTIONS)
+        def mask_of(namespace: str) -> Mask:
+            within = segment.columns.range_of(namespace)
+            mask = np.zeros(segment.rows, np.bool_)
+            mask[within.start : within.stop] = live[within.start : within.stop]
+            return mask
+
+        return mask_of
+
+    @functools.cached_property
+    def text_sums(self) -> Callable[[str, str, config.Language], tuple[int, int]]:
+        """Return how many live rows of a namespace have text in a field, and the terms of all of them."""
+        segment, mask_of = self.segment, self.mask_of
+
+        @functools.lru_cache(_REMEMBERED_SELECTIONS)
+        def text_sums(namespace: str, field: str, language: config.Language) -> tuple[int, int]:
+            lengths = segment.texts.of(field, language).lengths[mask_of(namespace)]
+            return int(np.count_nonzero(lengths)), int(lengths.sum(dtype=np.int64))
+
+        return text_sums
 
     def texts(self, field: str, language: config.Language) -> postings.Postings:
         """Return the texts of a declared text field, analysed by its language."""

@@ -23,11 +23,10 @@ class SealedTexts:
     def __init__(
         self, folder: Path, described: descriptor.Descriptor, metadata: Callable[[], Iterator[bytes]]
     ) -> None:
-        self._folder = folder
-        self._described = described
         self._metadata = metadata
-        self._open: dict[tuple[str, config.Language], postings.Postings] = {}
-        self._opening = threading.Lock()
+        # Opened now: a reader may still ask when a merge has deleted the folder.
+        self._open = _files(folder, described)
+        self._analysing = threading.Lock()
 
     def of(self, field: str, language: config.Language) -> postings.Postings:
         """Return the postings of a text field.
@@ -36,19 +35,24 @@ class SealedTexts:
         """
         if (found := self._open.get((field, language))) is not None:
             return found
-        with self._opening:
+        with self._analysing:
             if (field, language) not in self._open:
-                self._open[field, language] = self._read(field, language) or self._analysed(field, language)
+                self._open[field, language] = self._analysed(field, language)
             return self._open[field, language]
-
-    def _read(self, field: str, language: config.Language) -> postings.Postings | None:
-        recipe = self._described.recipe
-        if field not in recipe.text or (recipe.language, recipe.analysis) != (language, analysis.VERSION):
-            return None
-        path = self._folder / text_file.name_of(recipe.text.index(field))
-        return text_file.read(path, self._described.rows)
 
     def _analysed(self, field: str, language: config.Language) -> postings.Postings:
         analyzer, decode = analysis.analyzer(language), msgspec.json.decode
         every = (decode(content) if content else None for content in self._metadata())
         return postings.of_rows([analyzer.terms_of(metadata, field) for metadata in every])
+
+
+def _files(
+    folder: Path, described: descriptor.Descriptor
+) -> dict[tuple[str, config.Language], postings.Postings]:
+    recipe = described.recipe
+    if recipe.analysis != analysis.VERSION:
+        return {}
+    return {
+        (field, recipe.language): text_file.read(folder / text_file.name_of(number), described.rows)
+        for number, field in enumerate(recipe.text)
+    }
