@@ -142,16 +142,20 @@ class _Texts:
         return rows[live], counts[live]
 
 
-def _best(view: part.Part, pieces: Sequence[_Weighed], question: Question) -> tuple[bm25.Weights, RowNumbers]:
-    """Return the best rows of one part that pass, in no order, equals of the last included."""
-    scores, rows = _added(pieces, len(view.live))
+def _best(view: part.Part, pieces: Sequence[_Weighed], question: Question) -> tuple[Scores, RowNumbers]:
+    """Return the best rows of one part that pass, in no order; of equals those with the smallest ids."""
+    sums, rows = _added(pieces, len(view.live))
+    scores = sums.astype(np.float32)  # what callers see is what is ranked
     if question.wanted is not None and len(rows):
         passing = np.zeros(len(view.live), np.bool_)
         passing[view.matching(question.namespace, question.wanted)] = True
         scores, rows = scores[passing[rows]], rows[passing[rows]]
     if len(rows) > question.k:
         least = np.partition(scores, len(scores) - question.k)[len(scores) - question.k]
-        scores, rows = scores[scores >= least], rows[scores >= least]
+        better, equal = scores > least, rows[scores == least]
+        equal = view.first_by_id(equal, question.k - int(np.count_nonzero(better)))
+        scores = np.concatenate([scores[better], np.full(len(equal), least)])
+        rows = np.concatenate([rows[better], equal])
     return scores, rows
 
 
@@ -171,15 +175,12 @@ def _added(pieces: Sequence[_Weighed], rows: int) -> tuple[bm25.Weights, RowNumb
     return added, distinct.astype(np.int64)
 
 
-def _merged(state: Snapshot, best: Iterable[tuple[bm25.Weights, RowNumbers]], k: int) -> tuple[Scores, Place]:
+def _merged(state: Snapshot, best: Iterable[tuple[Scores, RowNumbers]], k: int) -> tuple[Scores, Place]:
     """Return the best of all parts: by score, equals by id."""
     found = list(best)
     scores = np.concatenate([scores for scores, _ in found])
     rows = np.concatenate([rows for _, rows in found])
     parts = np.repeat(np.arange(len(found)), [len(rows) for _, rows in found])
-    if len(rows) > k:
-        enough = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
-        scores, rows, parts = scores[enough], rows[enough], parts[enough]
     ids = state.take(Place(parts, rows), part.Fields(values=False, metadata=False)).ids
     order = sorted(range(len(ids)), key=lambda at: (-scores[at], ids[at]))[:k]
-    return scores[order].astype(np.float32), Place(parts[order], rows[order])
+    return scores[order], Place(parts[order], rows[order])

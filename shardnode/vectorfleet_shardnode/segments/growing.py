@@ -234,6 +234,11 @@ class GrowingView:
         mask: Mask = self.live & (self.columns.codes == self.segment.code_of(namespace))
         return mask
 
+    def first_by_id(self, rows: RowNumbers, count: int) -> RowNumbers:
+        """Return those of some rows of one namespace, ascending, that have the smallest ids."""
+        first = heapq.nsmallest(count, rows.tolist(), key=self.segment.ids.__getitem__)
+        return np.array(first, np.int64)
+
     def text_sums(self, namespace: str, field: str, language: config.Language) -> tuple[int, int]:
         """Return how many live rows of a namespace have text in a field, and the terms of all of them."""
         lengths = self.texts(field, language).lengths[self.mask_of(namespace)]

@@ -152,6 +152,9 @@ class Part(Protocol):
     def find(self, sought: keys.Keys) -> RowNumbers:
         """Return the live row of each key, -1 where this part has none."""
 
+    def first_by_id(self, rows: RowNumbers, count: int) -> RowNumbers:
+        """Return those of some rows of one namespace, ascending, that have the smallest ids."""
+
     def text_sums(self, namespace: str, field: str, language: config.Language) -> tuple[int, int]:
         """Return how many live rows of a namespace have text in a field, and the terms of all of them."""
 

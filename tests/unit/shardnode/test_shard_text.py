@@ -265,6 +265,18 @@ def test_scores_do_not_depend_on_the_layout(make_room, seed):
             assert others == [first] * len(others)
 
 
+@pytest.mark.parametrize("growing_rows", [50, 10_000])
+def test_equals_are_ordered_by_id(make_room, growing_rows):
+    """Of rows that answer equally well those with the smallest ids are returned, wherever they lie."""
+    room = make_room(tuning=TUNING.model_copy(update={"growing_rows": growing_rows}))
+    ids = np.random.default_rng(2).permutation([f"n{number:03}" for number in range(300)]).tolist()
+    for start in range(0, 300, 20):
+        room.upsert({row_id: {"title": "red"} for row_id in ids[start : start + 20]})
+    room.upsert({"zzz": {"title": "red red red"}})
+    for k in (1, 5, 120):
+        assert [row_id for row_id, _ in room.ask("red", k)] == ["zzz", *sorted(ids)][:k]
+
+
 def test_filters_and_namespaces_come_first(make_room):
     """Rows that don't pass are no matches; other namespaces change no score."""
     room = make_room()
