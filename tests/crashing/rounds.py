@@ -67,7 +67,7 @@ class Rounds:
         stub = self.node.serve()
         self._check(stub)
         self._clients = history.start(stub, self._rows, f"{self.seed}-{number}")
-        time.sleep(self._numbers.uniform(0, 0.3))
+        time.sleep(self._numbers.uniform(0, 0.25))
         end = self._numbers.choices(["writing", "resting", "stopping"], [84, 13, 3])[0]
         if end != "writing":
             self._rest()

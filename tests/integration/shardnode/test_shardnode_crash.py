@@ -3,7 +3,7 @@
 import pytest
 from crashing import cold, history, node, rounds, warm
 
-ROUNDS = 52
+ROUNDS = 50  # of each
 TUNINGS = {
     "busy": {},
     "few graphs": {"index_min_rows": 400, "unindexed_bytes": 40_000},
@@ -22,9 +22,9 @@ def test_r01_answered_writes_survive_kill_9(tmp_path, tuned):
     finally:
         server.close()
     tally = life.tally
-    assert len(tally.answered) == 6, tally
-    assert {"starting", "writing", "resting"} <= set(tally.ends)
-    assert sum(tally.answered.values()) > 10 * ROUNDS
+    assert {"upsert", "update values", "merge metadata", "delete ids"} <= set(tally.answered), tally
+    assert {"starting", "writing", "resting"} <= set(tally.ends), tally
+    assert sum(tally.answered.values()) > ROUNDS, tally
     assert tuned != "busy" or all(tally.found.values()), tally
 
 
