@@ -19,7 +19,7 @@ from ..arrays import RowNumbers, Vectors
 from ..engines import base, choice, registry
 from . import descriptor, extension, offsets_file, part, vectors_file
 
-_CHUNK_ITEMS = 65_536
+_CHUNK_BYTES = 2 << 20
 # Many vectors against all items are one matrix product: measured at 128 dimensions with 16 vectors.
 _MANY, _MATRIX_GAIN = 4, 8
 
@@ -98,11 +98,12 @@ def _taken(sources: Sequence[Source], order: RowNumbers) -> extension.Taken | No
 
 
 def _chunks(sources: Sequence[Source], order: RowNumbers, offsets: RowNumbers) -> Iterator[Vectors]:
-    """Yield the items of the ordered rows, about `_CHUNK_ITEMS` at a time."""
+    """Yield the items of the ordered rows, about `_CHUNK_BYTES` at a time."""
     starts = np.cumsum([0, *(len(source.rows) for source in sources)])
+    step = max(1, _CHUNK_BYTES // (4 * sources[0].column.items.shape[1]))
     at = 0
     while at < len(order):
-        stop = max(at + 1, int(np.searchsorted(offsets, offsets[at] + _CHUNK_ITEMS, side="right")) - 1)
+        stop = max(at + 1, int(np.searchsorted(offsets, offsets[at] + step, side="right")) - 1)
         wanted = order[at:stop]
         owners = np.searchsorted(starts, wanted, side="right") - 1
         yield _gathered(sources, owners, wanted - starts[owners])
@@ -157,8 +158,10 @@ class SealedField:
         return part.nearest_of(found, self.compared.owners(found.rows[found.rows >= 0]))
 
 
-def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> SealedField:
-    """Open field `number` of a segment whose files were checked.
+def open_field(
+    folder: Path, number: int, described: descriptor.Descriptor, *, graphs: bool = True
+) -> SealedField:
+    """Open field `number` of a segment whose files were checked; without `graphs` no engine is opened.
 
     Raises:
         DataLossError: a file is not of its format.
@@ -177,7 +180,7 @@ def open_field(folder: Path, number: int, described: descriptor.Descriptor) -> S
     home, spec = base.Home(folder, names.start), recipe.field_spec
     engine = graph = None
     if all(names.start + name in described.files for name in registry.files_of(spec)):
-        engine = registry.open_engine(spec, compared, stored.rows, home)
+        engine = registry.open_engine(spec, compared, stored.rows, home) if graphs else None
         if registry.GRAPH in registry.files_of(spec):
             graph = extension.Graph(home.path(registry.GRAPH), compared.vectors)
     items = compared.vectors[: stored.rows]

@@ -25,7 +25,7 @@ Texts = Callable[[str], postings.Postings]
 
 COLUMNS, VECTORS, COMPARABLE = "columns.arrow", "vectors.bin", "comparable.bin"
 FILTERS, CLUSTERS = "filters.bin", "clusters.bin"
-_CHUNK_ROWS = 16_384
+_CHUNK_BYTES = 2 << 20  # what is held while it is normalised is six times as much
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +186,9 @@ def _seal(
 def _chunks(sources: Sequence[Source], order: RowNumbers) -> Iterator[Vectors]:
     """Yield the vectors of the concatenated sources in this order, piece by piece."""
     starts = np.cumsum([0, *(len(source.rows) for source in sources)])
-    for at in range(0, len(order), _CHUNK_ROWS):
-        wanted = order[at : at + _CHUNK_ROWS]
+    step = max(1, _CHUNK_BYTES // (4 * sources[0].vectors.shape[1]))
+    for at in range(0, len(order), step):
+        wanted = order[at : at + step]
         owners = np.searchsorted(starts, wanted, side="right") - 1
         chunk = np.empty((len(wanted), sources[0].vectors.shape[1]), np.float32)
         for number, source in enumerate(sources):
