@@ -17,6 +17,7 @@ from vectorfleet_runtime import listener, logs
 
 from . import errors, server, service
 from .api import config, shard_pb2
+from .limits import meter
 from .settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -105,27 +106,36 @@ async def serve(settings: Settings, index: config.IndexConfig, token: str) -> in
 
 async def _open(
     settings: Settings, index: config.IndexConfig
-) -> "service.ShardService | server.DamagedService":
+) -> "service.ShardService | server.RefusingService":
+    measured = meter.open_meter(settings.memory_bytes)
     try:
         return await service.open_service(
-            index, settings.shard, settings.data_dir, settings.tuning, settings.search_threads
+            index,
+            settings.shard,
+            settings.data_dir,
+            settings.tuning,
+            service.Machine(settings.search_threads, measured),
         )
-    except errors.DataLossError as damage:
-        _LOG.error("the shard's files are damaged, nothing is served", extra={"reason": str(damage)})
+    except (errors.DataLossError, errors.TooLargeError) as reason:
+        _LOG.error("the shard can't be served", extra={"reason": str(reason)})
         named = shard_pb2.ReportReply(
             index=index.index,
             generation=index.serving.name,
             shard=settings.shard,
             version=service.program_version(),
+            memory_limit_bytes=measured.limit,
+            memory_used_bytes=measured.used(),
         )
-        return server.DamagedService(named, damage)
+        if isinstance(reason, errors.TooLargeError):
+            named.conditions.add(type="MemoryPressure", reason="TooLarge", message=str(reason))
+        return server.RefusingService(named, reason)
 
 
 async def _serve_until(
     stop: asyncio.Event,
     settings: Settings,
     token: str,
-    served: "service.ShardService | server.DamagedService",
+    served: "service.ShardService | server.RefusingService",
     ready: Readiness,
 ) -> None:
     listening = server.make_server(served, token)

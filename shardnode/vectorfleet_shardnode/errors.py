@@ -5,8 +5,10 @@ ShardError
 ├── BadRequestError          INVALID_ARGUMENT     the request can never succeed
 │   └── BadFilterError                            … because of its filter
 ├── NotHereError             FAILED_PRECONDITION  not here, not now
-│   └── WrongIdentityError                        the folder is of another index, dimension or metric
-├── StorageFullError         RESOURCE_EXHAUSTED   no room to write; reads go on
+│   ├── WrongIdentityError                        the folder is of another index, dimension or metric
+│   └── TooLargeError                             the memory limit is too small to serve anything
+├── StorageFullError         RESOURCE_EXHAUSTED   no room on the disk to write; reads go on
+├── MemoryFullError          RESOURCE_EXHAUSTED   no memory to write; reads go on
 ├── UnavailableError         UNAVAILABLE          starting or stopping
 ├── UnauthenticatedError     UNAUTHENTICATED      the internal token is missing or wrong
 └── DataLossError            DATA_LOSS            files are damaged
@@ -43,8 +45,18 @@ class WrongIdentityError(NotHereError):
     """The data folder was made for another index, shard, dimension or metric."""
 
 
+class TooLargeError(NotHereError):
+    """The shard needs more memory than it may use, even without graphs."""
+
+
 class StorageFullError(ShardError):
     """There is no room on the disk; reads go on, and writes resume once there is."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class MemoryFullError(ShardError):
+    """Use of memory is near its limit; reads and deletes go on, and writes resume once it is less."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -13,6 +13,7 @@ The last record of a file that another follows says so, so that the loss of a wh
 """
 
 import dataclasses
+import mmap
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -116,7 +117,7 @@ def parse(data: memoryview, at: int, salt: int) -> Entry | None:
     return Entry(epoch, seq, records.Op(op), payload, at + _RECORD.size + length)
 
 
-def was_acknowledged(data: bytes, at: int, salt: int, seq: int) -> bool:
+def was_acknowledged(data: bytes | mmap.mmap, at: int, salt: int, seq: int) -> bool:
     """Tell whether a mark behind offset `at` says that record `seq` had reached the disk."""
     view = memoryview(data)
     while (at := data.find(_RECORD_MAGIC, at)) >= 0:

@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from . import analysis, errors, failpoints, files, metrics, shard
 from .api import config
+from .limits import estimates, guard, relief
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
 
 BUILD = "build"
@@ -114,8 +116,7 @@ class Maintenance:
             return  # nothing can be installed any more; a restart reads what is there
         if self._halted:
             raise errors.ShardError(self._halted)
-        if self._shard.problem:
-            self._probe_room()
+        self._look_for_room()
         state = self._shard.snapshot
         if len(state.growing) > 1:
             self._flush(state.growing[0])
@@ -131,7 +132,7 @@ class Maintenance:
 
     def _pace(self, views: Sequence[sealed.SealedView]) -> compaction.Pace:
         now, tuning = time.monotonic(), self._shard.tuning
-        if all(view.segment.engine is not None for view in views):
+        if all(view.segment.indexed for view in views):
             self._all_indexed_at = now
         if now - self._shard.last_write >= tuning.settle_seconds:
             return compaction.Pace.RESTING
@@ -141,6 +142,8 @@ class Maintenance:
 
     def _begin(self, action: compaction.Action | None) -> None:
         match action:
+            case None:
+                self._shard.limits.note_nothing_waits()
             case compaction.Flush():
                 if len(self._shard.snapshot.growing) == 1:  # else one waits already
                     self._shard.freeze().result()
@@ -148,7 +151,7 @@ class Maintenance:
                 views = self._shard.snapshot.sealed
                 inputs = tuple(view for view in views if view.segment.name in action.names)
                 if any(view.live_rows for view in inputs):
-                    self._start_build(inputs, action)
+                    self._build_or_wait(inputs, action)
                 else:
                     self._swap(inputs, None, self._manifest.covered_seq)
 
@@ -191,6 +194,23 @@ class Maintenance:
             index_min_items=self._shard.tuning.index_min_rows if wanted.vectors else 0,
         )
 
+    def _build_or_wait(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
+        """Start a build that fits into memory and on the disk, or one that does with less."""
+        if self._shard.limits.fits(self._need(inputs, action)):
+            self._start_build(inputs, action)
+            return
+        views = self._shard.snapshot.sealed
+        if less := compaction.plan_without_graphs(self._policy, sizes(views)):
+            inputs = tuple(view for view in views if view.segment.name in less.names)
+            if self._shard.limits.has_room(self._need(inputs, less)):
+                self._start_build(inputs, less)
+
+    def _need(self, inputs: Sequence[sealed.SealedView], action: compaction.Merge) -> guard.Need:
+        given = [(view.segment.descriptor, view.live_rows) for view in inputs]
+        making = self._generation if action.indexed else None
+        merged = estimates.merge_of(given, making, extended=action.extended is not None)
+        return guard.Need(merged.building + merged.opened, merged.disk)
+
     def _start_build(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
         folder = self._workplace()
         recipe = self._recipe(indexed=action.indexed)
@@ -217,6 +237,8 @@ class Maintenance:
             return
         self._building = None
         _, said = building.process.communicate()
+        if building.process.returncode == -signal.SIGKILL:
+            self._shard.limits.note_killed()
         if building.process.returncode != 0:
             raise errors.ShardError(
                 f"the builder ended with {building.process.returncode}: {_last_line(said)}"
@@ -287,17 +309,44 @@ class Maintenance:
         metrics.BUILT_ROWS.labels(kind).inc(rows)
         _LOG.info("sealed a segment", extra={"kind": kind, "rows": rows, "seconds": round(seconds, 3)})
 
-    def _probe_room(self) -> None:
-        """Find out whether the volume takes writes again, without waiting for somebody's write."""
+    def _look_for_room(self) -> None:
+        """Find out whether writes can be taken again, without waiting for somebody's write."""
+        limits, state = self._shard.limits, self._shard.snapshot
+        if limits.memory_is_short:
+            self._relieve()
+        if limits.restricted:
+            self._load_graphs()
+        if limits.disk_is_full:
+            self._probe_disk()
+        limits.look(state.stored_bytes)
+
+    def _relieve(self) -> None:
+        """Seal what grows, and give the kernel back what was freed."""
+        state = self._shard.snapshot
+        if len(state.growing) == 1 and state.growing[0].segment.rows:
+            self._shard.freeze().result()
+        relief.give_back()
+
+    def _load_graphs(self) -> None:
+        """Open the graphs that the start left out, once some are gone and the rest fits."""
+        waiting = [view for view in self._shard.snapshot.sealed if not view.segment.searched]
+        graphs = sum(estimates.resident_of(view.segment.descriptor).graphs for view in waiting)
+        if not self._shard.limits.may_load(graphs):
+            return
+        for view in waiting:
+            segment = sealed.SealedSegment(view.segment.folder, view.segment.descriptor)
+            self._shard.install((view,), sealed.SealedView(segment, view.live)).result()
+        self._shard.limits.note_loaded()
+
+    def _probe_disk(self) -> None:
         probe = self._shard.folder / BUILD / "probe"
         try:
-            shard.check_room(self._shard.folder, self._shard.tuning.reserved_bytes)
             files.write_durably(probe, bytes(64 << 10))
-        except (errors.StorageFullError, OSError):
+        except OSError:
             return
         finally:
             probe.unlink(missing_ok=True)
-        self._shard.problem = ""
+        self._shard.limits.note_written()
 
 
 def _growing_rows(views: Sequence[growing.GrowingView]) -> int:
@@ -309,7 +358,7 @@ def sizes(views: Sequence[sealed.SealedView]) -> list[compaction.Size]:
     return [
         compaction.Size(
             view.segment.name,
-            view.segment.engine is not None,
+            view.segment.indexed,
             view.live_rows,
             view.dead_rows + view.segment.descriptor.ghosts,
             view.live_rows * view.segment.bytes_per_row,

@@ -69,6 +69,16 @@ class Collector(registry.Collector):
             ),
             ("vectorfleet_shard_dead_rows", "Rows of sealed segments that are no more.", report.dead_rows),
             ("vectorfleet_shard_segments", "Sealed segments.", report.segments),
+            (
+                "vectorfleet_shard_memory_limit_bytes",
+                "Memory that the shard may use, 0 where there is no limit.",
+                report.memory_limit_bytes,
+            ),
+            (
+                "vectorfleet_shard_memory_used_bytes",
+                "Memory counted against the limit.",
+                report.memory_used_bytes,
+            ),
             ("vectorfleet_shard_disk_bytes", "Bytes of the shard's files.", report.disk_bytes),
             ("vectorfleet_shard_disk_free_bytes", "Bytes free on its volume.", report.disk_free_bytes),
             ("vectorfleet_shard_building", "1 while a segment is being built.", int(report.building)),

@@ -7,6 +7,7 @@ Nothing is changed before everything was read.
 
 import contextlib
 import dataclasses
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,13 +82,21 @@ def _check_end(path: Path, last_seq: int, expected: Expected) -> None:
         )
 
 
+def _mapped(path: Path) -> mmap.mmap | bytes:
+    """Return a file's content as pages that the kernel may drop and read again, however long the log is."""
+    with path.open("rb") as source:
+        empty = not os.fstat(source.fileno()).st_size
+        return b"" if empty else mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+
+
 class _Reader:
     """Reads one file."""
 
     def __init__(self, path: Path, owner: int) -> None:
         self._path = path
         self._owner = owner
-        self._data = path.read_bytes()
+        self._content = _mapped(path)
+        self._data = memoryview(self._content)
         self._salt = 0
         self._end = log_format.HEADER_BYTES
         self._next_seq: int | None = None  # where the log goes on, if the file says so
@@ -95,7 +104,7 @@ class _Reader:
     def replay(self, last_seq: int, covered: int, apply: Apply) -> int:
         self._check_header(last_seq + 1)
         with self._naming_the_file():
-            for entry in log_format.entries(memoryview(self._data), self._salt):
+            for entry in log_format.entries(self._data, self._salt):
                 self._end = entry.end
                 if entry.op is records.Op.NEXT:
                     self._next_seq = entry.seq
@@ -114,7 +123,7 @@ class _Reader:
 
     def _check_header(self, first_seq: int) -> None:
         with self._naming_the_file():
-            header = log_format.unpack_header(self._data)
+            header = log_format.unpack_header(bytes(self._data[: log_format.HEADER_BYTES]))
         if header is None:
             raise errors.DataLossError(f"the header of log file {self._path.name} is damaged")
         if header.owner != self._owner:
@@ -147,7 +156,7 @@ class _Reader:
     def check_newest(self, last_seq: int) -> None:
         """Refuse where acknowledged records stood behind the last one that was read."""
         with self._naming_the_file():
-            lost = log_format.was_acknowledged(self._data, self._end, self._salt, last_seq + 1)
+            lost = log_format.was_acknowledged(self._content, self._end, self._salt, last_seq + 1)
         if lost:
             raise self._damaged(last_seq + 1)
         if self._next_seq is not None:

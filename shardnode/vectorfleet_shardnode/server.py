@@ -89,40 +89,40 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         return self._refuse
 
 
-class DamagedService:
-    """What is served instead of a shard whose files are damaged: the reason, and nothing else.
+class RefusingService:
+    """What is served instead of a shard that can't be: the reason, and nothing else.
 
     The process stays, so that Kubernetes does not restart it in a loop and the operator hears why.
     """
 
-    def __init__(self, identity: shard_pb2.ReportReply, damage: errors.DataLossError) -> None:
+    def __init__(self, identity: shard_pb2.ReportReply, reason: errors.ShardError) -> None:
         self._identity = identity
-        self._damage = damage
+        self._reason = reason
 
     async def write(self, _: Any, /) -> NoReturn:
         """Refuse."""
-        raise self._damage
+        raise self._reason
 
     async def search(self, _: Any, /) -> NoReturn:
         """Refuse."""
-        raise self._damage
+        raise self._reason
 
     async def fetch(self, _: Any, /) -> NoReturn:
         """Refuse."""
-        raise self._damage
+        raise self._reason
 
     async def list(self, _: Any, /) -> NoReturn:
         """Refuse."""
-        raise self._damage
+        raise self._reason
 
     async def stats(self, _: Any, /) -> NoReturn:
         """Refuse."""
-        raise self._damage
+        raise self._reason
 
     @property
     def refusal(self) -> str:
         """Why the shard is not ready."""
-        return str(self._damage)
+        return str(self._reason)
 
     async def close(self) -> None:
         """Do nothing: there is nothing open."""
@@ -131,5 +131,5 @@ class DamagedService:
         """Say why nothing is served."""
         reply = shard_pb2.ReportReply()
         reply.CopyFrom(self._identity)
-        reply.problem = str(self._damage)
+        reply.problem = str(self._reason)
         return reply

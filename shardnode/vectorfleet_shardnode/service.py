@@ -6,6 +6,7 @@ their own, since FAISS lets go of the interpreter, and the event loop stays free
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import functools
 import importlib.metadata
 import os
@@ -37,6 +38,7 @@ from . import (
 from . import shape as shapes
 from .api import config, shard_pb2
 from .arrays import Scores
+from .limits import guard, meter
 from .multivector import question as parts_question
 from .multivector import search as parts_search
 from .segments import part
@@ -50,24 +52,36 @@ _PATIENCE = 1.0  # seconds that a read waits for the write it demands
 _T = TypeVar("_T")
 
 
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What a shard may use: threads for searches, 0 for one for each core, and memory."""
+
+    search_threads: int = 0
+    memory: meter.Meter = meter.UNLIMITED
+
+
 async def open_service(
     index: config.IndexConfig,
     number: int,
     data_dir: Path,
     tuning: Tuning | None = None,
-    search_threads: int = 0,
+    machine: Machine | None = None,
 ) -> "ShardService":
     """Open shard `number` of an index in `data_dir`, replay its log, and serve it in this process.
 
     Raises:
+        TooLargeError: it does not fit into the memory limit, even without graphs.
         WrongIdentityError: the folder holds rows of another index, dimension or metric.
         DataLossError: its files are damaged.
         NotHereError: another process serves it.
         OSError: the disk is full or failing.
     """
-    opened = await asyncio.to_thread(storage.open_shard, index, number, data_dir, tuning or Tuning())
+    machine = machine or Machine()
+    bounds = tuning or Tuning()
+    opening = functools.partial(storage.open_shard, index, number, data_dir, bounds, measured=machine.memory)
+    opened = await asyncio.to_thread(opening)
     opened.maintenance.start()
-    return ShardService(opened, index, number, search_threads or len(os.sched_getaffinity(0)))
+    return ShardService(opened, index, number, machine.search_threads or len(os.sched_getaffinity(0)))
 
 
 class ShardService:
@@ -227,15 +241,20 @@ class ShardService:
             unindexed_rows=self._opened.maintenance.waiting_rows(),
             dead_rows=sum(view.dead_rows for view in state.sealed),
             segments=len(state.sealed),
+            memory_limit_bytes=self._shard.limits.bounds.limit,
+            memory_used_bytes=self._shard.limits.used(),
             memory_bytes=resident_bytes(),
             disk_bytes=files.bytes_under(folder),
-            disk_free_bytes=shard.free_bytes(folder),
+            disk_free_bytes=guard.volume_of(folder).free,
             building=self._opened.maintenance.building,
             version=program_version(),
             problem=self._shard.refusal or self._opened.maintenance.problem,
-            conditions=fitness.conditions(
-                self._index.serving.quantization, [view.segment.descriptor for view in state.sealed]
-            ),
+            conditions=[
+                *self._shard.limits.conditions(),
+                *fitness.conditions(
+                    self._index.serving.quantization, [view.segment.descriptor for view in state.sealed]
+                ),
+            ],
         )
 
     def _state(self) -> tuple[shard_pb2.ReportReply, dict[str, int]]:

@@ -45,6 +45,21 @@ class Tuning(pydantic.BaseModel):
         default=64 << 20, ge=0, description="Free space on the volume below which upserts are refused."
     )
 
+    disk_soft_share: float = pydantic.Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description=(
+            "Share of the volume that may be full before upserts are refused to keep room for a merge."
+        ),
+    )
+    memory_soft_share: float = pydantic.Field(
+        default=0.85,
+        gt=0.1,
+        le=0.9,
+        description="Share of the memory limit in use above which upserts are refused.",
+    )
+
     @property
     def threads(self) -> int:
         """How many threads a build uses."""
@@ -71,4 +86,9 @@ class Settings(pydantic_settings.BaseSettings):
     internal_token_file: Path = Path("/etc/vectorfleet/internal/token")
     pod_name: str = ""
     search_threads: int = pydantic.Field(default=0, ge=0, description="Searches at a time; 0 for all cores.")
+    memory_bytes: int | None = pydantic.Field(
+        default=None,
+        ge=0,
+        description="Memory limit; 0 for none. Unset: that of the cgroup, as Kubernetes sets it.",
+    )
     tuning: Tuning = Tuning()

@@ -8,7 +8,6 @@ visible snapshot, which never changes; they wait for nobody.
 import collections
 import concurrent.futures
 import dataclasses
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from . import errors, keys, log, operations, records
 from . import shape as shapes
+from .limits import estimates, guard
 from .segments import growing, part, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
@@ -53,12 +53,15 @@ class Shard:
         folder: the shard's own.
         tuning: bounds.
         start: the state that manifest and log came to; `log` is sound.
+        limits: what it may take of memory and disk; None for the disk's alone.
     """
 
-    def __init__(self, folder: Path, tuning: Tuning, start: Snapshot) -> None:
+    def __init__(
+        self, folder: Path, tuning: Tuning, start: Snapshot, limits: guard.Guard | None = None
+    ) -> None:
         self.folder = folder
         self.tuning = tuning
-        self.problem = ""  # why writes are refused for lack of room
+        self.limits = limits or guard.Guard(folder, tuning)
         self.last_write = time.monotonic()
         self.frozen = threading.Event()  # set when there is a segment to flush
         self._failure: errors.LogFailedError | None = None
@@ -88,30 +91,31 @@ class Shard:
     @property
     def refusal(self) -> str:
         """Why writes are refused now, empty where they are taken."""
-        return str(self._failure) if self._failure else self.problem
+        return str(self._failure) if self._failure else self.limits.problem
 
     def write(self, operation: operations.Operation) -> Done:
         """Write one operation; the future is done when it is durable and visible.
 
         Raises:
-            StorageFullError: no room; nothing was written.
+            MemoryFullError, StorageFullError: no room; nothing was written.
             LogFailedError: the disk failed; a restart is needed.
         """
         with self._writing:
             if self._failure:
                 raise self._failure
             try:
-                self._make_room(operation)
+                self._make_room()
                 pending = self._write(operation)
             except errors.StorageFullError as full:
-                self.problem = str(full)
+                self.limits.note_full(str(full))
                 raise
-            self.problem = ""
+            self.limits.note_written()
             return self._publish_later(pending)
 
     def _write(self, operation: operations.Operation) -> _Pending:
         planned = operations.plan(operation, self._head)
         if planned.record is not None:
+            self._admit(planned.record)
             seq = self._log.append(*records.encode(planned.record))
             self._apply(seq, planned.record)
         self.last_write = time.monotonic()
@@ -126,9 +130,12 @@ class Shard:
             )
             raise
 
-    def _make_room(self, operation: operations.Operation) -> None:
-        if isinstance(operation, operations.Upsert | operations.Update):
-            check_room(self.folder, self.tuning.reserved_bytes)
+    def _admit(self, record: records.Record) -> None:
+        if isinstance(record, records.Put):
+            waiting = self._head.growing[-1].segment.metadata_bytes
+            self.limits.admit(estimates.write_of(record.rows, self.shape, waiting), self._head.stored_bytes)
+
+    def _make_room(self) -> None:
         if not self._is_full():
             return
         room = self._writing.wait_for(lambda: len(self._head.growing) <= _MAX_FROZEN, _FLUSH_PATIENCE)
@@ -227,22 +234,3 @@ def replaced(state: Snapshot, before: Sequence[part.Part], added: sealed.SealedV
     kept = tuple(view for view in state.sealed if id(view.segment) not in gone)
     left = tuple(view for view in state.growing if id(view.segment) not in gone)
     return dataclasses.replace(state, sealed=(*kept, *((added,) if added else ())), growing=left)
-
-
-def check_room(folder: Path, reserved: int) -> None:
-    """Check the volume's free space.
-
-    Raises:
-        StorageFullError: less than `reserved` bytes are free.
-    """
-    free = free_bytes(folder)
-    if free < reserved:
-        raise errors.StorageFullError(
-            f"the volume has {free >> 20} MiB free, {reserved >> 20} MiB are kept back; upserts wait for room"
-        )
-
-
-def free_bytes(folder: Path) -> int:
-    """Return what an unprivileged process can still write to the volume."""
-    volume = os.statvfs(folder)
-    return volume.f_bavail * volume.f_frsize

@@ -57,6 +57,11 @@ class Snapshot:
         """How many rows exist."""
         return sum(view.live_rows for view in self.parts)
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the sealed segments' files."""
+        return sum(view.segment.descriptor.bytes for view in self.sealed)
+
     def without(self, sought: keys.Keys) -> "Snapshot":
         """Return the snapshot in which no row has these keys."""
         return dataclasses.replace(

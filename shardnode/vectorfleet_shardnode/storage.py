@@ -12,23 +12,17 @@ build/         work in progress; emptied at every start
 
 import contextlib
 import dataclasses
-import logging
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from . import errors, failpoints, files, identity, log, maintenance, metrics, records, recovery, shard
-from . import shape as shapes
+from . import errors, failpoints, files, identity, loading, log, maintenance, recovery, shard
 from .api import config
 from .engines import registry
-from .segments import builder, growing, manifest, sealed
+from .limits import guard, meter
+from .segments import builder, manifest
 from .settings import Tuning
-from .snapshot import Snapshot
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +46,8 @@ def open_shard(
     folder: Path,
     tuning: Tuning,
     start_builder: maintenance.StartBuilder = builder.start,
+    *,
+    measured: meter.Meter = meter.UNLIMITED,
 ) -> OpenShard:
     """Open the folder of shard `number`, or set it up where it is new; maintenance is not started yet.
 
@@ -59,6 +55,7 @@ def open_shard(
         WrongIdentityError: it holds another index's rows, or vectors of other dimensions or metric.
         DataLossError: its files are damaged; nothing was changed.
         NotHereError: another process serves it, or the engine can't run here.
+        TooLargeError: it does not fit into memory, even without graphs; nothing was changed.
         OSError: the disk is full or failing.
     """
     if refusal := registry.refusal(index.serving.engine):
@@ -68,11 +65,12 @@ def open_shard(
     with _closed_on_error(held):
         owned = _set_up(folder, identity.of(index, number))
         stored = manifest.read(folder, owned.uid)
-        start = _load(folder, stored, index, owned.owner)
+        start = loading.load(loading.Source(folder, stored, index, owned.owner), tuning, measured)
         failpoints.reached("start.before-clean")
         _clean(folder, stored)
         failpoints.reached("start.cleaned")
-        opened = shard.Shard(folder, tuning, start)
+        limits = guard.Guard(folder, tuning, measured, start.restricted)
+        opened = shard.Shard(folder, tuning, start.state, limits)
         keeper = maintenance.Maintenance(opened, index.serving, stored, start_builder)
         return OpenShard(opened, keeper, held)
 
@@ -121,31 +119,3 @@ def _clean(folder: Path, stored: manifest.Manifest) -> None:
         leftover.unlink()
     shutil.rmtree(folder / maintenance.BUILD, ignore_errors=True)
     (folder / maintenance.BUILD).mkdir()
-
-
-def _load(folder: Path, stored: manifest.Manifest, index: config.IndexConfig, owner: int) -> Snapshot:
-    views, generation = [], index.serving
-    for listed in stored.segments:
-        home = folder / manifest.SEGMENTS / listed.name
-        segment = sealed.SealedSegment(home, listed.described)
-        views.append(
-            sealed.SealedView(segment, manifest.read_live(home, listed.described.rows, listed.tombstones))
-        )
-    shape = shapes.Shape(generation.metric, generation.dimensions, generation.vectors, index.metadata)
-    state = Snapshot(stored.covered_seq, shape, tuple(views), (growing.empty_view(shape),))
-
-    def replay(seq: int, record: records.Record) -> None:
-        nonlocal state
-        try:
-            state = shard.apply(state, seq, record)
-        except (ValueError, msgspec.MsgspecError, RecursionError) as unfit:
-            raise errors.DataLossError(f"record {seq} can't be applied: {unfit}") from unfit
-
-    expected = recovery.Expected(stored.covered_seq, stored.durable_seq, owner)
-    found = recovery.recover(folder / shard.LOG, expected, replay)
-    if found.torn_bytes:
-        metrics.TORN_BYTES.inc(found.torn_bytes)
-        _LOG.warning(
-            "cut a torn tail off the log", extra={"bytes": found.torn_bytes, "last_seq": found.last_seq}
-        )
-    return state

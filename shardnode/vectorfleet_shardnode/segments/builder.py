@@ -18,6 +18,8 @@ import faiss
 from . import descriptor, manifest, sealed, writer
 
 _PR_SET_PDEATHSIG = 1
+_VICTIM = Path("/proc/self/oom_score_adj")
+"""Where memory runs out all the same, the kernel is to end a builder, and not the process that serves."""
 
 
 class Input(descriptor.Model):
@@ -83,7 +85,9 @@ def run(job: Job, folder: Path) -> descriptor.Descriptor:
     views = []
     for given in job.inputs:
         live = manifest.read_live(folder, given.described.rows, given.tombstones)
-        views.append(sealed.SealedView(sealed.SealedSegment(Path(given.folder), given.described), live))
+        views.append(
+            sealed.SealedView(sealed.SealedSegment(Path(given.folder), given.described, graphs=False), live)
+        )
     sources = [sealed.source_of(view, job.recipe.language) for view in views]
     extended = None if job.extended is None else sealed.graphs_of(views[job.extended], job.extended)
     output = Path(job.output)
@@ -100,6 +104,7 @@ def main() -> int:
     if os.getppid() != job.parent:
         return 1  # it died before the signal was asked for
     os.nice(job.niceness)
+    _VICTIM.write_text("1000")
     run(job, path.parent)
     return 0
 

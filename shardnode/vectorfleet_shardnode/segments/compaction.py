@@ -96,6 +96,14 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -
     return _merged(policy, chosen, pace) if chosen else None
 
 
+def plan_without_graphs(policy: Policy, sizes: Sequence[Size]) -> Merge | None:
+    """Return what is worth doing where no graph can be built: few flat segments, none mostly dead."""
+    worn = [size for size in sizes if size.indexed and size.dead > size.live]
+    if worn:
+        return Merge((min(worn, key=lambda size: size.live).name,), indexed=False)
+    return _merge_flat(policy, [size for size in sizes if not size.indexed], resting=False)
+
+
 def waiting_rows(policy: Policy, growing_rows: int, sizes: Sequence[Size]) -> int:
     """Return how many live rows wait for a graph; 0 where they are so few that exact search is kept."""
     waiting = growing_rows + sum(size.live for size in sizes if not size.indexed)

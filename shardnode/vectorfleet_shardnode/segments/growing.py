@@ -58,7 +58,7 @@ class GrowingSegment:
         self.previous: list[int] = []  # row of the version before, -1 for the first
         self.newest: dict[str, dict[str, int]] = {}  # namespace → id → row
         self.namespaces: list[str] = []
-        self.bytes = 0
+        self.bytes = self.metadata_bytes = 0
         self.frozen_at: int | None = None  # the last seq it covers, once nothing more is appended
         self._codes: dict[str, int] = {}
         self._capacity = 0
@@ -103,7 +103,9 @@ class GrowingSegment:
         self.previous += [newest.get(row_id, -1) for row_id in rows.ids]
         self.ids += rows.ids
         newest.update(zip(rows.ids, range(start, end), strict=True))
-        self.bytes += rows.vectors.nbytes + sum(map(len, rows.metadata)) + sum(map(len, rows.ids))
+        metadata = sum(map(len, rows.metadata))
+        self.metadata_bytes += metadata
+        self.bytes += rows.vectors.nbytes + metadata + sum(map(len, rows.ids))
 
     def _append_fields(self, rows: records.Rows) -> None:
         if unknown := rows.filled.keys() - self.fields.keys():

@@ -30,16 +30,17 @@ _REMEMBERED_SELECTIONS = 16
 
 
 class SealedSegment:
-    """The open files of one segment.
+    """The open files of one segment. Without `graphs` no engine is opened, and every row is compared.
 
     Raises:
         DataLossError: a file is missing or not as it was written; found before FAISS reads any of them.
     """
 
-    def __init__(self, folder: Path, described: descriptor.Descriptor) -> None:
+    def __init__(self, folder: Path, described: descriptor.Descriptor, *, graphs: bool = True) -> None:
         self.folder = folder
         self.name = folder.name
         self.descriptor = described
+        self.searched = graphs
         if described.version != descriptor.VERSION:
             raise errors.DataLossError(
                 f"segment {self.name} has format {described.version}; "
@@ -56,10 +57,12 @@ class SealedSegment:
         spec = described.recipe.spec
         if spec.coded:
             self.compared.expect_few()
-        self.engine = registry.open_engine(spec, self.compared, described.rows, base.Home(folder))
+        self.engine = None
+        if graphs:
+            self.engine = registry.open_engine(spec, self.compared, described.rows, base.Home(folder))
         values = ragged.Ragged(np.arange(self.rows + 1), self.compared.vectors[: self.rows])
         self.fields = {
-            field.name: field_files.open_field(folder, number, described)
+            field.name: field_files.open_field(folder, number, described, graphs=graphs)
             for number, field in enumerate(described.recipe.vectors)
         }
         self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
@@ -68,7 +71,7 @@ class SealedSegment:
             metric, self.compared.vectors, self.engine, nodes, described.recipe.hnsw.m
         )
         self.clusters: clusters.Clusters | None = None
-        if writer.CLUSTERS in described.files:
+        if graphs and writer.CLUSTERS in described.files:
             self.clusters = clusters.Clusters(folder / writer.CLUSTERS, metric)
         self.texts = sealed_texts.SealedTexts(folder, described, self.columns.every_metadata)
         self.filters = filter_fields.FilterFields(self.rows, self.columns.every_metadata, self._filter_file())
@@ -77,6 +80,11 @@ class SealedSegment:
     def rows(self) -> int:
         """How many rows are stored, live or not."""
         return self.descriptor.rows
+
+    @property
+    def indexed(self) -> bool:
+        """Whether an engine was built over its rows, opened or not."""
+        return not self.descriptor.recipe.spec.exact
 
     @property
     def bytes_per_row(self) -> int:

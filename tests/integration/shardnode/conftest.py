@@ -32,6 +32,7 @@ class Node:
             "VECTORFLEET_DATA_DIR": str(folder / "data"),
             **{f"VECTORFLEET_TUNING__{name.upper()}": str(value) for name, value in tuning.items()},
         }
+        self.preparation = None  # called in the child before it becomes the node
         self.process = None
         self.channel = None
 
@@ -50,6 +51,7 @@ class Node:
             env=self.environment | ports,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=self.preparation,  # noqa: PLW1509 (it starts no thread and takes no lock)
         )
         return self
 

@@ -14,7 +14,7 @@ from vectorfleet_shardnode.settings import Tuning
 async def served(tmp_path):
     """A shard with six rows of two kinds, all growing, and one of another namespace."""
     index = config.IndexConfig(index="shop", serving=config.Generation(dimensions=2))
-    found = await service.open_service(index, 0, tmp_path, Tuning(reserved_bytes=0), 1)
+    found = await service.open_service(index, 0, tmp_path, Tuning(reserved_bytes=0), service.Machine(1))
     for namespace, count in (("", 6), ("other", 1)):
         rows = shard_pb2.Rows(
             ids=[str(number) for number in range(count)],

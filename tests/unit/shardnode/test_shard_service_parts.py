@@ -22,7 +22,7 @@ def raw(*vectors):
 async def served(tmp_path):
     """A shard with three rows: each points its own way; b has no title, c no body."""
     index = config.IndexConfig(index="shop", serving=config.Generation(dimensions=2, vectors=FIELDS))
-    found = await service.open_service(index, 0, tmp_path, Tuning(reserved_bytes=0), 1)
+    found = await service.open_service(index, 0, tmp_path, Tuning(reserved_bytes=0), service.Machine(1))
     rows = shard_pb2.Rows(
         ids=["a", "b", "c"],
         vectors=raw((1, 0), (0, 2), (-3, 0)),

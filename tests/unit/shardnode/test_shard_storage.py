@@ -23,6 +23,7 @@ from vectorfleet_shardnode import (
     storage,
 )
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.limits import disk, guard
 from vectorfleet_shardnode.segments import builder, manifest, part
 
 TUNING = settings.Tuning(
@@ -206,14 +207,14 @@ def test_a_full_disk_refuses_upserts_and_resumes_by_itself(opening, monkeypatch)
     """Refused with the reason, reads and deletes go on, and the refusal ends when there is room again."""
     served = opening()
     upsert(served, "a", "b")
-    monkeypatch.setattr(shard, "free_bytes", lambda _: -1)
-    with pytest.raises(errors.StorageFullError, match="upserts wait for room"):
+    monkeypatch.setattr(guard, "volume_of", lambda _: disk.Volume(1 << 40, -1))
+    with pytest.raises(errors.StorageFullError, match="upserts and updates are refused"):
         upsert(served, "c")
-    assert "upserts wait for room" in served.shard.refusal
+    assert "upserts and updates are refused" in served.shard.refusal
     assert ids_of(served) == ["a", "b"]
     served.maintenance.step()
     assert served.shard.refusal
-    monkeypatch.setattr(shard, "free_bytes", lambda _: 1 << 40)
+    monkeypatch.setattr(guard, "volume_of", lambda _: disk.Volume(1 << 40, 1 << 40))
     served.maintenance.step()
     assert served.shard.refusal == ""
     upsert(served, "c")

@@ -6,7 +6,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, explaining, filters, operations, settings, storage, typed_metadata
+from vectorfleet_shardnode import (
+    errors,
+    explaining,
+    filters,
+    operations,
+    settings,
+    shape,
+    storage,
+    typed_metadata,
+)
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import builder, filter_file
 
@@ -125,17 +134,17 @@ def test_dates_are_compared_in_every_kind_of_segment_and_under_a_schema_that_cam
 
 def test_an_update_is_checked_too():
     """Only the fields that it sets are looked at."""
-    shape = storage.shapes.Shape(config.Metric.EUCLIDEAN, 2, (), index_of(("n", "integer")).metadata)
+    wanted = shape.Shape(config.Metric.EUCLIDEAN, 2, (), index_of(("n", "integer")).metadata)
     update = shard_pb2.Update(id="a", merge_metadata=msgspec.json.encode({"n": "x"}))
     with pytest.raises(errors.BadRequestError, match='id "a": field "n" is declared integer'):
-        operations.parse(shard_pb2.WriteRequest(update=update), shape)
+        operations.parse(shard_pb2.WriteRequest(update=update), wanted)
 
 
 def test_a_delete_by_filter_understands_declared_dates():
     """As a query does."""
-    shape = storage.shapes.Shape(config.Metric.EUCLIDEAN, 2, (), index_of(("n", "datetime")).metadata)
+    wanted = shape.Shape(config.Metric.EUCLIDEAN, 2, (), index_of(("n", "datetime")).metadata)
     delete = shard_pb2.Delete(filter=b'{"n": {"$lt": "2024-01-01"}}')
-    parsed = operations.parse(shard_pb2.WriteRequest(delete=delete), shape)
+    parsed = operations.parse(shard_pb2.WriteRequest(delete=delete), wanted)
     assert parsed.wanted.dates == {"n"}
 
 

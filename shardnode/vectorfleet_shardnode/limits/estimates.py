@@ -1,0 +1,150 @@
+"""How many bytes things take in memory: what is written, sealed, merged, opened and replayed. Pure.
+
+The factors were measured (docs/memory.md) and err on the large side. Only anonymous memory counts as
+needed: pages of files are the kernel's to drop; those that quick searches want beside it are told apart.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from .. import records
+from .. import shape as shapes
+from ..api import config
+from ..engines import memory as engine_memory
+from ..engines import registry
+from ..segments import descriptor, writer
+from ..settings import Tuning
+from . import memory
+
+ROW_BYTES = 320
+"""A growing row's id, its places in dictionaries and lists, and the objects that these are made of."""
+METADATA_FACTOR = 2.5
+"""A growing row's metadata: as it was sent, and decoded for filters."""
+GATHERED_FACTOR = 12
+"""Metadata while the filter indexes of a segment are made of it."""
+BUFFER_BYTES = 16 << 20
+"""What writing a segment holds of vectors, normalised and not, whatever their number."""
+BUILDER_BYTES = 72 << 20
+"""A builder process that has nothing to do yet."""
+COLUMN_BYTES = 64
+"""Of `columns.arrow` for each row beside its metadata."""
+UNFLUSHED = 3
+"""Growing segments, the frozen ones with them, that wait to be flushed at most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resident:
+    """What an open segment holds, in bytes.
+
+    Attributes:
+        needed: what can't be dropped.
+        graphs: the part of it that searching exactly does without.
+        wanted: pages of files that quick searches read all the time.
+    """
+
+    needed: int
+    graphs: int
+    wanted: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """What a merge takes: at its height while it is built, and of the serving process once it is open."""
+
+    building: int
+    opened: int
+    disk: int
+
+
+def write_of(rows: records.Rows, shape: shapes.Shape, waiting: int) -> memory.Write:
+    """Return what rows take once they grow, and what it takes to seal them.
+
+    Args:
+        rows: what is written.
+        shape: of the index.
+        waiting: bytes of metadata that the growing segment has already.
+    """
+    items = rows.vectors.nbytes + sum(field.items.nbytes for field in rows.fields.values())
+    metadata = sum(map(len, rows.metadata))
+    growth = _copies(shape.metric) * items + len(rows.ids) * ROW_BYTES + int(METADATA_FACTOR * metadata)
+    return memory.Write(growth, BUFFER_BYTES + GATHERED_FACTOR * (waiting + metadata))
+
+
+def replay_of(log_bytes: int, shape: shapes.Shape, tuning: Tuning) -> int:
+    """Return what a log comes to in memory at most; its own pages are the kernel's to drop."""
+    copies, vector = _copies(shape.metric), 4 * shape.dimensions
+    factor = max(METADATA_FACTOR, (copies * vector + ROW_BYTES) / (vector + 20))
+    bound = tuning.growing_rows * ROW_BYTES + tuning.growing_bytes * max(copies, METADATA_FACTOR)
+    return int(min(log_bytes * factor, UNFLUSHED * bound))
+
+
+def resident_of(described: descriptor.Descriptor) -> Resident:
+    """Return what a segment holds once it is open."""
+    read = sum(summed.bytes for name, summed in described.files.items() if name.endswith(_READ_WHOLE))
+    mapped = sum(summed.bytes for name, summed in described.files.items() if name.endswith(_MAPPED))
+    live = 2 * described.rows
+    compared = 0 if mapped or not read else _compared(described)
+    return Resident(live + read, read, mapped + compared)
+
+
+_READ_WHOLE = (registry.GRAPH, registry.HNSWLIB)
+_MAPPED = (registry.CODES, registry.LISTS)
+
+
+def _compared(described: descriptor.Descriptor) -> int:
+    own = described.files.get(writer.COMPARABLE) or described.files.get(writer.VECTORS)
+    return own.bytes if own else 0
+
+
+def merge_of(
+    inputs: Sequence[tuple[descriptor.Descriptor, int]], making: config.Generation | None, *, extended: bool
+) -> Merged:
+    """Return what merging segments takes.
+
+    Args:
+        inputs: the segments, and how many rows of each live.
+        making: whose engine is built over them; None for none.
+        extended: whether the graph of one is extended, whose vectors are then held twice for a moment.
+    """
+    rows = sum(live for _, live in inputs)
+    columns = sum(_share(described, writer.COLUMNS, live) for described, live in inputs)
+    metadata = max(0, columns - rows * COLUMN_BYTES)
+    vectors = sum(_share(described, writer.VECTORS, live) for described, live in inputs)
+    fields = sum(
+        _share(described, name, live)
+        for described, live in inputs
+        for name in described.files
+        if name.startswith("field-") and name.endswith(writer.VECTORS)
+    )
+    building = BUILDER_BYTES + BUFFER_BYTES + GATHERED_FACTOR * metadata + 2 * columns
+    built = _built(making, rows) if making else 0
+    twice = vectors if making and extended else 0
+    opened = _opened(making, rows) if making else 0
+    indexed = built + (fields if making else 0)
+    return Merged(
+        building + indexed + twice, 2 * rows + opened, columns + metadata + 2 * (vectors + fields) + built
+    )
+
+
+def _built(making: config.Generation, rows: int) -> int:
+    return round(engine_memory.needed(making, rows).build * rows)
+
+
+def _opened(making: config.Generation, rows: int) -> int:
+    """Return what the serving process reads whole of an engine; the rest of it is mapped."""
+    match making.engine:
+        case config.EngineKind.HNSW:
+            return round(engine_memory.links(making.hnsw.m) * rows)
+        case config.EngineKind.HNSWLIB:
+            return engine_memory.needed(making, rows).of(rows)
+    return 0
+
+
+def _share(described: descriptor.Descriptor, name: str, live: int) -> int:
+    held = described.files.get(name)
+    return held.bytes * live // max(1, described.rows) if held else 0
+
+
+def _copies(metric: config.Metric) -> int:
+    """Return how often the growing segment holds a vector: under cosine a second time, normalised."""
+    return 2 if metric is config.Metric.COSINE else 1
