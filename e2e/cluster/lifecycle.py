@@ -66,14 +66,23 @@ def _start_nodes(where: settings.Settings, programs: toolchain.Toolchain) -> Non
     ask.apply_file(ADDONS / "kube-proxy.yaml")
     with ThreadPoolExecutor(where.nodes) as pool:
         list(pool.map(lambda number: node.start(where, programs, number), numbers))
-    ask(
-        "wait",
-        "--for=condition=Ready",
-        "node",
-        "--all",
-        f"--timeout={READY_SECONDS}s",
-        timeout=READY_SECONDS + 10,
-    )
+    commands.wait_until(lambda: _are_ready(where, programs), "readiness of the nodes", READY_SECONDS)
+
+
+def _are_ready(where: settings.Settings, programs: toolchain.Toolchain) -> bool:
+    """Wait a little for the nodes; where they are not ready then, start again what has ended.
+
+    Kubelets of one machine share a socket below /var/lib/kubelet: of two that come to it at the same moment
+    one finds it taken, and ends.
+    """
+    ask = kubectl.Kubectl(where, programs)
+    try:
+        ask("wait", "--for=condition=Ready", "node", "--all", "--timeout=15s", timeout=25)
+    except (errors.CommandFailedError, errors.TimedOutError):
+        for number in range(1, where.nodes + 1):
+            node.start(where, programs, number)
+        return False
+    return True
 
 
 def _start_addons(where: settings.Settings, programs: toolchain.Toolchain) -> None:
