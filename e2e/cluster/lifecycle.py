@@ -7,6 +7,7 @@ Rule: `up` begins with a `down` of whatever an earlier cluster has left, however
 from __future__ import annotations
 
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from . import (
 
 ADDONS = Path(__file__).parent / "addons"
 READY_SECONDS = 120
+KUBELET_GAP_SECONDS = 1.0
 
 
 def up(where: settings.Settings) -> None:
@@ -65,16 +67,22 @@ def _start_nodes(where: settings.Settings, programs: toolchain.Toolchain) -> Non
     ask.apply(*(nodeconfig.build_object(number) for number in numbers))
     ask.apply_file(ADDONS / "kube-proxy.yaml")
     with ThreadPoolExecutor(where.nodes) as pool:
-        list(pool.map(lambda number: node.start(where, programs, number), numbers))
+        list(pool.map(lambda number: _start_in_turn(where, programs, number), numbers))
     commands.wait_until(lambda: _are_ready(where, programs), "readiness of the nodes", READY_SECONDS)
 
 
-def _are_ready(where: settings.Settings, programs: toolchain.Toolchain) -> bool:
-    """Wait a little for the nodes; where they are not ready then, start again what has ended.
+def _start_in_turn(where: settings.Settings, programs: toolchain.Toolchain, number: int) -> None:
+    """Start a node a moment after the one before it.
 
     Kubelets of one machine share a socket below /var/lib/kubelet: of two that come to it at the same moment
     one finds it taken, and ends.
     """
+    time.sleep((number - 1) * KUBELET_GAP_SECONDS)
+    node.start(where, programs, number)
+
+
+def _are_ready(where: settings.Settings, programs: toolchain.Toolchain) -> bool:
+    """Wait a little for the nodes; where they are not ready then, start again what has ended."""
     ask = kubectl.Kubectl(where, programs)
     try:
         ask("wait", "--for=condition=Ready", "node", "--all", "--timeout=15s", timeout=25)
