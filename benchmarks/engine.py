@@ -12,6 +12,7 @@ import options
 import report
 import shard
 
+from vectorfleet_shardnode.engines import base
 from vectorfleet_shardnode.segments import part
 
 K = 10
@@ -40,8 +41,8 @@ def engine_answer(room: shard.Room, ef: int) -> contest.Answer:
     """Return the search of the largest segment's engine; rows become ids by a table."""
     segment = max(room.opened.shard.snapshot.sealed, key=lambda view: view.live_rows).segment
     ids = np.array([int(one) for one in segment.columns.ids(range(segment.rows))])
-    search = segment.engine.search
-    return lambda query: ids[search(query, K, None, ef).rows[0]].tolist()
+    search, effort = segment.engine.search, base.Effort(ef=ef)
+    return lambda query: ids[search(query, K, None, effort).rows[0]].tolist()
 
 
 def shard_answer(room: shard.Room, ef: int) -> contest.Answer:
