@@ -8,14 +8,18 @@ ROOT = pathlib.Path(__file__).parents[2]
 API = pathlib.Path("vectorfleet_shardnode/api")
 
 
-def test_grpc_stubs_are_those_of_the_proto_file(tmp_path):
+def test_grpc_stubs_are_those_of_the_proto_files(tmp_path):
     """The committed stubs are what `make generate` writes."""
     outputs = [f"--{kind}_out={tmp_path}" for kind in ("python", "pyi", "grpc_python")]
-    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", ".", *outputs, str(API / "shard.proto")]
+    sources = [str(API / name) for name in ("shard.proto", "replication.proto")]
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", ".", *outputs, *sources]
     subprocess.run(command, cwd=ROOT / "shardnode", check=True)
     generated = sorted((tmp_path / API).iterdir())
 
-    assert [path.name for path in generated] == ["shard_pb2.py", "shard_pb2.pyi", "shard_pb2_grpc.py"]
+    endings = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py")
+    assert [path.name for path in generated] == [
+        name + end for name in ("replication", "shard") for end in endings
+    ]
     assert [path.read_text() for path in generated] == [
         (ROOT / "shardnode" / API / path.name).read_text() for path in generated
     ]

@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from vectorfleet_shardnode.api import replication_pb2 as vectorfleet__shardnode_dot_api_dot_replication__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%vectorfleet_shardnode/api/shard.proto\x12\x14vectorfleet.shard.v1\"5\n\x08Position\x12\r\n\x05shard\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0b\n\x03seq\x18\x03 \x01(\x04\"j\n\x04Rows\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0f\n\x07vectors\x18\x02 \x01(\x0c\x12\x10\n\x08metadata\x18\x03 \x03(\x0c\x12\x32\n\x06\x66ields\x18\x04 \x03(\x0b\x32\".vectorfleet.shard.v1.VectorColumn\"=\n\x0cVectorColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\r\x12\x0f\n\x07vectors\x18\x03 \x01(\x0c\"\xcd\x01\n\x0cWriteRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12.\n\x06upsert\x18\x02 \x01(\x0b\x32\x1c.vectorfleet.shard.v1.UpsertH\x00\x12.\n\x06update\x18\x03 \x01(\x0b\x32\x1c.vectorfleet.shard.v1.UpdateH\x00\x12.\n\x06\x64\x65lete\x18\x04 \x01(\x0b\x32\x1c.vectorfleet.shard.v1.DeleteH\x00\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x42\x0b\n\toperation\"2\n\x06Upsert\x12(\n\x04rows\x18\x01 \x01(\x0b\x32\x1a.vectorfleet.shard.v1.Rows\"p\n\x06Update\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x01(\x0c\x12\x16\n\x0emerge_metadata\x18\x03 \x01(\x0c\x12\x32\n\x06\x66ields\x18\x04 \x03(\x0b\x32\".vectorfleet.shard.v1.VectorColumn\"[\n\x06\x44\x65lete\x12(\n\x03ids\x18\x01 \x01(\x0b\x32\x19.vectorfleet.shard.v1.IdsH\x00\x12\x10\n\x06\x66ilter\x18\x02 \x01(\x0cH\x00\x12\r\n\x03\x61ll\x18\x03 \x01(\x08H\x00\x42\x06\n\x04what\"\x12\n\x03Ids\x12\x0b\n\x03ids\x18\x01 \x03(\t\"P\n\nWriteReply\x12\x30\n\x08position\x18\x01 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x10\n\x08\x61\x66\x66\x65\x63ted\x18\x02 \x01(\x04\"o\n\rSearchRequest\x12,\n\x07queries\x18\x01 \x03(\x0b\x32\x1b.vectorfleet.shard.v1.Query\x12\x30\n\x08\x61t_least\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"\x92\x02\n\x05Query\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x01(\x0c\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\x0c\x12\x16\n\x0einclude_values\x18\x05 \x01(\x08\x12\x18\n\x10include_metadata\x18\x06 \x01(\x08\x12\x11\n\tef_search\x18\x07 \x01(\r\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\x12\x0e\n\x06probes\x18\t \x01(\r\x12\x14\n\x0coversampling\x18\n \x01(\r\x12.\n\x05parts\x18\x0b \x03(\x0b\x32\x1f.vectorfleet.shard.v1.QueryPart\x12\x0c\n\x04text\x18\x0c \x01(\t\x12\x0f\n\x07\x65xplain\x18\r \x01(\x08\";\n\tQueryPart\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07vectors\x18\x02 \x01(\x0c\x12\x0e\n\x06weight\x18\x03 \x01(\x02\"o\n\x0bSearchReply\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.vectorfleet.shard.v1.Matches\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"X\n\x07Matches\x12(\n\x04rows\x18\x01 \x01(\x0b\x32\x1a.vectorfleet.shard.v1.Rows\x12\x0e\n\x06scores\x18\x02 \x01(\x0c\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\x0c\"\x92\x01\n\x0c\x46\x65tchRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x16\n\x0einclude_values\x18\x03 \x01(\x08\x12\x18\n\x10include_metadata\x18\x04 \x01(\x08\x12\x30\n\x08\x61t_least\x18\x05 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"h\n\nFetchReply\x12(\n\x04rows\x18\x01 \x01(\x0b\x32\x1a.vectorfleet.shard.v1.Rows\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"N\n\x0bListRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\r\"J\n\tListReply\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"\x1e\n\x0cStatsRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\x0c\"\xb7\x01\n\nStatsReply\x12\x44\n\nnamespaces\x18\x01 \x03(\x0b\x32\x30.vectorfleet.shard.v1.StatsReply.NamespacesEntry\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x1a\x31\n\x0fNamespacesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x0f\n\rReportRequest\"\x9f\x03\n\x0bReportReply\x12\r\n\x05index\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\t\x12\r\n\x05shard\x18\x03 \x01(\r\x12\x30\n\x08position\x18\x04 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x0c\n\x04rows\x18\x05 \x01(\x04\x12\x16\n\x0eunindexed_rows\x18\x06 \x01(\x04\x12\x11\n\tdead_rows\x18\x07 \x01(\x04\x12\x10\n\x08segments\x18\x08 \x01(\r\x12\x14\n\x0cmemory_bytes\x18\t \x01(\x04\x12\x12\n\ndisk_bytes\x18\n \x01(\x04\x12\x17\n\x0f\x64isk_free_bytes\x18\x0b \x01(\x04\x12\x10\n\x08\x62uilding\x18\x0c \x01(\x08\x12\x0f\n\x07version\x18\r \x01(\t\x12\x0f\n\x07problem\x18\x0e \x01(\t\x12\x33\n\nconditions\x18\x0f \x03(\x0b\x32\x1f.vectorfleet.shard.v1.Condition\x12\x1a\n\x12memory_limit_bytes\x18\x10 \x01(\x04\x12\x19\n\x11memory_used_bytes\x18\x11 \x01(\x04\":\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t2\xe4\x03\n\x05Shard\x12M\n\x05Write\x12\".vectorfleet.shard.v1.WriteRequest\x1a .vectorfleet.shard.v1.WriteReply\x12P\n\x06Search\x12#.vectorfleet.shard.v1.SearchRequest\x1a!.vectorfleet.shard.v1.SearchReply\x12M\n\x05\x46\x65tch\x12\".vectorfleet.shard.v1.FetchRequest\x1a .vectorfleet.shard.v1.FetchReply\x12J\n\x04List\x12!.vectorfleet.shard.v1.ListRequest\x1a\x1f.vectorfleet.shard.v1.ListReply\x12M\n\x05Stats\x12\".vectorfleet.shard.v1.StatsRequest\x1a .vectorfleet.shard.v1.StatsReply\x12P\n\x06Report\x12#.vectorfleet.shard.v1.ReportRequest\x1a!.vectorfleet.shard.v1.ReportReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%vectorfleet_shardnode/api/shard.proto\x12\x14vectorfleet.shard.v1\x1a+vectorfleet_shardnode/api/replication.proto\"5\n\x08Position\x12\r\n\x05shard\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0b\n\x03seq\x18\x03 \x01(\x04\"j\n\x04Rows\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0f\n\x07vectors\x18\x02 \x01(\x0c\x12\x10\n\x08metadata\x18\x03 \x03(\x0c\x12\x32\n\x06\x66ields\x18\x04 \x03(\x0b\x32\".vectorfleet.shard.v1.VectorColumn\"=\n\x0cVectorColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\r\x12\x0f\n\x07vectors\x18\x03 \x01(\x0c\"\xdf\x01\n\x0cWriteRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12.\n\x06upsert\x18\x02 \x01(\x0b\x32\x1c.vectorfleet.shard.v1.UpsertH\x00\x12.\n\x06update\x18\x03 \x01(\x0b\x32\x1c.vectorfleet.shard.v1.UpdateH\x00\x12.\n\x06\x64\x65lete\x18\x04 \x01(\x0b\x32\x1c.vectorfleet.shard.v1.DeleteH\x00\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x10\n\x08write_id\x18\x06 \x01(\x0c\x42\x0b\n\toperation\"2\n\x06Upsert\x12(\n\x04rows\x18\x01 \x01(\x0b\x32\x1a.vectorfleet.shard.v1.Rows\"p\n\x06Update\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x01(\x0c\x12\x16\n\x0emerge_metadata\x18\x03 \x01(\x0c\x12\x32\n\x06\x66ields\x18\x04 \x03(\x0b\x32\".vectorfleet.shard.v1.VectorColumn\"[\n\x06\x44\x65lete\x12(\n\x03ids\x18\x01 \x01(\x0b\x32\x19.vectorfleet.shard.v1.IdsH\x00\x12\x10\n\x06\x66ilter\x18\x02 \x01(\x0cH\x00\x12\r\n\x03\x61ll\x18\x03 \x01(\x08H\x00\x42\x06\n\x04what\"\x12\n\x03Ids\x12\x0b\n\x03ids\x18\x01 \x03(\t\"P\n\nWriteReply\x12\x30\n\x08position\x18\x01 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x10\n\x08\x61\x66\x66\x65\x63ted\x18\x02 \x01(\x04\"\x7f\n\rSearchRequest\x12,\n\x07queries\x18\x01 \x03(\x0b\x32\x1b.vectorfleet.shard.v1.Query\x12\x30\n\x08\x61t_least\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x0e\n\x06strong\x18\x03 \x01(\x08\"\x92\x02\n\x05Query\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x01(\x0c\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\x0c\x12\x16\n\x0einclude_values\x18\x05 \x01(\x08\x12\x18\n\x10include_metadata\x18\x06 \x01(\x08\x12\x11\n\tef_search\x18\x07 \x01(\r\x12\r\n\x05\x65xact\x18\x08 \x01(\x08\x12\x0e\n\x06probes\x18\t \x01(\r\x12\x14\n\x0coversampling\x18\n \x01(\r\x12.\n\x05parts\x18\x0b \x03(\x0b\x32\x1f.vectorfleet.shard.v1.QueryPart\x12\x0c\n\x04text\x18\x0c \x01(\t\x12\x0f\n\x07\x65xplain\x18\r \x01(\x08\";\n\tQueryPart\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07vectors\x18\x02 \x01(\x0c\x12\x0e\n\x06weight\x18\x03 \x01(\x02\"o\n\x0bSearchReply\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.vectorfleet.shard.v1.Matches\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"X\n\x07Matches\x12(\n\x04rows\x18\x01 \x01(\x0b\x32\x1a.vectorfleet.shard.v1.Rows\x12\x0e\n\x06scores\x18\x02 \x01(\x0c\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\x0c\"\xa2\x01\n\x0c\x46\x65tchRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\x16\n\x0einclude_values\x18\x03 \x01(\x08\x12\x18\n\x10include_metadata\x18\x04 \x01(\x08\x12\x30\n\x08\x61t_least\x18\x05 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x0e\n\x06strong\x18\x06 \x01(\x08\"h\n\nFetchReply\x12(\n\x04rows\x18\x01 \x01(\x0b\x32\x1a.vectorfleet.shard.v1.Rows\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"\x90\x01\n\x0bListRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\r\x12\x30\n\x08\x61t_least\x18\x05 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x0e\n\x06strong\x18\x06 \x01(\x08\"J\n\tListReply\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\"`\n\x0cStatsRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\x0c\x12\x30\n\x08\x61t_least\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x0e\n\x06strong\x18\x03 \x01(\x08\"\xb7\x01\n\nStatsReply\x12\x44\n\nnamespaces\x18\x01 \x03(\x0b\x32\x30.vectorfleet.shard.v1.StatsReply.NamespacesEntry\x12\x30\n\x08position\x18\x02 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x1a\x31\n\x0fNamespacesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x0f\n\rReportRequest\"\xda\x03\n\x0bReportReply\x12\r\n\x05index\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\t\x12\r\n\x05shard\x18\x03 \x01(\r\x12\x30\n\x08position\x18\x04 \x01(\x0b\x32\x1e.vectorfleet.shard.v1.Position\x12\x0c\n\x04rows\x18\x05 \x01(\x04\x12\x16\n\x0eunindexed_rows\x18\x06 \x01(\x04\x12\x11\n\tdead_rows\x18\x07 \x01(\x04\x12\x10\n\x08segments\x18\x08 \x01(\r\x12\x14\n\x0cmemory_bytes\x18\t \x01(\x04\x12\x12\n\ndisk_bytes\x18\n \x01(\x04\x12\x17\n\x0f\x64isk_free_bytes\x18\x0b \x01(\x04\x12\x10\n\x08\x62uilding\x18\x0c \x01(\x08\x12\x0f\n\x07version\x18\r \x01(\t\x12\x0f\n\x07problem\x18\x0e \x01(\t\x12\x33\n\nconditions\x18\x0f \x03(\x0b\x32\x1f.vectorfleet.shard.v1.Condition\x12\x1a\n\x12memory_limit_bytes\x18\x10 \x01(\x04\x12\x19\n\x11memory_used_bytes\x18\x11 \x01(\x04\x12\x39\n\x07replica\x18\x12 \x01(\x0b\x32(.vectorfleet.replication.v1.ReplicaState\":\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t2\xe4\x03\n\x05Shard\x12M\n\x05Write\x12\".vectorfleet.shard.v1.WriteRequest\x1a .vectorfleet.shard.v1.WriteReply\x12P\n\x06Search\x12#.vectorfleet.shard.v1.SearchRequest\x1a!.vectorfleet.shard.v1.SearchReply\x12M\n\x05\x46\x65tch\x12\".vectorfleet.shard.v1.FetchRequest\x1a .vectorfleet.shard.v1.FetchReply\x12J\n\x04List\x12!.vectorfleet.shard.v1.ListRequest\x1a\x1f.vectorfleet.shard.v1.ListReply\x12M\n\x05Stats\x12\".vectorfleet.shard.v1.StatsRequest\x1a .vectorfleet.shard.v1.StatsReply\x12P\n\x06Report\x12#.vectorfleet.shard.v1.ReportRequest\x1a!.vectorfleet.shard.v1.ReportReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,54 +34,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STATSREPLY_NAMESPACESENTRY']._loaded_options = None
   _globals['_STATSREPLY_NAMESPACESENTRY']._serialized_options = b'8\001'
-  _globals['_POSITION']._serialized_start=63
-  _globals['_POSITION']._serialized_end=116
-  _globals['_ROWS']._serialized_start=118
-  _globals['_ROWS']._serialized_end=224
-  _globals['_VECTORCOLUMN']._serialized_start=226
-  _globals['_VECTORCOLUMN']._serialized_end=287
-  _globals['_WRITEREQUEST']._serialized_start=290
-  _globals['_WRITEREQUEST']._serialized_end=495
-  _globals['_UPSERT']._serialized_start=497
-  _globals['_UPSERT']._serialized_end=547
-  _globals['_UPDATE']._serialized_start=549
-  _globals['_UPDATE']._serialized_end=661
-  _globals['_DELETE']._serialized_start=663
-  _globals['_DELETE']._serialized_end=754
-  _globals['_IDS']._serialized_start=756
-  _globals['_IDS']._serialized_end=774
-  _globals['_WRITEREPLY']._serialized_start=776
-  _globals['_WRITEREPLY']._serialized_end=856
-  _globals['_SEARCHREQUEST']._serialized_start=858
-  _globals['_SEARCHREQUEST']._serialized_end=969
-  _globals['_QUERY']._serialized_start=972
-  _globals['_QUERY']._serialized_end=1246
-  _globals['_QUERYPART']._serialized_start=1248
-  _globals['_QUERYPART']._serialized_end=1307
-  _globals['_SEARCHREPLY']._serialized_start=1309
-  _globals['_SEARCHREPLY']._serialized_end=1420
-  _globals['_MATCHES']._serialized_start=1422
-  _globals['_MATCHES']._serialized_end=1510
-  _globals['_FETCHREQUEST']._serialized_start=1513
-  _globals['_FETCHREQUEST']._serialized_end=1659
-  _globals['_FETCHREPLY']._serialized_start=1661
-  _globals['_FETCHREPLY']._serialized_end=1765
-  _globals['_LISTREQUEST']._serialized_start=1767
-  _globals['_LISTREQUEST']._serialized_end=1845
-  _globals['_LISTREPLY']._serialized_start=1847
-  _globals['_LISTREPLY']._serialized_end=1921
-  _globals['_STATSREQUEST']._serialized_start=1923
-  _globals['_STATSREQUEST']._serialized_end=1953
-  _globals['_STATSREPLY']._serialized_start=1956
-  _globals['_STATSREPLY']._serialized_end=2139
-  _globals['_STATSREPLY_NAMESPACESENTRY']._serialized_start=2090
-  _globals['_STATSREPLY_NAMESPACESENTRY']._serialized_end=2139
-  _globals['_REPORTREQUEST']._serialized_start=2141
-  _globals['_REPORTREQUEST']._serialized_end=2156
-  _globals['_REPORTREPLY']._serialized_start=2159
-  _globals['_REPORTREPLY']._serialized_end=2574
-  _globals['_CONDITION']._serialized_start=2576
-  _globals['_CONDITION']._serialized_end=2634
-  _globals['_SHARD']._serialized_start=2637
-  _globals['_SHARD']._serialized_end=3121
+  _globals['_POSITION']._serialized_start=108
+  _globals['_POSITION']._serialized_end=161
+  _globals['_ROWS']._serialized_start=163
+  _globals['_ROWS']._serialized_end=269
+  _globals['_VECTORCOLUMN']._serialized_start=271
+  _globals['_VECTORCOLUMN']._serialized_end=332
+  _globals['_WRITEREQUEST']._serialized_start=335
+  _globals['_WRITEREQUEST']._serialized_end=558
+  _globals['_UPSERT']._serialized_start=560
+  _globals['_UPSERT']._serialized_end=610
+  _globals['_UPDATE']._serialized_start=612
+  _globals['_UPDATE']._serialized_end=724
+  _globals['_DELETE']._serialized_start=726
+  _globals['_DELETE']._serialized_end=817
+  _globals['_IDS']._serialized_start=819
+  _globals['_IDS']._serialized_end=837
+  _globals['_WRITEREPLY']._serialized_start=839
+  _globals['_WRITEREPLY']._serialized_end=919
+  _globals['_SEARCHREQUEST']._serialized_start=921
+  _globals['_SEARCHREQUEST']._serialized_end=1048
+  _globals['_QUERY']._serialized_start=1051
+  _globals['_QUERY']._serialized_end=1325
+  _globals['_QUERYPART']._serialized_start=1327
+  _globals['_QUERYPART']._serialized_end=1386
+  _globals['_SEARCHREPLY']._serialized_start=1388
+  _globals['_SEARCHREPLY']._serialized_end=1499
+  _globals['_MATCHES']._serialized_start=1501
+  _globals['_MATCHES']._serialized_end=1589
+  _globals['_FETCHREQUEST']._serialized_start=1592
+  _globals['_FETCHREQUEST']._serialized_end=1754
+  _globals['_FETCHREPLY']._serialized_start=1756
+  _globals['_FETCHREPLY']._serialized_end=1860
+  _globals['_LISTREQUEST']._serialized_start=1863
+  _globals['_LISTREQUEST']._serialized_end=2007
+  _globals['_LISTREPLY']._serialized_start=2009
+  _globals['_LISTREPLY']._serialized_end=2083
+  _globals['_STATSREQUEST']._serialized_start=2085
+  _globals['_STATSREQUEST']._serialized_end=2181
+  _globals['_STATSREPLY']._serialized_start=2184
+  _globals['_STATSREPLY']._serialized_end=2367
+  _globals['_STATSREPLY_NAMESPACESENTRY']._serialized_start=2318
+  _globals['_STATSREPLY_NAMESPACESENTRY']._serialized_end=2367
+  _globals['_REPORTREQUEST']._serialized_start=2369
+  _globals['_REPORTREQUEST']._serialized_end=2384
+  _globals['_REPORTREPLY']._serialized_start=2387
+  _globals['_REPORTREPLY']._serialized_end=2861
+  _globals['_CONDITION']._serialized_start=2863
+  _globals['_CONDITION']._serialized_end=2921
+  _globals['_SHARD']._serialized_start=2924
+  _globals['_SHARD']._serialized_end=3408
 # @@protoc_insertion_point(module_scope)

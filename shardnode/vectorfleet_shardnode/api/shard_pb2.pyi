@@ -1,3 +1,4 @@
+from vectorfleet_shardnode.api import replication_pb2 as _replication_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -39,18 +40,20 @@ class VectorColumn(_message.Message):
     def __init__(self, name: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., vectors: _Optional[bytes] = ...) -> None: ...
 
 class WriteRequest(_message.Message):
-    __slots__ = ("namespace", "upsert", "update", "delete", "epoch")
+    __slots__ = ("namespace", "upsert", "update", "delete", "epoch", "write_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     UPSERT_FIELD_NUMBER: _ClassVar[int]
     UPDATE_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    WRITE_ID_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     upsert: Upsert
     update: Update
     delete: Delete
     epoch: int
-    def __init__(self, namespace: _Optional[str] = ..., upsert: _Optional[_Union[Upsert, _Mapping]] = ..., update: _Optional[_Union[Update, _Mapping]] = ..., delete: _Optional[_Union[Delete, _Mapping]] = ..., epoch: _Optional[int] = ...) -> None: ...
+    write_id: bytes
+    def __init__(self, namespace: _Optional[str] = ..., upsert: _Optional[_Union[Upsert, _Mapping]] = ..., update: _Optional[_Union[Update, _Mapping]] = ..., delete: _Optional[_Union[Delete, _Mapping]] = ..., epoch: _Optional[int] = ..., write_id: _Optional[bytes] = ...) -> None: ...
 
 class Upsert(_message.Message):
     __slots__ = ("rows",)
@@ -95,12 +98,14 @@ class WriteReply(_message.Message):
     def __init__(self, position: _Optional[_Union[Position, _Mapping]] = ..., affected: _Optional[int] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("queries", "at_least")
+    __slots__ = ("queries", "at_least", "strong")
     QUERIES_FIELD_NUMBER: _ClassVar[int]
     AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    STRONG_FIELD_NUMBER: _ClassVar[int]
     queries: _containers.RepeatedCompositeFieldContainer[Query]
     at_least: Position
-    def __init__(self, queries: _Optional[_Iterable[_Union[Query, _Mapping]]] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+    strong: bool
+    def __init__(self, queries: _Optional[_Iterable[_Union[Query, _Mapping]]] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ..., strong: _Optional[bool] = ...) -> None: ...
 
 class Query(_message.Message):
     __slots__ = ("namespace", "vector", "top_k", "filter", "include_values", "include_metadata", "ef_search", "exact", "probes", "oversampling", "parts", "text", "explain")
@@ -161,18 +166,20 @@ class Matches(_message.Message):
     def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., scores: _Optional[bytes] = ..., explanation: _Optional[bytes] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
-    __slots__ = ("namespace", "ids", "include_values", "include_metadata", "at_least")
+    __slots__ = ("namespace", "ids", "include_values", "include_metadata", "at_least", "strong")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_VALUES_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_METADATA_FIELD_NUMBER: _ClassVar[int]
     AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    STRONG_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     ids: _containers.RepeatedScalarFieldContainer[str]
     include_values: bool
     include_metadata: bool
     at_least: Position
-    def __init__(self, namespace: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., include_values: _Optional[bool] = ..., include_metadata: _Optional[bool] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+    strong: bool
+    def __init__(self, namespace: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., include_values: _Optional[bool] = ..., include_metadata: _Optional[bool] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ..., strong: _Optional[bool] = ...) -> None: ...
 
 class FetchReply(_message.Message):
     __slots__ = ("rows", "position")
@@ -183,16 +190,20 @@ class FetchReply(_message.Message):
     def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("namespace", "prefix", "after", "limit")
+    __slots__ = ("namespace", "prefix", "after", "limit", "at_least", "strong")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    STRONG_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     prefix: str
     after: str
     limit: int
-    def __init__(self, namespace: _Optional[str] = ..., prefix: _Optional[str] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+    at_least: Position
+    strong: bool
+    def __init__(self, namespace: _Optional[str] = ..., prefix: _Optional[str] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ..., strong: _Optional[bool] = ...) -> None: ...
 
 class ListReply(_message.Message):
     __slots__ = ("ids", "position")
@@ -203,10 +214,14 @@ class ListReply(_message.Message):
     def __init__(self, ids: _Optional[_Iterable[str]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
-    __slots__ = ("filter",)
+    __slots__ = ("filter", "at_least", "strong")
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    STRONG_FIELD_NUMBER: _ClassVar[int]
     filter: bytes
-    def __init__(self, filter: _Optional[bytes] = ...) -> None: ...
+    at_least: Position
+    strong: bool
+    def __init__(self, filter: _Optional[bytes] = ..., at_least: _Optional[_Union[Position, _Mapping]] = ..., strong: _Optional[bool] = ...) -> None: ...
 
 class StatsReply(_message.Message):
     __slots__ = ("namespaces", "position")
@@ -228,7 +243,7 @@ class ReportRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ReportReply(_message.Message):
-    __slots__ = ("index", "generation", "shard", "position", "rows", "unindexed_rows", "dead_rows", "segments", "memory_bytes", "disk_bytes", "disk_free_bytes", "building", "version", "problem", "conditions", "memory_limit_bytes", "memory_used_bytes")
+    __slots__ = ("index", "generation", "shard", "position", "rows", "unindexed_rows", "dead_rows", "segments", "memory_bytes", "disk_bytes", "disk_free_bytes", "building", "version", "problem", "conditions", "memory_limit_bytes", "memory_used_bytes", "replica")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
@@ -246,6 +261,7 @@ class ReportReply(_message.Message):
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
     index: str
     generation: str
     shard: int
@@ -263,7 +279,8 @@ class ReportReply(_message.Message):
     conditions: _containers.RepeatedCompositeFieldContainer[Condition]
     memory_limit_bytes: int
     memory_used_bytes: int
-    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., rows: _Optional[int] = ..., unindexed_rows: _Optional[int] = ..., dead_rows: _Optional[int] = ..., segments: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., building: _Optional[bool] = ..., version: _Optional[str] = ..., problem: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., memory_limit_bytes: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ...) -> None: ...
+    replica: _replication_pb2.ReplicaState
+    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., rows: _Optional[int] = ..., unindexed_rows: _Optional[int] = ..., dead_rows: _Optional[int] = ..., segments: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., building: _Optional[bool] = ..., version: _Optional[str] = ..., problem: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., memory_limit_bytes: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., replica: _Optional[_Union[_replication_pb2.ReplicaState, _Mapping]] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("type", "reason", "message")
