@@ -71,7 +71,7 @@ class Entry(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., seq: _Optional[int] = ..., op: _Optional[int] = ..., payload: _Optional[bytes] = ..., write_id: _Optional[bytes] = ..., affected: _Optional[int] = ..., crc32c: _Optional[int] = ...) -> None: ...
 
 class AppendRequest(_message.Message):
-    __slots__ = ("index", "generation", "shard", "epoch", "to_disk", "previous", "entries", "committed")
+    __slots__ = ("index", "generation", "shard", "epoch", "to_disk", "previous", "entries", "committed", "log_begin")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,7 @@ class AppendRequest(_message.Message):
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    LOG_BEGIN_FIELD_NUMBER: _ClassVar[int]
     index: str
     generation: str
     shard: int
@@ -89,7 +90,8 @@ class AppendRequest(_message.Message):
     previous: LogPosition
     entries: _containers.RepeatedCompositeFieldContainer[Entry]
     committed: int
-    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., epoch: _Optional[int] = ..., to_disk: _Optional[str] = ..., previous: _Optional[_Union[LogPosition, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., committed: _Optional[int] = ..., **kwargs) -> None: ...
+    log_begin: int
+    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., epoch: _Optional[int] = ..., to_disk: _Optional[str] = ..., previous: _Optional[_Union[LogPosition, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., committed: _Optional[int] = ..., log_begin: _Optional[int] = ..., **kwargs) -> None: ...
 
 class AppendReply(_message.Message):
     __slots__ = ("promised", "matched", "verified", "hint", "needs_checkpoint", "applied")
