@@ -108,7 +108,7 @@ class Descriptor(Model):
     version: int = VERSION
     recipe: Recipe
     rows: int
-    ghosts: int = 0
+    ghosts: int = pydantic.Field(default=0, exclude_if=lambda none: not none)
     first_seq: int
     last_seq: int
     files: dict[str, FileSum]

@@ -8,17 +8,17 @@ import hashlib
 import json
 import os
 import random
-import runpy
 import shutil
 from pathlib import Path
 
 import google_crc32c
 import pytest
+from fixtures import folders, lives
 
 from vectorfleet_shardnode import errors, log, log_format, records
 from vectorfleet_shardnode.segments import descriptor, manifest, sealed
 
-MADE = runpy.run_path(str(Path(__file__).parents[2] / "fixtures" / "make_shard.py"))
+PLAIN = lives.KINDS["plain"].setting
 FILES = (
     "identity.json",
     "manifest.json",
@@ -47,7 +47,7 @@ def no_disk():
 def original(tmp_path_factory):
     """A folder in good order, of seed 1."""
     folder = tmp_path_factory.mktemp("original")
-    MADE["make"](folder)
+    lives.make(folder)
     return folder
 
 
@@ -55,7 +55,7 @@ def original(tmp_path_factory):
 def foreign(tmp_path_factory):
     """The folder of another index, which has led the same life with other vectors."""
     folder = tmp_path_factory.mktemp("foreign")
-    MADE["make"](folder, "another", 2)
+    lives.make(folder, name="another", seed=2)
     return folder
 
 
@@ -82,9 +82,9 @@ def digests(folder):
 
 def open_and_read(folder):
     """Return the rows and the seq that a start serves, as JSON has them."""
-    served = MADE["open_folder"](folder)
+    served = folders.open_folder(folder, PLAIN)
     try:
-        return json.loads(json.dumps(MADE["rows_of"](served))), served.shard.snapshot.seq
+        return json.loads(json.dumps(folders.rows_of(served, PLAIN))), served.shard.snapshot.seq
     finally:
         served.close()
 

@@ -6,16 +6,16 @@ merge and rotations; each copy must give the rows of one seq, and of none before
 
 import dataclasses
 import os
-import runpy
 import shutil
 from pathlib import Path
 
 import pytest
+from fixtures import folders, lives
 
 from vectorfleet_shardnode import errors, files, log, maintenance, records
 from vectorfleet_shardnode.segments import manifest
 
-MADE = runpy.run_path(str(Path(__file__).parents[2] / "fixtures" / "make_shard.py"))
+PLAIN = lives.KINDS["plain"].setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,19 +77,19 @@ def film(folder):
         patch.setattr(files, "fsync_path", taken.around(files.fsync_path))
         for owner, name in ((Path, "rename"), (Path, "unlink"), (shutil, "rmtree")):
             patch.setattr(owner, name, taken.around(getattr(owner, name)))
-        served = MADE["open_folder"](data)
-        writer = MADE["Writer"](served, 1)
+        served = folders.open_folder(data, PLAIN)
+        writer = folders.Writer(served, PLAIN, 1)
         writer.states = taken.states
-        MADE["live"](writer)
+        lives.live_plainly(writer)
         served.close()
     return taken
 
 
 def open_and_read(folder):
     """Return the rows and the seq that a start serves."""
-    served = MADE["open_folder"](folder)
+    served = folders.open_folder(folder, PLAIN)
     try:
-        return MADE["rows_of"](served), served.shard.snapshot.seq
+        return folders.rows_of(served, PLAIN), served.shard.snapshot.seq
     finally:
         served.close()
 
@@ -159,8 +159,8 @@ def is_wrong(cut, states):
 def test_every_cut_can_be_worked_on(camera):
     """After the start, writes and maintenance go on; nothing that the cut left behind comes up later."""
     for cut in camera.cuts[::7]:
-        served = MADE["open_folder"](cut.folder)
-        writer = MADE["Writer"](served, 5)
+        served = folders.open_folder(cut.folder, PLAIN)
+        writer = folders.Writer(served, PLAIN, 5)
         writer.upsert("", "a1", "fresh")
         for _ in range(6):
             served.maintenance.step()

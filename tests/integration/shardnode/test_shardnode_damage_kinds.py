@@ -5,19 +5,17 @@ What the files are is asked of the folder, so a kind of file that is new is dama
 
 import json
 import random
-import runpy
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import folders
 
 from vectorfleet_shardnode import errors, files, operations, ragged, records, storage
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import manifest
 from vectorfleet_shardnode.settings import Tuning
 
-BUILT = runpy.run_path(str(Path(__file__).parents[2] / "fixtures" / "make_shard.py"))["Built"]
 TUNING = Tuning(index_min_rows=8, settle_seconds=0, stale_share=0.9, build_threads=1, reserved_bytes=0)
 ROWS, DIMENSIONS = 320, 32
 KINDS = [
@@ -48,7 +46,7 @@ def index_of(engine, code):
 def make(index, folder):
     """Write a folder with one segment of that kind, of which some rows are dead."""
     numbers = np.random.default_rng(5)
-    served = storage.open_shard(index, 0, folder, TUNING, BUILT)
+    served = storage.open_shard(index, 0, folder, TUNING, folders.Built)
     ids = [f"id{row}" for row in range(ROWS)]
     title = ragged.Ragged(np.arange(ROWS + 1), numbers.normal(size=(ROWS, 4)).astype(np.float32))
     rows = records.Rows(
@@ -89,13 +87,13 @@ def test_r06_every_file_of_every_kind_of_segment(tmp_path, engine, code):
         for damaged in damages(content, drawn):
             path.write_bytes(damaged)
             with pytest.raises(errors.DataLossError, match=path.name):
-                storage.open_shard(index, 0, data, TUNING, BUILT)
+                storage.open_shard(index, 0, data, TUNING, folders.Built)
             assert path.read_bytes() == damaged
         path.unlink()
         with pytest.raises(errors.DataLossError, match=path.name):
-            storage.open_shard(index, 0, data, TUNING, BUILT)
+            storage.open_shard(index, 0, data, TUNING, folders.Built)
         path.write_bytes(content)
     shutil.copytree(data, tmp_path / "again")
-    served = storage.open_shard(index, 0, tmp_path / "again", TUNING, BUILT)
+    served = storage.open_shard(index, 0, tmp_path / "again", TUNING, folders.Built)
     assert served.shard.snapshot.count(None) == {"": ROWS - 9, "other": ROWS}
     served.close()

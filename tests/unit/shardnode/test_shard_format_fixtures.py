@@ -1,43 +1,65 @@
 """The stored format: folders of every released version open, and a reader written from the page agrees.
 
-`tests/fixtures/shard-v<N>` are folders as a stopped process of format N left them, see make_shard.py there.
-The reader below knows docs/storage-format.md and none of the shard node's code.
+`tests/fixtures/shard-v<N>/<kind>` are folders as a stopped process of format N left them, see lives.py there.
 """
 
-import hashlib
 import json
-import runpy
 import shutil
 import struct
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pytest
-import xxhash
+from fixtures import folders, lives, page
+from oracles import bm25
 
-from vectorfleet_shardnode import identity, log_format
-from vectorfleet_shardnode.segments import descriptor, manifest, vectors_file
+from vectorfleet_shardnode import files, filters, identity, log_format, text_search
+from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.engines import base, clusters
+from vectorfleet_shardnode.multivector import question as questions
+from vectorfleet_shardnode.multivector import search as multivector
+from vectorfleet_shardnode.segments import (
+    descriptor,
+    filter_file,
+    manifest,
+    offsets_file,
+    part,
+    text_file,
+    vectors_file,
+)
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-STORED = sorted(FIXTURES.glob("shard-v*"), key=lambda folder: int(folder.name.removeprefix("shard-v")))
-MADE = runpy.run_path(str(FIXTURES / "make_shard.py"))
-U16, U32 = struct.Struct("<H"), struct.Struct("<I")
+VERSIONS = sorted(FIXTURES.glob("shard-v*"), key=lambda folder: int(folder.name.removeprefix("shard-v")))
+STORED = [folder for version in VERSIONS for folder in sorted(version.iterdir())]
+NEWEST = VERSIONS[-1]
+NAMES = part.Fields(values=False, metadata=False)
 
 
-@pytest.fixture(params=STORED, ids=lambda folder: folder.name)
+@pytest.fixture(params=STORED, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 def stored(request):
-    """A folder of each version."""
+    """A folder of each kind and version."""
     return request.param
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A folder that this program has written just now."""
-    folder = tmp_path_factory.mktemp("written")
-    MADE["make"](folder)
+@pytest.fixture(scope="module", params=lives.KINDS)
+def written(request, tmp_path_factory):
+    """A folder of each kind that this program has written just now; it bears the kind's name."""
+    folder = tmp_path_factory.mktemp("written") / request.param
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "fsync", lambda _: None)
+        lives.make(folder, request.param)
     return folder
+
+
+@pytest.fixture
+def opened(stored, tmp_path):
+    """A copy of a stored folder, open."""
+    setting = lives.KINDS[stored.name].setting
+    served = folders.open_folder(Path(shutil.copytree(stored / "data", tmp_path / "data")), setting)
+    yield served
+    served.close()
 
 
 def last_rows(folder):
@@ -47,73 +69,76 @@ def last_rows(folder):
     return states[seq], int(seq)
 
 
-def rows_of(served):
-    """Return the rows that are served, as JSON has them."""
-    return json.loads(json.dumps(MADE["rows_of"](served)))
+def as_json(rows):
+    """Return rows as JSON has them."""
+    return json.loads(json.dumps(rows))
 
 
 def test_a_folder_of_every_version_opens_with_every_row(stored, tmp_path):
     """Bit for bit; and it can be written to, compacted and opened again."""
-    rows, seq = last_rows(stored)
+    (rows, seq), setting = last_rows(stored), lives.KINDS[stored.name].setting
+    replaced = next(iter(rows[""]))
     data = shutil.copytree(stored / "data", tmp_path / "data")
-    served = MADE["open_folder"](data)
-    assert (rows_of(served), served.shard.snapshot.seq) == (rows, seq)
-    writer = MADE["Writer"](served, 9)
-    writer.upsert("", "new", "a3")
-    for _ in range(8):
-        served.maintenance.step()
+    served = folders.open_folder(data, setting)
+    assert (as_json(folders.rows_of(served, setting)), served.shard.snapshot.seq) == (rows, seq)
+    writer = folders.Writer(served, setting, 9)
+    writer.upsert("", "new", replaced)
+    writer.settle()
     served.close()
-    served = MADE["open_folder"](data)
-    assert rows_of(served) == json.loads(json.dumps(writer.states[seq + 1]))
-    assert rows_of(served)["ünï"] == rows["ünï"]
+    served = folders.open_folder(data, setting)
+    found = as_json(folders.rows_of(served, setting))
+    assert found == as_json(writer.states[seq + 1])
+    changed = {"new", replaced}
+    assert {row_id: row for row_id, row in found[""].items() if row_id not in changed} == {
+        row_id: row for row_id, row in rows[""].items() if row_id not in changed
+    }
     served.close()
 
 
 def test_a_change_of_format_brings_a_fixture():
     """Where this fails a VERSION was raised. See "When the format changes" in docs/storage-format.md:
 
-    keep every folder that is here, add the next one (python tests/fixtures/make_shard.py
-    tests/fixtures/shard-v<N>), and make the program read all of them.
+    keep every folder that is here, add those of the next version (PYTHONPATH=tests python -m
+    fixtures.make_shard tests/fixtures/shard-v<N>), and make the program read all of them.
     """
-    data = STORED[-1] / "data"
-    content = json.loads((data / "manifest.json").read_bytes())["manifest"]
-    [*_, newest] = sorted((data / "log").iterdir())
-    [vectors, *_] = sorted(data.glob("segments/*/vectors.bin"))
+    content = json.loads((NEWEST / "plain/data/manifest.json").read_bytes())["manifest"]
     assert {
-        "identity": json.loads((data / "identity.json").read_bytes())["version"],
-        "log": U32.unpack_from(newest.read_bytes(), 8)[0],
+        "identity": json.loads((NEWEST / "plain/data/identity.json").read_bytes())["version"],
         "manifest": content["version"],
         "segment": content["segments"][0]["described"]["version"],
-        "vectors": U32.unpack_from(vectors.read_bytes(), 8)[0],
+        "log": version_of("*/data/log/*.log"),
+        "vectors": version_of("*/data/segments/*/vectors.bin"),
+        "offsets": version_of("*/data/segments/*/field-*-offsets.bin"),
+        "filters": version_of("*/data/segments/*/filters.bin"),
+        "clusters": version_of("*/data/segments/*/clusters.bin"),
+        "text": version_of("*/data/segments/*/text-*.bin"),
     } == {
         "identity": identity.VERSION,
-        "log": log_format.VERSION,
         "manifest": manifest.VERSION,
         "segment": descriptor.VERSION,
+        "log": log_format.VERSION,
         "vectors": vectors_file.VERSION,
+        "offsets": offsets_file.VERSION,
+        "filters": filter_file.VERSION,
+        "clusters": clusters.VERSION,
+        "text": text_file.VERSION,
     }
 
 
-def test_no_file_or_field_of_the_newest_fixture_has_gone(written):
-    """A file or a JSON field that goes is a change of format, and needs a version of its own."""
-    assert missing(shape_of(STORED[-1] / "data"), shape_of(written / "data")) == []
+def version_of(pattern):
+    """Return the one version that the newest folders' binary files of a kind have."""
+    [version] = {struct.unpack_from("<I", path.read_bytes(), 8)[0] for path in NEWEST.glob(pattern)}
+    return version
 
 
-def missing(expected, found, path=""):
-    """Return the paths of what is expected and not found."""
-    if isinstance(expected, dict):
-        inner = found if isinstance(found, dict) else {}
-        return [
-            gone
-            for name, value in expected.items()
-            for gone in (
-                missing(value, inner[name], f"{path}/{name}") if name in inner else [f"{path}/{name}"]
-            )
-        ]
-    if isinstance(expected, list):
-        pairs = zip(expected, found, strict=True)
-        return [gone for left, right in pairs for gone in missing(left, right, path)]
-    return [] if expected == found else [path]
+def test_every_kind_is_kept_of_every_version():
+    """A kind that is new is written once, and kept with the version that it came in."""
+    assert {folder.name for folder in NEWEST.iterdir()} == lives.KINDS.keys()
+
+
+def test_files_and_fields_are_those_of_the_newest_fixture(written):
+    """A file or a JSON field that comes or goes is a change of format, and needs a version of its own."""
+    assert shape_of(written / "data") == shape_of(NEWEST / written.name / "data")
 
 
 def shape_of(data):
@@ -138,122 +163,108 @@ def fields_of(value):
 
 def test_a_reader_written_from_the_page_reads_every_version(stored):
     """The newest page describes the newest format; older fixtures are of formats that it still covers."""
-    assert Reader(stored / "data").rows == last_rows(stored)[0]
+    assert page.Reader(stored / "data").rows == last_rows(stored)[0]
 
 
 def test_a_reader_written_from_the_page_reads_what_is_written_now(written):
     """So the page is right about this program."""
-    assert Reader(written / "data").rows == last_rows(written)[0]
+    assert page.Reader(written / "data").rows == last_rows(written)[0]
 
 
-class Reader:
-    """Reads a folder's rows by docs/storage-format.md, checking each checksum."""
+def test_every_kind_holds_what_it_is_there_for():
+    """Ghosts, and tombstones beside them; every kind of file that the page describes."""
+    read = {folder.name: page.Reader(folder / "data").segments for folder in NEWEST.iterdir()}
+    assert all(any(segment.tombstones for segment in segments) for segments in read.values())
+    haunted = read["ghosts"][0]
+    assert haunted.ghosts == 20
+    assert haunted.tombstones["dead"] == 3
+    assert read["fields"][0].ghosts == 20
+    held = {name for segments in read.values() for segment in segments for name in segment.files}
+    assert held == {
+        *("segment.json", "columns.arrow", "vectors.bin", "comparable.bin", "clusters.bin", "filters.bin"),
+        *("graph.faiss", "codes.faiss", "ivf.faiss", "graph.hnswlib", "text-0.bin", "text-1.bin"),
+        *(f"field-{number}-{name}.bin" for number in (0, 1) for name in ("offsets", "vectors", "comparable")),
+        *(f"field-{number}-graph.faiss" for number in (0, 1)),
+    }
 
-    def __init__(self, data):
-        self.data = data
-        self.rows = {"": {}, "ünï": {}}
-        self.identity = json.loads((data / "identity.json").read_bytes())
-        stored = json.loads((data / "manifest.json").read_bytes())
-        listed = stored["manifest"]
-        canonical = json.dumps(listed, sort_keys=True, separators=(",", ":")).encode()
-        assert stored["sha256"] == hashlib.sha256(canonical).hexdigest()
-        assert listed["uid"] == self.identity["uid"]
-        for segment in listed["segments"]:
-            self.read_segment(data / "segments" / segment["name"], segment)
-        self.seq = 0
-        for path in sorted((data / "log").glob("*.log")):
-            self.read_log(path, listed["covered_seq"])
-        assert self.seq >= listed["durable_seq"]
 
-    def read_segment(self, folder, segment):
-        described, tombstones = segment["described"], segment["tombstones"]
-        assert described == json.loads((folder / "segment.json").read_bytes())
-        sums = dict(described["files"])
-        if tombstones:
-            sums[tombstones["file"]] = tombstones["content"]
-        for name, wanted in sums.items():
-            content = (folder / name).read_bytes()
-            assert wanted == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        count = described["rows"]
-        columns = pa.ipc.open_file(folder / "columns.arrow").get_batch(0).to_pydict()
-        self.check_order_and_hashes(columns)
-        vectors = self.read_vectors(folder / "vectors.bin", count)
-        lengths = np.linalg.norm(self.read_vectors(folder / "comparable.bin", count), axis=1)
-        np.testing.assert_allclose(lengths, 1, rtol=1e-6)
-        dead = set()
-        if tombstones:
-            bits = (folder / tombstones["file"]).read_bytes()
-            assert len(bits) == (count + 7) // 8
-            dead = {row for row in range(count) if bits[row // 8] >> row % 8 & 1}
-            assert len(dead) == tombstones["dead"]
-        for row in set(range(count)) - dead:
-            content = (vectors[row].tobytes().hex(), columns["metadata"][row].decode())
-            self.rows[columns["namespace"][row]][columns["id"][row]] = list(content)
+def vectors_of(folder):
+    """Return the vectors of the rows that live."""
+    rows = last_rows(folder)[0][""]
+    return np.array([np.frombuffer(bytes.fromhex(row[0]), "<f4") for row in rows.values()])
 
-    @staticmethod
-    def check_order_and_hashes(columns):
-        pairs = list(zip(columns["namespace"], columns["id"], strict=True))
-        assert pairs == sorted(pairs)
-        hashes = [xxhash.xxh3_64_intdigest(f"{space}\0{row_id}".encode()) for space, row_id in pairs]
-        assert columns["sorted_hash"] == sorted(hashes)
-        assert [hashes[row] for row in columns["sorted_row"]] == columns["sorted_hash"]
 
-    @staticmethod
-    def read_vectors(path, count):
-        content = path.read_bytes()
-        assert struct.unpack_from("<8sIIQ", content) == (b"VFLTVEC\0", 1, 4, count)
-        assert not any(content[24:4096])
-        return np.frombuffer(content, "<f4", offset=4096).reshape(count, 4)
+def test_stored_engines_find_the_rows(stored, opened):
+    """Without a build: by each engine's file what an exact search finds, scored alike."""
+    state, vectors = opened.shard.snapshot, vectors_of(stored)
+    assert any(view.segment.engine is not None for view in state.sealed)
+    found, right = (
+        state.search(part.Question("", state.comparable(vectors), 3, None, 64, exact))
+        for exact in (False, True)
+    )
+    best = [scores[0] for scores, _ in found], [scores[0] for scores, _ in right]
+    assert np.isclose(*best, rtol=1e-5, atol=1e-6).mean() >= 0.95
+    agreeing = sum(
+        len(set(state.take(near, NAMES).ids) & set(state.take(exact, NAMES).ids))
+        for (_, near), (_, exact) in zip(found, right, strict=True)
+    )
+    assert agreeing >= 0.85 * 3 * len(vectors)
 
-    def read_log(self, path, covered):
-        data = path.read_bytes()
-        magic, version, salt, first_seq, owner, crc = struct.unpack_from("<8sIIQII", data)
-        assert (magic, version, first_seq) == (b"VFLTLOG\0", 1, int(path.stem))
-        assert crc == google_crc32c.value(data[:28])
-        assert owner == google_crc32c.value(self.identity["uid"].encode())
-        at = 32
-        while at < len(data):
-            magic, length, epoch, seq, op, crc, head = struct.unpack_from("<4sIQQIII", data, at)
-            payload = data[at + 36 : at + 36 + length]
-            assert (magic, epoch) == (b"VFR1", 1)
-            assert head == google_crc32c.extend(salt, data[at : at + 32])
-            assert crc == google_crc32c.extend(salt, payload)
-            at += 36 + length
-            if op in (1, 2, 3):
-                self.seq = seq
-            if seq > covered:
-                self.apply(op, payload)
 
-    def apply(self, op, payload):
-        if op not in (1, 2, 3):
-            assert not payload
-            return
-        [length] = U16.unpack_from(payload)
-        namespace, at = payload[2 : 2 + length].decode(), 2 + length
-        if op == 3:
-            self.rows[namespace] = {}
-            return
-        ids, at = self.pieces(payload, at + 4, U32.unpack_from(payload, at)[0], "H")
-        for row_id in ids:
-            self.rows[namespace].pop(row_id.decode(), None)
-        if op == 2:
-            assert at == len(payload)
-            return
-        metadata, at = self.pieces(payload, at, len(ids), "I")
-        [dimensions] = U32.unpack_from(payload, at)
-        assert len(payload) == at + 4 + len(ids) * dimensions * 4
-        for number, (row_id, content) in enumerate(zip(ids, metadata, strict=True)):
-            start = at + 4 + number * dimensions * 4
-            vector = payload[start : start + dimensions * 4].hex()
-            self.rows[namespace][row_id.decode()] = [vector, content.decode()]
+def test_stored_texts_answer(tmp_path):
+    """As the formula says of the rows that live, from the postings of the file, growing rows included."""
+    folder = NEWEST / "text"
+    setting = lives.KINDS["text"].setting
+    served = folders.open_folder(Path(shutil.copytree(folder / "data", tmp_path / "data")), setting)
+    rows = {row_id: json.loads(row[1] or "{}") for row_id, row in last_rows(folder)[0][""].items()}
+    for text in ("Häuser", "rote Straßen laufen", "neu spät 2004", "und"):
+        expected = bm25.ranked(rows, text, ("title", "body"), config.Language.GERMAN)
+        state = served.shard.snapshot
+        scores, place = text_search.search(state, text_search.Question("", text, 200, None))
+        assert state.take(place, NAMES).ids == [row_id for row_id, _ in expected]
+        np.testing.assert_allclose(scores, [score for _, score in expected], rtol=1e-6)
+    served.close()
 
-    @staticmethod
-    def pieces(payload, at, count, letter):
-        """Return pieces whose lengths stand at an offset, and the offset behind them."""
-        lengths = struct.unpack_from(f"<{count}{letter}", payload, at)
-        at += struct.calcsize(f"<{count}{letter}")
-        found = []
-        for length in lengths:
-            found.append(payload[at : at + length])
-            at += length
-        return found, at
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '{"s": "Ä"}',
+        '{"d": {"$lt": "2026-06-01"}}',
+        '{"i": {"$gt": 9223372036854775807}}',
+        '{"u": {"$in": [1]}}',
+        '{"b": false}',
+        '{"f": {"$gte": 1.5}}',
+        '{"l": {"$exists": true}}',
+        '{"mixed": "1"}',
+        '{"$not": {"t": {"$in": ["a", ""]}}}',
+    ],
+)
+def test_stored_filter_indexes_answer(tmp_path, source):
+    """As every row's metadata say."""
+    folder, wanted = NEWEST / "filters", filters.parse(source.encode(), frozenset("d"))
+    setting = lives.KINDS["filters"].setting
+    served = folders.open_folder(Path(shutil.copytree(folder / "data", tmp_path / "data")), setting)
+    rows = last_rows(folder)[0][""]
+    passing = filters.mask(wanted, [json.loads(row[1] or "{}") for row in rows.values()]).sum()
+    assert passing
+    assert served.shard.snapshot.count(wanted) == {"": passing}
+    served.close()
+
+
+@pytest.mark.parametrize("name", ["title", "body"])
+def test_stored_vector_fields_answer(tmp_path, name):
+    """Through the field's graph, ghosts and all, the row whose vectors are asked for comes first."""
+    folder, setting = NEWEST / "fields", lives.KINDS["fields"].setting
+    served = folders.open_folder(Path(shutil.copytree(folder / "data", tmp_path / "data")), setting)
+    state, dimensions = served.shard.snapshot, {"title": 4, "body": 3}[name]
+    for row_id, row in last_rows(folder)[0][""].items():
+        if name not in row[2]:
+            continue
+        items = np.frombuffer(bytes.fromhex(row[2][name]), "<f4").reshape(-1, dimensions)
+        term = questions.Term(name, base.comparable(state.metric, items), 1, late=name == "body")
+        asked = questions.Question("", (term,), 1, None, 64, questions.depths_of(20, 1, 1, (term,)), False)
+        scores, place = multivector.search(state, asked)
+        assert state.take(place, NAMES).ids == [row_id]
+        np.testing.assert_allclose(scores, [len(items)], rtol=1e-4)
+    served.close()

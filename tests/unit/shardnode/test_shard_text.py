@@ -1,11 +1,11 @@
 """Text search: terms, BM25 against a plain oracle, and scores that don't depend on how rows are laid out."""
 
 import dataclasses
-import math
 
 import msgspec
 import numpy as np
 import pytest
+from oracles import bm25
 
 from vectorfleet_shardnode import analysis, errors, filters, operations, postings, storage, text_search
 from vectorfleet_shardnode.api import config
@@ -185,24 +185,9 @@ def make_room(tmp_path):
         room.opened.close()
 
 
-def oracle(rows, text, fields=("title", "body"), k1=1.2, b=0.75):
-    """BM25 as its formula says, over rows given as id → metadata; best first."""
-    analyzer = analysis.Analyzer(LANGUAGE.ENGLISH)
-    scores = dict.fromkeys(rows, 0.0)
-    for field in fields:
-        texts = {row_id: analyzer.terms_of(metadata, field) for row_id, metadata in rows.items()}
-        texts = {row_id: terms for row_id, terms in texts.items() if terms}
-        average = sum(map(len, texts.values())) / max(1, len(texts))
-        for term in analyzer.terms(text):
-            having = sum(term in terms for terms in texts.values())
-            idf = math.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
-            for row_id, terms in texts.items():
-                often = terms.count(term)
-                if often:
-                    norm = k1 * (1 - b + b * len(terms) / average)
-                    scores[row_id] += idf * often / (often + norm)
-    found = [(row_id, score) for row_id, score in scores.items() if score > 0]
-    return sorted(found, key=lambda one: (-np.float32(one[1]), one[0]))
+def oracle(rows, text, **changes):
+    """Return what text search must find in the two fields."""
+    return bm25.ranked(rows, text, ("title", "body"), **changes)
 
 
 def write_at_random(room, random, turns=60):
