@@ -41,10 +41,10 @@ async def run(wanted: settings.Settings) -> None:
         SettingsError: something that it needs is missing.
     """
     config = settings.read_config(wanted.config)
-    token = settings.read_token(wanted.internal_token_file)
+    own = settings.find_credentials(wanted, config)
     folder = keys.KeyFolder(wanted.api_keys_dir)
     clients = [
-        remote.RemoteShard(remote.Dial(shard.number, shard.replicas[0], token, wanted.hosts_file))
+        remote.RemoteShard(remote.Dial(shard.number, shard.replicas[0], own, wanted.hosts_file))
         for shard in config.serving.shards
     ]
     served = index.Index(config, clients)

@@ -7,6 +7,7 @@ import pydantic
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from vectorfleet_runtime import credentials, parties
 from vectorfleet_shardnode.api import config
 
 from . import audit, errors
@@ -23,6 +24,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=9090, ge=0, le=65_535)
     api_keys_dir: Path = Path("/etc/vectorfleet/api-keys")
     internal_token_file: Path = Path("/etc/vectorfleet/internal/token")
+    internal_tls_dir: Path | None = None
     hosts_file: Path | None = None
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
     request_timeout_seconds: float = Field(default=30, gt=0, le=600)
@@ -65,21 +67,18 @@ def read_config(path: Path) -> config.IndexConfig:
     return index
 
 
-def read_token(path: Path) -> str:
-    """Read the token that shards ask for.
+def find_credentials(wanted: Settings, index: config.IndexConfig) -> credentials.Credentials:
+    """Find what the gateway shows to shards: certificates, or the token.
 
     Raises:
-        SettingsError: it can't be read, is empty, or could not travel in a header.
+        SettingsError: it can't be used.
     """
+    own = parties.Party(parties.Role.GATEWAY, index.index, index.namespace)
     try:
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise errors.SettingsError(f"VECTORFLEET_INTERNAL_TOKEN_FILE: can't read {path}: {error}") from error
-    if not token or not token.isascii() or not token.isprintable():
-        raise errors.SettingsError(
-            f"VECTORFLEET_INTERNAL_TOKEN_FILE: {path} must hold one line of printable ASCII characters"
-        )
-    return token
+        return credentials.find(own, wanted.internal_tls_dir, wanted.internal_token_file)
+    except credentials.UnsafeError as unsafe:
+        variable = "INTERNAL_TLS_DIR" if wanted.internal_tls_dir else "INTERNAL_TOKEN_FILE"
+        raise errors.SettingsError(f"VECTORFLEET_{variable}: {unsafe}") from None
 
 
 def _said(error: "pydantic_core.ErrorDetails") -> str:  # type: ignore[name-defined]  # noqa: F821

@@ -141,6 +141,41 @@ class Entropy(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Certificate:
+    """A certificate and its private key, PEM."""
+
+    certificate: str
+    key: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a certificate says: from when to when it is valid, in UTC, and for which DNS names."""
+
+    begin: datetime.datetime
+    end: datetime.datetime
+    names: tuple[str, ...]
+
+
+class Authority(Protocol):
+    """Whoever makes and reads certificates."""
+
+    def create(self, name: str, begin: datetime.datetime, end: datetime.datetime) -> Certificate:
+        """Return a new authority, called `name`."""
+
+    def issue(
+        self, by: Certificate, name: str, begin: datetime.datetime, end: datetime.datetime
+    ) -> Certificate:
+        """Return a certificate for the DNS name `name`, signed by an authority and not outliving it."""
+
+    def read(self, certificate: str) -> Facts | None:
+        """Return what the first certificate of a PEM text says, None where there is none."""
+
+    def signed(self, certificate: str, by: str) -> bool:
+        """Return whether the authority with the certificate `by` has signed `certificate`."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Ports:
     """Everything that a pass of the operator may touch."""
 

@@ -7,13 +7,12 @@ import asyncio
 import logging
 import signal
 import sys
-from pathlib import Path
 
 import pydantic
 import pydantic_core
 import uvloop
 
-from vectorfleet_runtime import listener, logs
+from vectorfleet_runtime import credentials, listener, logs, parties
 
 from . import errors, server, service
 from .api import config, shard_pb2
@@ -44,13 +43,13 @@ def main() -> None:
     try:
         settings = Settings()
         logs.configure(settings.log_level, as_json=settings.log_format == "json")
-        token = _read_token(settings.internal_token_file)
         index = _read_config(settings)
+        own = _find_credentials(settings, index)
     except pydantic.ValidationError as wrong:
         sys.exit(_unfit("; ".join(_setting(error) for error in wrong.errors())))
     except Unfit as unfit:
         sys.exit(_unfit(str(unfit)))
-    sys.exit(uvloop.run(serve(settings, index, token)))
+    sys.exit(uvloop.run(serve(settings, index, own)))
 
 
 def _setting(error: pydantic_core.ErrorDetails) -> str:
@@ -63,14 +62,12 @@ def _unfit(reason: str) -> int:
     return 2
 
 
-def _read_token(path: Path) -> str:
+def _find_credentials(settings: Settings, index: config.IndexConfig) -> credentials.Credentials:
+    party = parties.Party(parties.Role.SHARD, index.index, index.namespace)
     try:
-        token = path.read_text().strip()
-    except OSError as missing:
-        raise Unfit(f"the internal token can't be read: {missing}") from missing
-    if not token:
-        raise Unfit(f"the internal token in {path} is empty")
-    return token
+        return credentials.find(party, settings.internal_tls_dir, settings.internal_token_file)
+    except credentials.UnsafeError as unsafe:
+        raise Unfit(str(unsafe)) from unsafe
 
 
 def _read_config(settings: Settings) -> config.IndexConfig:
@@ -85,7 +82,7 @@ def _read_config(settings: Settings) -> config.IndexConfig:
     return index
 
 
-async def serve(settings: Settings, index: config.IndexConfig, token: str) -> int:
+async def serve(settings: Settings, index: config.IndexConfig, own: credentials.Credentials) -> int:
     """Open the shard and serve it until SIGTERM or SIGINT; returns the exit status."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -95,7 +92,7 @@ async def serve(settings: Settings, index: config.IndexConfig, token: str) -> in
     health = listener.Listener(settings.host, settings.metrics_port, listener.loop_probe(loop), ready)
     try:
         served = await _open(settings, index)
-        await _serve_until(stop, settings, token, served, ready)
+        await _serve_until(stop, settings, own, served, ready)
     except (errors.WrongIdentityError, errors.NotHereError, OSError) as unfit:
         return _unfit(str(unfit))
     finally:
@@ -134,16 +131,15 @@ async def _open(
 async def _serve_until(
     stop: asyncio.Event,
     settings: Settings,
-    token: str,
+    own: credentials.Credentials,
     served: "service.ShardService | server.RefusingService",
     ready: Readiness,
 ) -> None:
-    listening = server.make_server(served, token)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    listening = server.make_server(served, own)
     try:
-        port = listening.add_insecure_port(f"{host}:{settings.grpc_port}")
+        port = own.listen(listening, settings.host, settings.grpc_port)
     except RuntimeError as taken:
-        raise OSError(f"{host}:{settings.grpc_port} can't be listened on: {taken}") from taken
+        raise OSError(f"{settings.host}:{settings.grpc_port} can't be listened on: {taken}") from taken
     await listening.start()
     ready.reason = served.refusal
     _LOG.info("serving", extra={"host": settings.host, "port": port, "shard": settings.shard})

@@ -10,7 +10,6 @@ ShardError
 ├── StorageFullError         RESOURCE_EXHAUSTED   no room on the disk to write; reads go on
 ├── MemoryFullError          RESOURCE_EXHAUSTED   no memory to write; reads go on
 ├── UnavailableError         UNAVAILABLE          starting or stopping
-├── UnauthenticatedError     UNAUTHENTICATED      the internal token is missing or wrong
 └── DataLossError            DATA_LOSS            files are damaged
     └── LogFailedError                            the disk refused to store the log
 ```
@@ -65,12 +64,6 @@ class UnavailableError(ShardError):
     """The shard is starting or stopping."""
 
     code = grpc.StatusCode.UNAVAILABLE
-
-
-class UnauthenticatedError(ShardError):
-    """The internal token is missing or wrong."""
-
-    code = grpc.StatusCode.UNAUTHENTICATED
 
 
 class DataLossError(ShardError):

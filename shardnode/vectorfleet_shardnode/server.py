@@ -1,10 +1,9 @@
-"""The shard's API over gRPC: a thin wrapper that checks the token, calls the service, and maps errors.
+"""The shard's API over gRPC: a thin wrapper that checks who calls, calls the service, and maps errors.
 
-Rule: nothing is answered without the token. What was not foreseen is logged whole and told to the caller
-in four words only.
+Rule: nobody is answered whose role is not named in `CALLERS`. What was not foreseen is logged whole and told
+to the caller in four words only.
 """
 
-import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -12,11 +11,20 @@ from typing import Any, NoReturn, Protocol
 
 import grpc
 
+from vectorfleet_runtime import credentials, parties
+
 from . import errors, metrics
 from .api import shard_pb2, shard_pb2_grpc
 
 MAX_MESSAGE_BYTES = 64 << 20
 METHODS = ("Write", "Search", "Fetch", "List", "Stats", "Report")
+_GATEWAY = frozenset({parties.Role.GATEWAY})
+_BOTH = _GATEWAY | {parties.Role.OPERATOR}
+CALLERS: credentials.Allowed = {
+    f"/{shard_pb2.DESCRIPTOR.package}.Shard/{name}": _BOTH if name == "Report" else _GATEWAY
+    for name in METHODS
+}
+"""Who may call what; a method that is not here is refused."""
 _LOG = logging.getLogger(__name__)
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -37,9 +45,9 @@ class Service(Protocol):
     async def report(self, request: shard_pb2.ReportRequest, /) -> shard_pb2.ReportReply: ...
 
 
-def make_server(service: Service, token: str) -> grpc.aio.Server:
-    """Return a server of the service, not yet listening; callers must know the token."""
-    server = grpc.aio.server(interceptors=[TokenInterceptor(token)], options=_OPTIONS)
+def make_server(service: Service, own: credentials.Credentials) -> grpc.aio.Server:
+    """Return a server of the service, not yet listening; `own` tells its callers."""
+    server = grpc.aio.server(interceptors=[credentials.gate(own, CALLERS)], options=_OPTIONS)
     shard_pb2_grpc.add_ShardServicer_to_server(_servicer(service), server)  # type: ignore[no-untyped-call]
     return server
 
@@ -66,27 +74,6 @@ def _handler(name: str, method: Callable[[Any], Awaitable[Any]]) -> Callable[[An
             metrics.RPC_SECONDS.labels(name, status.name).observe(time.perf_counter() - started)
 
     return handle
-
-
-class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses every call that does not carry `authorization: Bearer <token>`."""
-
-    def __init__(self, token: str) -> None:
-        self._expected = f"Bearer {token}".encode()
-
-        async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            refusal = errors.UnauthenticatedError("the internal token is missing or wrong")
-            await context.abort(refusal.code, str(refusal))
-
-        self._refuse: Any = grpc.unary_unary_rpc_method_handler(refuse)
-
-    async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
-        """Let a call with the right token through."""
-        sent = dict(details.invocation_metadata or ()).get("authorization", "")
-        given = sent.encode() if isinstance(sent, str) else bytes(sent)
-        if hmac.compare_digest(given, self._expected):
-            return await continuation(details)
-        return self._refuse
 
 
 class RefusingService:

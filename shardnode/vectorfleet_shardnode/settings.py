@@ -83,7 +83,12 @@ class Settings(pydantic_settings.BaseSettings):
     metrics_port: int = pydantic.Field(default=9090, ge=0, le=65535)
     log_level: str = "INFO"
     log_format: str = pydantic.Field(default="json", pattern="^(json|text)$")
-    internal_token_file: Path = Path("/etc/vectorfleet/internal/token")
+    internal_token_file: Path = pydantic.Field(
+        default=Path("/etc/vectorfleet/internal/token"), description="What callers must know, without TLS."
+    )
+    internal_tls_dir: Path | None = pydantic.Field(
+        default=None, description="tls.crt, tls.key and ca.crt, for mutual TLS in place of the token."
+    )
     pod_name: str = ""
     search_threads: int = pydantic.Field(default=0, ge=0, description="Searches at a time; 0 for all cores.")
     memory_bytes: int | None = pydantic.Field(

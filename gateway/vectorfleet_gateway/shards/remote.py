@@ -1,4 +1,4 @@
-"""A shard's replica over gRPC: token, deadline, and one more try where that is safe.
+"""A shard's replica over gRPC: credentials, deadline, and one more try where that is safe.
 
 A shard that restarts is back within seconds. Until it has been away for longer than that, requests wait for
 it, so that a restart costs their callers time and no error; after that they fail at once.
@@ -15,7 +15,7 @@ from typing import TypeVar
 import grpc
 import grpc.aio
 
-from vectorfleet_runtime import hosts
+from vectorfleet_runtime import credentials, hosts, parties
 from vectorfleet_shardnode.api import shard_pb2, shard_pb2_grpc
 
 from .. import errors, metrics
@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 RECONNECT_SECONDS = 8.0
 """For how long a shard that went away is waited for."""
+LINGER_SECONDS = 60.0
+"""For how long calls may go on over a connection that was replaced."""
 _PAUSE_SECONDS = 0.05
 
 _OPTIONS = (
@@ -52,13 +54,13 @@ class Dial:
     Attributes:
         shard: its number.
         address: host:port, as the configuration names it.
-        token: what shards ask of their callers.
+        own: what the gateway shows to shards.
         hosts_file: consulted before DNS.
     """
 
     shard: int
     address: str
-    token: str
+    own: credentials.Credentials
     hosts_file: Path | None = None
 
 
@@ -67,9 +69,11 @@ class RemoteShard:
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
-        self._metadata = (("authorization", f"Bearer {dial.token}"),)
+        self._metadata = dial.own.metadata
         self._target = ""
+        self._shown = 0
         self._away_since: float | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._connect()
 
     async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
@@ -98,16 +102,19 @@ class RemoteShard:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._channel.close()
+        await asyncio.gather(self._channel.close(), *self._closing)
 
     def _connect(self) -> None:
         self._target = hosts.target_of(self._dial.address, self._dial.hosts_file)
-        self._channel = grpc.aio.insecure_channel(self._target, options=_OPTIONS)
+        self._shown = self._dial.own.number
+        self._channel = self._dial.own.channel(self._target, parties.Role.SHARD, _OPTIONS)
         self._stub = shard_pb2_grpc.ShardStub(self._channel)  # type: ignore[no-untyped-call]  # generated
         self._channel.get_state(try_to_connect=True)
 
     async def _ask(self, method: str, request: object, kind: type[A], seconds: float) -> A:
         deadline = time.monotonic() + seconds
+        if self._dial.own.number != self._shown:
+            self._reconnect()
         while True:
             left = deadline - time.monotonic()
             try:
@@ -149,6 +156,12 @@ class RemoteShard:
 
     async def _follow_hosts(self) -> None:
         if hosts.target_of(self._dial.address, self._dial.hosts_file) != self._target:
-            stale = self._channel
-            self._connect()
-            await stale.close()
+            self._reconnect()
+
+    def _reconnect(self) -> None:
+        """Go on over a new connection; what is in flight on the old one is answered there."""
+        stale = self._channel
+        self._connect()
+        closing = asyncio.get_running_loop().create_task(stale.close(LINGER_SECONDS))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

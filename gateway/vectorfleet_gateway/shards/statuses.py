@@ -25,7 +25,7 @@ _ERRORS: dict[grpc.StatusCode, tuple[type[errors.ApiError], str]] = {
     grpc.StatusCode.DATA_LOSS: (errors.DataLossError, _THE_SHARDS),
     grpc.StatusCode.UNAUTHENTICATED: (
         errors.InternalError,
-        "shard {shard} does not take the gateway's token",
+        "shard {shard} does not take the gateway's credentials",
     ),
 }
 

@@ -14,6 +14,7 @@ import urllib.request
 import httpx
 import pinecone
 import pytest
+from issuing import folders
 
 KEY = "integration-key"
 TOKEN = "integration-token"
@@ -80,14 +81,16 @@ class Process:
 class Fleet:
     """An index: its shards and one gateway."""
 
-    def __init__(self, folder, shards=2, serving=None, schema=None, tuning=None, **env):
+    def __init__(self, folder, shards=2, serving=None, schema=None, tuning=None, certified=False, **env):
         self.folder = folder
+        self.certificates = folders.Folders(folder) if certified else None
+        self.issue()
         self.port = free_port()
         self.keys = folder / "keys"
         self.keys.mkdir()
         (self.keys / "api-key").write_text(KEY)
         (folder / "token").write_text(TOKEN)
-        ports = [free_port() for _ in range(shards)]
+        ports = self.ports = [free_port() for _ in range(shards)]
         # The shards have names, so that the hosts file is what finds them.
         (folder / "hosts").write_text("".join(f"127.0.0.1 s{number}.test\n" for number in range(shards)))
         addresses = [
@@ -100,10 +103,18 @@ class Fleet:
         self.shards = [self._shard(number, port) for number, port in enumerate(ports)]
         self.gateway = self._gateway(env)
 
-    def _common(self):
-        return {
+    def issue(self, **options):
+        """Write new certificates of all roles, where the processes show such."""
+        for role in ("shard", "gateway") if self.certificates else ():
+            party = self.certificates.party(role, "test", "default")
+            self.certificates.write(f"{role}-tls", party, **options)
+
+    def _common(self, role):
+        proof = {"VECTORFLEET_INTERNAL_TOKEN_FILE": self.folder / "token"}
+        if self.certificates:
+            proof = {"VECTORFLEET_INTERNAL_TLS_DIR": self.folder / f"{role}-tls"}
+        return proof | {
             "VECTORFLEET_CONFIG": self.folder / "index.json",
-            "VECTORFLEET_INTERNAL_TOKEN_FILE": self.folder / "token",
             "VECTORFLEET_METRICS_PORT": free_port(),
         }
 
@@ -112,7 +123,7 @@ class Fleet:
         data.mkdir()
         own = {"SHARD": number, "DATA_DIR": data, "GRPC_PORT": port, "POD_NAME": f"s{number}"}
         own |= {f"TUNING__{name.upper()}": value for name, value in self.tuning.items()}
-        env = self._common() | {f"VECTORFLEET_{name}": value for name, value in own.items()}
+        env = self._common("shard") | {f"VECTORFLEET_{name}": value for name, value in own.items()}
         return Process("vectorfleet_shardnode", self.folder, env)
 
     def _gateway(self, env):
@@ -121,7 +132,7 @@ class Fleet:
         return Process(
             "vectorfleet_gateway",
             self.folder,
-            self._common() | {f"VECTORFLEET_{name}": value for name, value in own.items()},
+            self._common("gateway") | {f"VECTORFLEET_{name}": value for name, value in own.items()},
         )
 
     @property

@@ -6,6 +6,7 @@ import pytest
 
 from vectorfleet_gateway import __main__ as program
 from vectorfleet_gateway import audit, errors, metrics, settings
+from vectorfleet_shardnode.api import config
 
 CONFIG = {
     "index": "products",
@@ -69,19 +70,15 @@ def test_a_missing_configuration(tmp_path):
         settings.read_config(tmp_path / "none")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"a\nb", b"\xff", "é".encode()])
-def test_tokens_that_are_refused(tmp_path, content):
-    """A token is one line that can travel in a header."""
-    file = tmp_path / "token"
-    file.write_bytes(content)
+def test_a_token_that_is_refused(tmp_path):
+    """The message names the variable that leads to it."""
+    index = config.IndexConfig(index="shop", serving=config.Generation(dimensions=2))
+    (tmp_path / "token").write_bytes(b"a\nb")
+    wanted = settings.Settings(internal_token_file=tmp_path / "token")
     with pytest.raises(errors.SettingsError, match="VECTORFLEET_INTERNAL_TOKEN_FILE"):
-        settings.read_token(file)
-
-
-def test_a_token_is_read(tmp_path):
-    """Its newline is not a part of it."""
-    (tmp_path / "token").write_text("t0ken\n")
-    assert settings.read_token(tmp_path / "token") == "t0ken"
+        settings.find_credentials(wanted, index)
+    with pytest.raises(errors.SettingsError, match="VECTORFLEET_INTERNAL_TLS_DIR"):
+        settings.find_credentials(settings.Settings(internal_tls_dir=tmp_path), index)
 
 
 def test_namespaces_do_not_multiply_metrics(monkeypatch):

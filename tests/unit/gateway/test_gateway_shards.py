@@ -29,7 +29,7 @@ def test_every_status_is_an_error_of_the_api(code):
         (CODE.RESOURCE_EXHAUSTED, 429, "shard 3: words"),
         (CODE.DEADLINE_EXCEEDED, 504, "shard 3 did not answer in time"),
         (CODE.DATA_LOSS, 500, "shard 3: words"),
-        (CODE.UNAUTHENTICATED, 500, "shard 3 does not take the gateway's token"),
+        (CODE.UNAUTHENTICATED, 500, "shard 3 does not take the gateway's credentials"),
     ],
 )
 def test_what_a_status_means(code, status, said):
