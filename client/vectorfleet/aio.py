@@ -92,6 +92,7 @@ class Client:
         include_values: bool = False,
         include_metadata: bool = False,
         explain: bool = False,
+        allow_partial: bool = False,
     ) -> results.QueryResult:
         """Find rows by vector, by text, or by both; see `vectorfleet.Client.query`."""
         question = queries.Query(
@@ -108,6 +109,7 @@ class Client:
             include_values=include_values,
             include_metadata=include_metadata,
             explain=explain,
+            allow_partial=allow_partial,
         )
         return await self._send(calls.query(question))
 

@@ -29,7 +29,7 @@ class Client:
     Args:
         host: the index's address, such as `http://localhost:8080`.
         api_key: one of the index's API keys; it goes with each request and is never shown.
-        timeout: seconds that one attempt may take.
+        timeout: seconds that one attempt may take; the server is told, and gives up when this client does.
         retries: how often and how long to try again; a number alone sets the times, 0 is never.
         transport: carries the requests in place of the network, for tests.
 
@@ -126,6 +126,7 @@ class Client:
         include_values: bool = False,
         include_metadata: bool = False,
         explain: bool = False,
+        allow_partial: bool = False,
     ) -> results.QueryResult:
         """Find the rows nearest to a vector, or to the row with an id; or by a text, or by both.
 
@@ -144,6 +145,8 @@ class Client:
             include_values: return the matches' vectors.
             include_metadata: return the matches' metadata.
             explain: tell what was done, and how long it took.
+            allow_partial: take an answer that lacks what some shards have, where these can't answer; the
+                result's `missing_shards` names them. Otherwise such a query is an error.
 
         Returns:
             The matches, best first.
@@ -162,6 +165,7 @@ class Client:
             include_values=include_values,
             include_metadata=include_metadata,
             explain=explain,
+            allow_partial=allow_partial,
         )
         return self._send(calls.query(question))
 

@@ -61,6 +61,7 @@ class Query:
     include_values: bool = False
     include_metadata: bool = False
     explain: bool = False
+    allow_partial: bool = False
 
 
 def body_of(question: Query) -> dict[str, Any]:
@@ -89,5 +90,6 @@ def body_of(question: Query) -> dict[str, Any]:
         "filter": None if question.filter is None else dict(question.filter),
         "params": question.params,
         "explain": question.explain or None,
+        "allowPartial": question.allow_partial or None,
     }
     return body | {name: value for name, value in options.items() if value is not None}

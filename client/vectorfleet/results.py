@@ -47,16 +47,27 @@ class Match(Result, frozen=True, eq=False):
     __hash__ = None  # type: ignore[assignment]  # an array has none
 
 
+class MissingShard(Result, frozen=True):
+    """A shard that did not answer, and why."""
+
+    shard: int
+    message: str
+
+
 class QueryResult(Result, frozen=True):
     """The answer to a query: matches, best first.
 
     Attributes:
         explain: what each part of the query did and took; None unless `explain` was set.
+        partial: whether rows of some shards are missing; never unless `allow_partial` was set.
+        missing_shards: which.
     """
 
     matches: tuple[Match, ...]
     namespace: str = ""
     explain: dict[str, Any] | None = None
+    partial: bool = False
+    missing_shards: tuple[MissingShard, ...] = ()
 
 
 class UpsertResult(Result, frozen=True):

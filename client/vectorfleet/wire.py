@@ -62,13 +62,17 @@ class RequestSettings(TypedDict):
 
 
 def request(call: calls.Call[T], seconds: float) -> RequestSettings:
-    """Return the request of a call that may take so many seconds; connecting may take 5 of them."""
+    """Return the request of a call that may take so many seconds; connecting may take 5 of them.
+
+    The server is told how long it has: nobody waits for what it would do after that.
+    """
+    headers = {"X-Request-Timeout-Ms": str(max(1, int(seconds * 1000)))}
     return {
         "method": call.method,
         "url": call.path,
         "params": call.params,
         "content": call.content,
-        "headers": {} if call.content is None else {"Content-Type": "application/json"},
+        "headers": headers if call.content is None else headers | {"Content-Type": "application/json"},
         "timeout": httpx.Timeout(seconds, connect=min(seconds, 5.0)),
     }
 

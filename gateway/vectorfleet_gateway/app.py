@@ -134,17 +134,19 @@ class App:
         route = resolved.require()
         policy.authorize(principal, route.role)
         query = call.parse_query(scope.query_string)
+        asked = call.parse_timeout(scope.headers.get(call.TIMEOUT_HEADER))
+        seconds = self._bounds.timeout if asked is None else min(asked, self._bounds.timeout)
+        deadline = asyncio.get_running_loop().time() + seconds
         content = b""
         if route.takes_body:
-            content = await body.read(
-                scope.headers, exchange, self._bounds.max_body_bytes, self._bounds.timeout
-            )
-        deadline = asyncio.get_running_loop().time() + self._bounds.timeout
+            content = await body.read(scope.headers, exchange, self._bounds.max_body_bytes, seconds)
+        if asked is None:  # who says nothing has the time for the body, and again for the answer
+            deadline = asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(deadline):
                 return await route.handler(
                     call.Call(principal, entry, resolved.name, query, content, deadline), self._index
                 )
         except TimeoutError:
-            message = f"the answer took longer than {self._bounds.timeout:g} s"
+            message = f"the answer took longer than {seconds:g} s"
             raise errors.DeadlineExceededError(message) from None

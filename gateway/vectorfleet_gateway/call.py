@@ -11,6 +11,9 @@ from . import audit, errors, limits, policy
 MAX_FIELDS = 2_000
 """Fields of a query string; a fetch names each of its ids."""
 
+TIMEOUT_HEADER = "x-request-timeout-ms"
+"""How long the caller waits for the answer, in milliseconds from the request's head."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -94,6 +97,21 @@ def parse_query(text: str) -> dict[str, list[str]]:
         raise errors.InvalidArgumentError("the query string is not percent-encoded UTF-8") from None
     except ValueError:
         raise errors.InvalidArgumentError(f"the query string has more than {MAX_FIELDS} fields") from None
+
+
+def parse_timeout(text: str | None) -> float | None:
+    """Return the seconds that a caller gives its request; None where it says nothing.
+
+    Raises:
+        InvalidArgumentError: the header holds no whole number of milliseconds.
+    """
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise errors.InvalidArgumentError(
+            f"{TIMEOUT_HEADER} is {text[:32]!r}; it must be a whole number of milliseconds, 1 or more"
+        )
+    return int(text) / 1000
 
 
 def is_request_id(text: str | None) -> bool:

@@ -47,6 +47,11 @@ class ApiError(GatewayError):
     code: ClassVar[int] = 13
     headers: Mapping[str, str] = _NONE
 
+    @property
+    def is_the_servers(self) -> bool:
+        """Whether the want is on this side: the same request may succeed elsewhere, or later."""
+        return self.status >= 500 or self.status == 429
+
 
 class InvalidArgumentError(ApiError):
     """The request can never succeed."""

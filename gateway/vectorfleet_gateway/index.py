@@ -1,7 +1,8 @@
 """The index as the routes see it: every shard of the serving generation behind one face.
 
 Each call goes to the shards that it concerns at the same time, and comes back merged. A shard that fails
-fails the call; an answer that lacks a shard would pass for a whole one.
+fails the call, since an answer that lacks a shard would pass for a whole one; a search whose caller takes a
+part says which shards it lacks.
 """
 
 import asyncio
@@ -11,9 +12,12 @@ from typing import TypeVar
 
 from vectorfleet_shardnode.api import config, field_types, placement, shard_pb2
 
-from . import batching, routing, shards
+from . import batching, errors, routing, shards
 
 A = TypeVar("A")
+
+PARTIAL_SHARE = 0.9
+"""Of the time that is left, what shards have where a part of them is enough: the rest is for answering."""
 
 
 class Index:
@@ -69,16 +73,38 @@ class Index:
         request = _delete(namespace, what)
         return await self._write(dict.fromkeys(range(self.shards), request), seconds)
 
-    async def search(self, queries: Sequence[shard_pb2.Query], seconds: float) -> list[routing.Found]:
-        """Find the best rows of all shards for each of some queries, which are asked at the same time."""
-        return await _gather(self._search(query, seconds) for query in queries)
+    async def search(
+        self, queries: Sequence[shard_pb2.Query], seconds: float, *, partial: bool = False
+    ) -> list[routing.Found]:
+        """Find the best rows of all shards for each of some queries, which are asked at the same time.
 
-    async def _search(self, query: shard_pb2.Query, seconds: float) -> routing.Found:
+        Args:
+            queries: what is asked.
+            seconds: that the answers may take.
+            partial: whether the answers of some shards are enough; `Found.missing` tells of the others.
+        """
+        return await _gather(self._search(query, seconds, partial=partial) for query in queries)
+
+    async def _search(self, query: shard_pb2.Query, seconds: float, *, partial: bool) -> routing.Found:
         started = time.perf_counter()
-        answers = await _gather(lanes.search(query, seconds) for lanes in self._lanes)
+        missing: dict[int, str] = {}
+        if partial:
+            seconds *= PARTIAL_SHARE
+            asked = (self._search_shard(number, query, seconds) for number in range(self.shards))
+            answers, missing = routing.part_answers(await asyncio.gather(*asked, return_exceptions=True))
+        else:
+            answers = await _gather(lanes.search(query, seconds) for lanes in self._lanes)
         hits = routing.merge_matches(answers, query, self.generation)
         told = [answer.explanation or b"{}" for answer in answers] if query.explain else []
-        return routing.Found(hits, told, time.perf_counter() - started)
+        return routing.Found(hits, told, time.perf_counter() - started, missing)
+
+    async def _search_shard(self, number: int, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
+        """Search one shard, and wait no longer than this query may: its batch may have longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._lanes[number].search(query, seconds)
+        except TimeoutError:
+            raise errors.DeadlineExceededError(f"shard {number} did not answer in time") from None
 
     async def fetch(self, namespace: str, ids: Sequence[str], seconds: float) -> list[routing.Row]:
         """Read rows, values and metadata; those that exist, in the order asked."""

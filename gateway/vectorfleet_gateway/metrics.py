@@ -39,6 +39,9 @@ REQUEST_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 IN_FLIGHT = Gauge("vectorfleet_gateway_requests_in_flight", "Requests that are not answered yet.")
+PARTIAL_ANSWERS = Counter(
+    "vectorfleet_gateway_partial_answers", "Queries answered without some shards, as their callers allowed."
+)
 ROWS_WRITTEN = Counter("vectorfleet_gateway_rows_upserted", "Rows of acknowledged upserts.")
 BATCH_QUERIES = Histogram(
     "vectorfleet_gateway_search_batch_queries",

@@ -27,6 +27,7 @@ class Question:
         fusion: how the two lists become one; None where there is one list.
         top_k: how many matches to return.
         explain: whether to tell what was done.
+        partial: whether the answers of some shards are enough.
     """
 
     queries: Mapping[fusion.Source, shard_pb2.Query]
@@ -34,6 +35,7 @@ class Question:
     fusion: fusion.Fusion | None
     top_k: int
     explain: bool
+    partial: bool = False
 
     def with_values(self, values: NDArray[np.float32]) -> None:
         """Put the values of the row that the query names in as its vector."""
@@ -66,8 +68,14 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
     if fused is not None:
         for query in queries.values():
             query.top_k = fused.candidates
-    explain = bool(schemas.given(request.explain))
-    return Question(queries, schemas.given(request.id), fused, request.top_k, explain)
+    return Question(
+        queries,
+        schemas.given(request.id),
+        fused,
+        request.top_k,
+        explain=bool(schemas.given(request.explain)),
+        partial=bool(schemas.given(request.allow_partial)),
+    )
 
 
 def _template(request: schemas.Query, namespace: str) -> shard_pb2.Query:

@@ -5,7 +5,7 @@ Metadata is passed on as the shards keep it, without being read.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -43,11 +43,13 @@ class Answer:
         matches: best first.
         namespace: as it was asked.
         explanation: what was done for it; empty where it was not asked for.
+        missing: why a shard did not answer, by its number; empty where all did.
     """
 
     matches: Sequence[fusion.Fused]
     namespace: str
     explanation: Mapping[str, Any]
+    missing: Mapping[int, str] = field(default_factory=dict)
 
 
 def failure(error: errors.ApiError) -> Reply:
@@ -68,6 +70,9 @@ def matches(answer: Answer, read_units: int) -> Reply:
     body: dict[str, Any] = {"matches": found, "namespace": answer.namespace, "usage": _usage(read_units)}
     if explained:
         body["explain"] = answer.explanation
+    if answer.missing:
+        missing = [{"shard": number, "message": why} for number, why in sorted(answer.missing.items())]
+        body |= {"partial": True, "missingShards": missing}
     return Reply(_encode(body))
 
 

@@ -5,15 +5,18 @@ Placement is `placement.shard_of`; nothing here knows how a shard is reached.
 
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vectorfleet_shardnode.api import config, placement, shard_pb2
 
-from . import fields
+from . import errors, fields
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,13 @@ class Found:
         hits: best first.
         explanations: JSON of an object, one from each shard, where they were asked for.
         seconds: from the question to the merged answer.
+        missing: why a shard did not answer, by its number; empty where all did.
     """
 
     hits: Sequence[Hit]
     explanations: Sequence[bytes] = ()
     seconds: float = 0.0
+    missing: Mapping[int, str] = field(default_factory=dict)
 
 
 def split_ids(namespace: str, ids: Iterable[str], shards: int) -> dict[int, list[str]]:
@@ -107,6 +112,31 @@ def merge_matches(
         sign = 1 if nearest else -1
         hits.sort(key=lambda hit: (sign * hit.score, hit.row.id))
     return hits[: query.top_k]
+
+
+def part_answers(answers: Sequence[A | BaseException]) -> tuple[list[A], dict[int, str]]:
+    """Return what shards answered, and why others did not, by number.
+
+    Args:
+        answers: one of each shard: what it answered, or what it failed with.
+
+    Raises:
+        BaseException: the first failure, where no shard answered, or where one failed for another reason than
+            a shard's: a question that can't be answered is no better answered in part.
+    """
+    found: list[A] = []
+    missing: dict[int, str] = {}
+    failures = [answer for answer in answers if isinstance(answer, BaseException)]
+    for number, answer in enumerate(answers):
+        if not isinstance(answer, BaseException):
+            found.append(answer)
+        elif isinstance(answer, errors.ApiError) and answer.is_the_servers:
+            missing[number] = str(answer)
+        else:
+            raise answer
+    if failures and not found:
+        raise failures[0]
+    return found, missing
 
 
 def merge_ids(answers: Sequence[Sequence[str]], limit: int) -> list[str]:

@@ -73,6 +73,7 @@ class Query(Body):
     include_metadata: bool | UnsetType | None = UNSET
     params: SearchParams | UnsetType | None = UNSET
     explain: bool | UnsetType | None = UNSET
+    allow_partial: bool | UnsetType | None = UNSET
     sparse_vector: Any | UnsetType = UNSET
 
 

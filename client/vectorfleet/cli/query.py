@@ -28,6 +28,7 @@ class Asked:
     fusion: queries.Fusion | None = None
     params: queries.SearchParams | None = None
     explain: bool = False
+    allow_partial: bool = False
 
 
 class Method(enum.StrEnum):
@@ -101,6 +102,10 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare with every row.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Tell what was done, in the JSON form.")] = False,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Take an answer that lacks shards which can't answer; said so."),
+    ] = False,
     timeout: options.Timeout = 30.0,
     output_as: options.Format = options.Output.TABLE,
 ) -> None:
@@ -127,6 +132,7 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         fusion=_fusion_of(fusion, alpha),
         params=None if hard == queries.SearchParams() else hard,
         explain=explain,
+        allow_partial=allow_partial,
     )
     if input_ is not None:
         with session.connect(host, api_key, api_key_file, timeout) as index:
@@ -134,7 +140,9 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         return
     values = None if vector is None else _vector_of(vector)
     with session.connect(host, api_key, api_key_file, timeout) as index:
-        _show(index.query(values, id=id_, **_arguments(asked)), asked, output_as)
+        answer = index.query(values, id=id_, **_arguments(asked))
+    _tell_missing(answer)
+    _show(answer, asked, output_as)
 
 
 def _fusion_of(method: Method | None, alpha: float | None) -> queries.Fusion | None:
@@ -173,7 +181,9 @@ def _answers(
 ) -> Iterator[tuple[str, results.QueryResult]]:
     for row in source.rows:
         parts = rows.fields_of(row)
-        yield parts.id, index.query(parts.values, **_arguments(asked, parts.vectors))
+        answer = index.query(parts.values, **_arguments(asked, parts.vectors))
+        _tell_missing(answer)
+        yield parts.id, answer
 
 
 def _arguments(asked: Asked, vectors: rows.Vectors | None = None) -> dict[str, Any]:
@@ -198,7 +208,11 @@ def _document(answer: results.QueryResult) -> dict[str, object]:
         "matches": [output.without_none(match) for match in answer.matches],
         "namespace": answer.namespace,
     }
-    return document | ({"explain": answer.explain} if answer.explain else {})
+    if answer.explain:
+        document["explain"] = answer.explain
+    if answer.partial:
+        document |= {"partial": True, "missingShards": answer.missing_shards}
+    return document
 
 
 def _show(answer: results.QueryResult, asked: Asked, output_as: options.Output) -> None:
@@ -206,6 +220,11 @@ def _show(answer: results.QueryResult, asked: Asked, output_as: options.Output) 
         output.write_json(_document(answer))
     else:
         output.write_table(_headings(asked), _lines(answer, asked), numbers=["score"])
+
+
+def _tell_missing(answer: results.QueryResult) -> None:
+    for one in answer.missing_shards:
+        session.complain(output.printable(f"the answer is partial: {one.message}"))
 
 
 def _headings(asked: Asked) -> list[str]:

@@ -21,10 +21,13 @@ async def query(asked: call.Call, served: index.Index) -> replies.Reply:
             if not rows or rows[0].values is None:
                 return replies.matches(replies.Answer([], name, {}), read_units=1)
             question.with_values(rows[0].values)
-        found = await served.search(list(question.queries.values()), asked.remaining())
+        queries = list(question.queries.values())
+        found = await served.search(queries, asked.remaining(), partial=question.partial)
         lists = dict(zip(question.queries, found, strict=True))
-        answer = replies.Answer(_merge(question, lists), name, _explain(question, lists))
-        return replies.matches(answer, read_units=served.shards)
+        missing = {number: why for one in found for number, why in one.missing.items()}
+        metrics.PARTIAL_ANSWERS.inc(bool(missing))
+        answer = replies.Answer(_merge(question, lists), name, _explain(question, lists), missing)
+        return replies.matches(answer, read_units=served.shards - len(missing))
 
 
 def _merge(question: questions.Question, lists: dict[fusion.Source, routing.Found]) -> list[fusion.Fused]:
