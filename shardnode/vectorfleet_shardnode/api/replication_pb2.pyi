@@ -221,6 +221,10 @@ class Chunk(_message.Message):
     data: bytes
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
 
+class StateRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class RebuildRequest(_message.Message):
     __slots__ = ("disk", "epoch")
     DISK_FIELD_NUMBER: _ClassVar[int]

@@ -69,6 +69,11 @@ class ReplicationStub:
                 request_serializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.ReadFileRequest.SerializeToString,
                 response_deserializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.Chunk.FromString,
                 _registered_method=True)
+        self.State = channel.unary_unary(
+                '/vectorfleet.replication.v1.Replication/State',
+                request_serializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.StateRequest.SerializeToString,
+                response_deserializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.ReplicaState.FromString,
+                _registered_method=True)
         self.Rebuild = channel.unary_unary(
                 '/vectorfleet.replication.v1.Replication/Rebuild',
                 request_serializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.RebuildRequest.SerializeToString,
@@ -129,6 +134,13 @@ class ReplicationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def State(self, request, context):
+        """What a replica is now: of operator and gateways, asked often, and cheap. Report (shard.proto) has it too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Rebuild(self, request, context):
         """Give up the data of this replica and become a new, empty one, with a new disk identity. Refused by members
         of the committed configuration that name this disk's data as the only one (W of 1).
@@ -174,6 +186,11 @@ def add_ReplicationServicer_to_server(servicer, server):
                     servicer.ReadFile,
                     request_deserializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.ReadFileRequest.FromString,
                     response_serializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.Chunk.SerializeToString,
+            ),
+            'State': grpc.unary_unary_rpc_method_handler(
+                    servicer.State,
+                    request_deserializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.StateRequest.FromString,
+                    response_serializer=vectorfleet__shardnode_dot_api_dot_replication__pb2.ReplicaState.SerializeToString,
             ),
             'Rebuild': grpc.unary_unary_rpc_method_handler(
                     servicer.Rebuild,
@@ -370,6 +387,33 @@ class Replication:
             '/vectorfleet.replication.v1.Replication/ReadFile',
             vectorfleet__shardnode_dot_api_dot_replication__pb2.ReadFileRequest.SerializeToString,
             vectorfleet__shardnode_dot_api_dot_replication__pb2.Chunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def State(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/vectorfleet.replication.v1.Replication/State',
+            vectorfleet__shardnode_dot_api_dot_replication__pb2.StateRequest.SerializeToString,
+            vectorfleet__shardnode_dot_api_dot_replication__pb2.ReplicaState.FromString,
             options,
             channel_credentials,
             insecure,
