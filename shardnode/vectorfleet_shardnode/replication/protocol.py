@@ -34,16 +34,15 @@ class Replica:
         self.me = me
         self.stored = stored
         self.history = history
-        self.committed = committed
+        self.committed = self.applied = max(committed, history.base.seq)
         self._on_disk = history.last_seq
-        self.applied = committed
         self.copying = False
         self.term: term.Term | None = None
         self._sealed_for = 0
         self._told = 0  # the greatest commit index heard of, of records that this log may not hold yet
         self._equal = 0  # up to where the log equals that of the leader that was heard last
         self._owed: list[tuple[messages.Token, int]] = []  # answers to Appends that wait for the disk
-        self._sealing: list[messages.Token] = []
+        self._sealing: list[tuple[messages.Token, int]] = []  # who waits for a seal, and of which epoch
         self._stopping: int | None = None  # the epoch that is being left: `stopped` has not been heard
         self._leads: list[messages.Token] = []
         self._reads = reading.Rounds()
@@ -85,11 +84,10 @@ class Replica:
         known = self.configuration
         if known is None or not known.leads(self.me) or known.epoch != self.promised:
             return []
-        first = self.history.first_of(known.epoch)
-        if first is None and self.history.base.epoch < known.epoch:
+        if self.history.last.epoch != known.epoch:
             return []  # without a start record it never was in office
-        begin = first if first is not None else self.history.base.seq
-        self.term = term.Term(known, self.me, begin, learned=True)
+        # All of the log may have been acknowledged: the term begins behind it.
+        self.term = term.Term(known, self.me, self.history.last_seq, learned=True)
         return [messages.Lead(known.epoch, resumes=True), messages.Open(), *self._advance(), *self.tick()]
 
     # --------------------------------------------------------------------------------- follower
@@ -101,6 +99,7 @@ class Replica:
         if self.term is not None and given.epoch == self.term.epoch:
             raise ProtocolError(f"two replicas lead epoch {given.epoch}")
         done = self._promise(given.epoch)
+        self._sealed_for = 0  # whoever has followed another in an epoch does not lead it
         if self._stopping is not None:  # how far the log goes is not known yet; the sender will ask again
             return [*done, self._refuse(token)]
         self._told = max(self._told, given.committed)
@@ -117,8 +116,8 @@ class Replica:
         self._equal = self._told = 0
         refused: Effects = [self._refuse(token, epoch) for token, _ in self._owed]
         self._owed = []
-        left = self._leave()
-        return [*left, self._store(dataclasses.replace(self.stored, promised=epoch)), *refused]
+        promise = self._store(dataclasses.replace(self.stored, promised=epoch))
+        return [promise, *self._leave(), *refused]
 
     def _store(self, stored: messages.Stored) -> messages.Store:
         self.stored = stored
@@ -244,15 +243,18 @@ class Replica:
             return [messages.Answer(token, messages.SealReply(False, self.promised, self.history.last))]
         done = self._promise(epoch)
         self._sealed_for = epoch
-        self._sealing.append(token)
+        self._sealing.append((token, epoch))
         return [*done, *self._answer_seals()]
 
     def _answer_seals(self) -> Effects:
         if self._stopping is not None or self.synced < self.history.last_seq:
             return []
         waiting, self._sealing = self._sealing, []
-        reply = messages.SealReply(self._sealed_for == self.promised, self.promised, self.history.last)
-        return [messages.Answer(token, reply) for token in waiting]
+        promised, last = self.promised, self.history.last
+        return [
+            messages.Answer(token, messages.SealReply(epoch == promised, promised, last))
+            for token, epoch in waiting
+        ]
 
     def lead(self, token: messages.Token, wanted: messages.Configuration) -> Effects:
         """Take the office that this replica was sealed for, and answer once W members hold its log."""
@@ -268,7 +270,7 @@ class Replica:
         return [*self._answer_leads(), *self._ship()]
 
     def _may_lead(self, wanted: messages.Configuration) -> bool:
-        sealed = self._sealed_for == self.promised == wanted.epoch
+        sealed = self._sealed_for == self.promised == wanted.epoch > self.history.last.epoch
         return sealed and wanted.leads(self.me) and self._stopping is None and not self.copying
 
     def _answer_leads(self) -> Effects:
@@ -291,8 +293,8 @@ class Replica:
             done = [*self._promise(given.epoch), *self._learn(given)]
         elif given.epoch == known.epoch and given != known:
             done = self._learn(given) if _same(given, known) else []  # only addresses differ
-        if self.acknowledges and self.term is not None and self.term.epoch == given.epoch:
-            self.term.take_learners(learners)
+        if self.term is not None and self.term.learned and _same(self.term.configuration, given):
+            self.term.ship_to(given, learners)
             done += self._ship()
         newest = self.configuration.epoch if self.configuration else 0
         return [*done, messages.Answer(token, messages.ConfigureReply(newest))]

@@ -61,12 +61,15 @@ class Term:
             if member.disk != self._me.disk:
                 self.peers.setdefault(member.disk, Peer(member, self.start))
 
-    def take_learners(self, learners: tuple[messages.Member, ...]) -> None:
-        """Ship to the members and to exactly these others."""
-        wanted = {member.disk for member in (*self.configuration.members, *learners)}
-        self._extend(learners)
-        for gone in self.peers.keys() - wanted:
+    def ship_to(self, configuration: messages.Configuration, learners: tuple[messages.Member, ...]) -> None:
+        """Ship to the members, at the addresses that they have now, and to exactly these others."""
+        self.configuration = configuration
+        wanted = {member.disk: member for member in (*learners, *configuration.members)}
+        self._extend(tuple(wanted.values()))
+        for gone in self.peers.keys() - wanted.keys():
             del self.peers[gone]
+        for disk, peer in self.peers.items():
+            peer.member = wanted[disk]
 
     def members(self) -> Iterator[Peer]:
         """Yield the peers that count."""

@@ -1,0 +1,132 @@
+"""What one replica decides, event by event; what many of them do together is in tests/model."""
+
+from vectorfleet_shardnode.replication import history, messages, protocol
+
+A, B, C = (messages.Member(name, f"disk-{name}", f"{name}:1") for name in "abc")
+
+
+def configuration(epoch=1, primary="a", members=(A, B, C)):
+    """Return a configuration with a majority for its write quorum."""
+    return messages.Configuration(epoch, primary, members, len(members) // 2 + 1)
+
+
+def log(*epochs):
+    """Return the history of a log with records of these epochs."""
+    made = history.History()
+    for seq, epoch in enumerate(epochs, 1):
+        made = made.extended(epoch, seq)
+    return made
+
+
+def replica(*epochs, me=A, promised=None, known=None, committed=0):
+    """Return a replica as it was found on its disk."""
+    promised = max(epochs, default=0) if promised is None else promised
+    return protocol.Replica(me, messages.Stored(promised, known), log(*epochs), committed)
+
+
+def answers(effects):
+    """Return what was answered, by who asked."""
+    return {effect.token: effect.reply for effect in effects if isinstance(effect, messages.Answer)}
+
+
+def kinds(effects):
+    """Return the kinds of effects in their order."""
+    return [type(effect) for effect in effects]
+
+
+def answered(verified, epoch=1):
+    """Return a follower's answer that its log is equal up to a seq."""
+    return messages.AppendReply(epoch, matched=True, verified=verified)
+
+
+class TestResuming:
+    """A primary that restarts goes on in its epoch."""
+
+    def test_a_strong_read_waits_until_all_of_the_log_is_committed(self):
+        """The commit index on the disk may be older than what was acknowledged before the crash."""
+        primary = replica(1, 1, 1, known=configuration(), committed=1)
+        primary.start()
+        assert answers(primary.strong_read("read")) == {}
+        confirmed = primary.confirm_reply(B.disk, messages.Confirm(1, 1), messages.ConfirmReply(1))
+        assert answers(confirmed) == {}
+        assert answers(primary.append_reply(B.disk, 1, answered(2))) == {}
+        read = answers(primary.append_reply(B.disk, 1, answered(3)))
+        assert read == {"read": messages.ReadReply(3)}
+
+    def test_one_that_promised_more_does_not(self):
+        """It was asked to make way."""
+        assert replica(1, promised=2, known=configuration()).start() == []
+
+    def test_one_that_was_never_in_office_does_not(self):
+        """Without its start record it can't have been elected."""
+        assert replica(1, promised=2, known=configuration(2)).start() == []
+
+
+class TestSealing:
+    """The operator asks for a promise."""
+
+    def test_a_primary_promises_durably_before_anything_else(self):
+        """Whatever is told from then on can rest on the promise."""
+        primary = replica(1, known=configuration())
+        primary.start()
+        assert kinds(primary.seal("operator", 2)) == [messages.Store, messages.Follow]
+        sealed = messages.SealReply(True, 2, history.Position(1, 1))
+        assert answers(primary.stopped(1)) == {"operator": sealed}
+
+    def test_waits_for_the_disk(self):
+        """What a primary appended under its old epoch counts, once it is on the disk."""
+        primary = replica(1, known=configuration())
+        primary.start()
+        primary.seal("operator", 2)
+        assert answers(primary.stopped(3)) == {}
+        sealed = messages.SealReply(True, 2, history.Position(1, 3))
+        assert answers(primary.synced_to(3)) == {"operator": sealed}
+
+    def test_an_overtaken_attempt_hears_no(self):
+        """Of two attempts that wait for the disk, the older one is not sealed."""
+        primary = replica(1, known=configuration())
+        primary.start()
+        primary.seal("first", 2)
+        primary.seal("second", 3)
+        assert {who: reply.sealed for who, reply in answers(primary.stopped(1)).items()} == {
+            "first": False,
+            "second": True,
+        }
+
+
+class TestLeading:
+    """The operator names a primary."""
+
+    def test_not_whoever_has_followed_another_in_that_epoch(self):
+        """A late request must not make a second primary of one epoch."""
+        follower = replica(1)
+        follower.seal("operator", 2)
+        follower.append("b", messages.Append(2, history.Position(1, 1)))
+        assert not answers(follower.lead("late", configuration(2)))["late"].leading
+
+    def test_not_twice_in_an_epoch(self):
+        """One that restarted with its start record asks for a new epoch, or resumes."""
+        follower = replica(1, 2)
+        follower.seal("operator", 2)
+        assert not answers(follower.lead("late", configuration(2)))["late"].leading
+
+    def test_acknowledges_only_once_it_was_confirmed(self):
+        """Its configuration may lose the race for the VectorShard."""
+        elect = replica(1)
+        elect.seal("operator", 2)
+        elect.lead("operator", configuration(2))
+        elect.synced_to(2)
+        assert answers(elect.append_reply(B.disk, 2, answered(2, 2)))["operator"].held
+        assert (elect.committed, elect.acknowledges) == (0, False)
+        effects = elect.configure("operator", configuration(2))
+        assert kinds(effects)[:3] == [messages.Store, messages.Open, messages.Commit]
+        assert elect.committed == 2
+
+    def test_ships_to_where_members_moved(self):
+        """The same members at other addresses are no new configuration."""
+        primary = replica(1, known=configuration())
+        primary.start()
+        moved = tuple(member._replace(address="moved:1") for member in (A, B, C))
+        primary.configure("operator", configuration(members=moved))
+        primary.unreachable(B.disk, 1)
+        assert [effect.to.address for effect in primary.tick()] == ["moved:1"]
