@@ -1,7 +1,7 @@
 """The shard's API as async methods on its messages: what the gRPC server wraps and `vectorfleet serve` calls.
 
-Writes go through one thread, in the order they came; their fsyncs are shared. Searches run in threads of
-their own, since FAISS lets go of the interpreter, and the event loop stays free to take more.
+Writes go through one thread, in the order they came; their fsyncs are shared. Where reads run is `readers`'
+to say.
 """
 
 import asyncio
@@ -11,12 +11,9 @@ import functools
 import importlib.metadata
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-import faiss
-import numpy as np
 import prometheus_client
 import threadpoolctl
 
@@ -30,6 +27,7 @@ from . import (
     log,
     metrics,
     operations,
+    readers,
     records,
     shard,
     storage,
@@ -49,7 +47,7 @@ MAX_TOP_K = 10_000
 MAX_PAGE = 10_000
 MAX_OVERSAMPLING = 100
 _PATIENCE = 1.0  # seconds that a read waits for the write it demands
-_T = TypeVar("_T")
+_SHORT_TOP_K = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +95,8 @@ class ShardService:
         self._closing = False
         # Each search has a thread: a pool of BLAS's own beside them makes matrix products many times slower.
         threadpoolctl.threadpool_limits(1, "blas")
-        executor = concurrent.futures.ThreadPoolExecutor
-        self._writer = executor(1, "write")
-        self._readers = executor(threads, "read", initializer=faiss.omp_set_num_threads, initargs=(1,))
+        self._writer = concurrent.futures.ThreadPoolExecutor(1, "write")
+        self._readers = readers.Readers(threads)
         self._collector = metrics.Collector(self._state)
         prometheus_client.REGISTRY.register(self._collector)
 
@@ -111,12 +108,13 @@ class ShardService:
     async def close(self) -> None:
         """Finish what is under way, make it durable, and give the folder back."""
         self._closing = True
+        self._readers.refuse()
         prometheus_client.REGISTRY.unregister(self._collector)
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         self._writer.shutdown()
-        self._readers.shutdown()
+        self._readers.close()
         self._opened.close()
 
     async def write(self, request: shard_pb2.WriteRequest) -> shard_pb2.WriteReply:
@@ -125,7 +123,9 @@ class ShardService:
             raise errors.NotHereError(
                 f"this shard is in epoch {log.EPOCH}; the write was sent for epoch {request.epoch}"
             )
-        done = await self._run(self._writer, self._submit, request)
+        self._check_open()
+        submitting = asyncio.get_running_loop().run_in_executor(self._writer, self._submit, request)
+        done = await submitting
         written = await asyncio.wrap_future(done)
         return shard_pb2.WriteReply(position=self._position(written.seq), affected=written.affected)
 
@@ -135,27 +135,28 @@ class ShardService:
     async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
         state = await self._state_at(request.at_least)
-        return await self._run(self._readers, self._search, state, request)
+        run = self._readers.run_short if _is_short(request) else self._readers.run
+        return await run(self._search, state, request)
 
     def _search(self, state: Snapshot, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         started = time.perf_counter()
-        results = [shard_pb2.Matches()] * len(request.queries)
-        for number, query in enumerate(request.queries):
+        reply = shard_pb2.SearchReply(position=self._position(state.seq))
+        queries, results = list(request.queries), []
+        for query in queries:
+            results.append(matches := reply.results.add())
             if query.text:
-                best = text_search.search(state, self._text_question(query))
-                results[number] = _matches(state, *best, query)
+                _fill(matches, state, text_search.search(state, self._text_question(query)), query)
             if query.parts:
-                found = parts_search.search(state, self._parts_question(query))
-                results[number] = _matches(state, *found, query)
-        for numbers in _alike(request).values():
-            question = self._question(state, [request.queries[number] for number in numbers])
-            for number, (scores, place) in zip(numbers, state.search(question), strict=True):
-                results[number] = _matches(state, scores, place, request.queries[number])
+                _fill(matches, state, parts_search.search(state, self._parts_question(query)), query)
+        for numbers in _alike(queries).values():
+            question = self._question(state, [queries[number] for number in numbers])
+            for number, found in zip(numbers, state.search(question), strict=True):
+                _fill(results[number], state, found, queries[number])
         took = explaining.Pass(len(results), time.perf_counter() - started)
-        for query, matches in zip(request.queries, results, strict=True):
+        for query, matches in zip(queries, results, strict=True):
             if query.explain:
                 matches.explanation = explaining.explain(state, query, self._number, took)
-        return shard_pb2.SearchReply(results=results, position=self._position(state.seq))
+        return reply
 
     def _question(self, state: Snapshot, queries: list[shard_pb2.Query]) -> part.Question:
         first = queries[0]
@@ -201,14 +202,14 @@ class ShardService:
     async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
         """Return the rows that exist, in the order asked."""
         state = await self._state_at(request.at_least)
-        return await self._run(self._readers, self._fetch, state, request)
+        return await self._readers.run(self._fetch, state, request)
 
     def _fetch(self, state: Snapshot, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
         place = state.locate(keys.keys_of(request.namespace, list(request.ids)))
         fields = part.Fields(request.include_values, request.include_metadata)
-        return shard_pb2.FetchReply(
-            rows=_to_message(state.take(place, fields)), position=self._position(state.seq)
-        )
+        reply = shard_pb2.FetchReply(position=self._position(state.seq))
+        _fill_rows(reply.rows, state.take(place, fields))
+        return reply
 
     async def list(self, request: shard_pb2.ListRequest) -> shard_pb2.ListReply:
         """Return ids in ascending order of their UTF-8 bytes."""
@@ -216,19 +217,20 @@ class ShardService:
             raise errors.BadRequestError(f"limit is {request.limit}; 1 to {MAX_PAGE} are possible")
         page = part.Page(request.namespace, request.prefix, request.after, request.limit)
         state = self._shard.snapshot
-        ids = await self._run(self._readers, state.list_ids, page)
+        ids = await self._readers.run(state.list_ids, page)
         return shard_pb2.ListReply(ids=ids, position=self._position(state.seq))
 
     async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
         """Return rows by namespace, all or those that pass a filter."""
         wanted = filters.parse(request.filter, self._shard.shape.dates)
         state = self._shard.snapshot
-        counts = await self._run(self._readers, state.count, wanted)
+        counts = await self._readers.run(state.count, wanted)
         return shard_pb2.StatsReply(namespaces=counts, position=self._position(state.seq))
 
     async def report(self, _: shard_pb2.ReportRequest) -> shard_pb2.ReportReply:
         """Return what the operator needs to know."""
-        return await self._run(None, self._report)
+        self._check_open()
+        return await asyncio.to_thread(self._report)
 
     def _report(self) -> shard_pb2.ReportReply:
         state, folder = self._shard.snapshot, self._shard.folder
@@ -280,18 +282,23 @@ class ShardService:
             state = self._shard.snapshot
         return state
 
-    async def _run(
-        self, pool: concurrent.futures.Executor | None, function: Callable[..., _T], *arguments: object
-    ) -> _T:
+    def _check_open(self) -> None:
         if self._closing:
             raise errors.UnavailableError("the shard is stopping")
-        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
 
 
-def _alike(request: shard_pb2.SearchRequest) -> dict[object, list[int]]:
+def _is_short(request: shard_pb2.SearchRequest) -> bool:
+    """Tell whether a search is one walk for a few rows: short, unless disk or new rows hold it up."""
+    if len(request.queries) != 1:
+        return False
+    query = request.queries[0]
+    return not (query.exact or query.text or query.parts or query.explain) and query.top_k <= _SHORT_TOP_K
+
+
+def _alike(queries: Sequence[shard_pb2.Query]) -> dict[object, list[int]]:
     """Group the numbers of queries that differ in nothing but their vectors: one pass serves them all."""
     groups: dict[object, list[int]] = {}
-    for number, query in enumerate(request.queries):
+    for number, query in enumerate(queries):
         if query.parts or query.text:
             continue  # each is answered alone
         effort = (query.top_k, query.ef_search, query.exact, query.probes, query.oversampling)
@@ -312,20 +319,21 @@ def _oversampling(query: shard_pb2.Query) -> int:
     return query.oversampling
 
 
-def _matches(state: Snapshot, scores: Scores, place: Place, query: shard_pb2.Query) -> shard_pb2.Matches:
-    fields = part.Fields(query.include_values, query.include_metadata)
-    rows = state.take(place, fields)
-    return shard_pb2.Matches(rows=_to_message(rows), scores=np.ascontiguousarray(scores, "<f4").tobytes())
+def _fill(
+    matches: shard_pb2.Matches, state: Snapshot, found: tuple[Scores, Place], query: shard_pb2.Query
+) -> None:
+    """Write what was found into a message that stands in the reply already, so that nothing is copied."""
+    scores, place = found
+    matches.scores = scores.astype("<f4", copy=False).tobytes()
+    _fill_rows(matches.rows, state.take(place, part.Fields(query.include_values, query.include_metadata)))
 
 
-def _to_message(rows: records.Rows) -> shard_pb2.Rows:
-    columns = [
-        shard_pb2.VectorColumn(name=name, counts=column.counts.tolist(), vectors=column.items.tobytes())
-        for name, column in rows.filled.items()
-    ]
-    return shard_pb2.Rows(
-        ids=rows.ids, vectors=rows.vectors.tobytes(), metadata=rows.metadata, fields=columns
-    )
+def _fill_rows(message: shard_pb2.Rows, rows: records.Rows) -> None:
+    message.ids.extend(rows.ids)
+    message.vectors = rows.vectors.tobytes()
+    message.metadata.extend(rows.metadata)
+    for name, column in rows.filled.items():
+        message.fields.add(name=name, counts=column.counts.tolist(), vectors=column.items.tobytes())
 
 
 def resident_bytes() -> int:

@@ -22,10 +22,14 @@ from .segments import growing, part, sealed
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where rows stand: for each the number of its part, -1 for none, and its row there."""
+    """Where rows stand: for each the number of its part, -1 for none, and its row there.
+
+    `only` is the part that all of them are in, where that is known.
+    """
 
     parts: npt.NDArray[np.int64]
     rows: RowNumbers
+    only: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Snapshot:
 
     def take(self, place: Place, fields: part.Fields) -> records.Rows:
         """Return the rows of a place, in its order; those of part -1 are left out."""
+        if place.only is not None:
+            return self.parts[place.only].take(place.rows, fields)
         kept = place.parts >= 0
         parts, rows = place.parts[kept], place.rows[kept]
         if len(parts) and (parts == parts[0]).all():
@@ -132,12 +138,13 @@ class Snapshot:
 
     def _presented(self, number: int, answer: base.Neighbours) -> list[tuple[Scores, Place]]:
         """Return the matches of a shard in which only one part has any: they are in order already."""
-        shown, parts = base.presented(self.metric, answer.scores), np.full(answer.rows.shape[1], number)
-        counts = np.count_nonzero(answer.rows >= 0, axis=1).tolist()  # what does not exist stands at the end
-        return [
-            (scores[:count], Place(parts[:count], rows[:count]))
-            for scores, rows, count in zip(shown, answer.rows, counts, strict=True)
-        ]
+        shown, most = base.presented(self.metric, answer.scores), answer.rows.shape[1]
+        parts, found = np.full(most, number), []
+        for scores, rows in zip(shown, answer.rows, strict=True):
+            # What does not exist stands at the end.
+            count = most if rows[-1] >= 0 else int(np.count_nonzero(rows >= 0))
+            found.append((scores[:count], Place(parts[:count], rows[:count], number)))
+        return found
 
     def _merged(self, answers: Sequence[tuple[int, base.Neighbours]], k: int) -> list[tuple[Scores, Place]]:
         scores = np.concatenate([answer.scores for _, answer in answers], axis=1)

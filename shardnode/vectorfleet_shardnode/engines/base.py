@@ -13,6 +13,9 @@ import numpy as np
 from ..api import config
 from ..arrays import Bits, RowNumbers, Scores, Vectors
 
+_LEAST, _MOST = np.float32(-1), np.float32(1)
+_SHORTEST = 1e-300  # shorter than any vector of float32 but zeros, which stay zeros
+
 
 @dataclasses.dataclass(frozen=True)
 class Neighbours:
@@ -108,9 +111,9 @@ def comparable(metric: config.Metric, vectors: Vectors) -> Vectors:
     if metric is not config.Metric.COSINE:
         return np.ascontiguousarray(vectors, np.float32)
     exact = vectors.astype(np.float64)
-    lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))[:, np.newaxis]
-    lengths[lengths == 0] = 1
-    return np.asarray(exact / lengths, np.float32)
+    lengths = np.maximum(np.sqrt(np.vecdot(exact, exact)), _SHORTEST)
+    scaled: Vectors = (exact / lengths[:, np.newaxis]).astype(np.float32)
+    return scaled
 
 
 def larger_is_better(metric: config.Metric) -> bool:
@@ -120,7 +123,10 @@ def larger_is_better(metric: config.Metric) -> bool:
 
 def presented(metric: config.Metric, scores: Scores) -> Scores:
     """Return scores as callers get them: cosines within -1 and 1, whatever float32 rounded them to."""
-    return np.clip(scores, -1, 1) if metric is config.Metric.COSINE else scores
+    if metric is not config.Metric.COSINE:
+        return scores
+    within: Scores = np.minimum(np.maximum(scores, _LEAST), _MOST)
+    return within
 
 
 def faiss_metric(metric: config.Metric) -> int:

@@ -8,6 +8,7 @@ long ago. What died since stays as a node behind the rows, a ghost: walked throu
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import faiss
 from ..api import config
 from ..arrays import Bits, RowNumbers, Vectors
 from . import base, choice, selecting
+
+_REMEMBERED_EFFORTS = 64
 
 
 def build(metric: config.Metric, vectors: Vectors, parameters: config.HnswParameters, path: Path) -> None:
@@ -68,15 +71,22 @@ class HnswEngine:
         self._index.own_fields = False
         self._nodes = selecting.Nodes(rows, self._index.ntotal)
         self._m = m
+        self._unselective = functools.lru_cache(_REMEMBERED_EFFORTS)(self._parameters)
 
     def widened(self, passing: int, k: int, effort: base.Effort) -> base.Effort | None:
         """Return the efSearch for a selection, see `base.Engine`."""
         ef = choice.graph_ef(choice.Question(passing, self._nodes.total, k, effort.ef, self._m))
-        return base.Effort(ef=ef) if ef else None
+        if not ef:
+            return None
+        return effort if ef == effort.ef else base.Effort(ef=ef)
 
     def search(self, queries: Vectors, k: int, passing: Bits | None, effort: base.Effort) -> base.Neighbours:
         """Return the `k` best of the rows that pass, see `base.Engine`."""
         k = min(k, self._nodes.rows)
-        parameters = faiss.SearchParametersHNSW(efSearch=max(effort.ef, k), sel=self._nodes.selector(passing))
+        ef = max(effort.ef, k)
+        parameters = self._unselective(ef) if passing is None else self._parameters(ef, passing)
         scores, rows = self._index.search(queries, k, params=parameters)
         return base.Neighbours(scores, rows)
+
+    def _parameters(self, ef: int, passing: Bits | None = None) -> faiss.SearchParametersHNSW:
+        return faiss.SearchParametersHNSW(efSearch=ef, sel=self._nodes.selector(passing))

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from .. import keys
 from ..arrays import Hashes, RowNumbers
+from . import blobs
 
 _PIECE_ROWS = 16_384
 
@@ -30,8 +31,8 @@ class Columns:
         with pa.memory_map(str(path)) as source:
             self.batch: pa.RecordBatch = pa.ipc.open_file(source).get_batch(0)
         self.rows: int = self.batch.num_rows
-        self._ids = self.batch.column("id")
-        self._metadata = self.batch.column("metadata")
+        self._ids: blobs.Blobs[str] = blobs.Blobs(self.batch.column("id"))
+        self._metadata: blobs.Blobs[bytes] = blobs.Blobs(self.batch.column("metadata"))
         self._hashes = self.batch.column("sorted_hash").to_numpy()
         self._hash_rows = self.batch.column("sorted_row").to_numpy()
         self._set_namespaces(self.batch.column("namespace"))
@@ -51,24 +52,16 @@ class Columns:
 
     def ids(self, rows: RowNumbers | range) -> list[str]:
         """Return ids by row."""
-        values: list[str] = self._take(self._ids, rows).to_pylist()
-        return values
+        return self._ids.take(rows)
 
     def metadata(self, rows: RowNumbers | range) -> list[bytes]:
         """Return metadata by row."""
-        values: list[bytes] = self._take(self._metadata, rows).to_pylist()
-        return values
+        return self._metadata.take(rows)
 
     def every_metadata(self) -> Iterator[bytes]:
         """Yield the metadata of all rows, a piece at a time in memory."""
         for start in range(0, self.rows, _PIECE_ROWS):
-            yield from self._metadata.slice(start, _PIECE_ROWS).to_pylist()
-
-    @staticmethod
-    def _take(column: pa.Array, rows: RowNumbers | range) -> pa.Array:
-        if isinstance(rows, range):
-            return column.slice(rows.start, len(rows))
-        return column.take(pa.array(rows))
+            yield from self._metadata.take(range(start, min(start + _PIECE_ROWS, self.rows)))
 
     def hashes(self) -> Hashes:
         """Return the key hash of each row."""
@@ -104,7 +97,7 @@ class Columns:
         wanted = self._hashes[at]
         while at < self.rows and self._hashes[at] == wanted:
             row = int(self._hash_rows[at])
-            if row in within and self._id(row) == row_id:
+            if row in within and self._ids.one(row) == row_id:
                 return row
             at += 1
         return -1
@@ -112,16 +105,12 @@ class Columns:
     def after(self, namespace: str, row_id: str) -> int:
         """Return the first row of the namespace whose id is greater."""
         within = self.range_of(namespace)
-        return within.start + bisect.bisect_right(within, row_id, key=self._id)
+        return within.start + bisect.bisect_right(within, row_id, key=self._ids.one)
 
     def at_least(self, namespace: str, row_id: str) -> int:
         """Return the first row of the namespace whose id is not smaller."""
         within = self.range_of(namespace)
-        return within.start + bisect.bisect_left(within, row_id, key=self._id)
-
-    def _id(self, row: int) -> str:
-        value: str = self._ids[row].as_py()
-        return value
+        return within.start + bisect.bisect_left(within, row_id, key=self._ids.one)
 
 
 def write(path: Path, table: pa.Table, hashes: Hashes) -> None:

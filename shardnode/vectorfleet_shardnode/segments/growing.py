@@ -216,7 +216,7 @@ class GrowingView:
         segment = self.segment
         return records.Rows(
             [segment.ids[row] for row in rows],
-            self.columns.vectors[rows if fields.values else rows[:0]],
+            self.columns.vectors[rows] if fields.values else self.columns.vectors[:0],
             [segment.metadata[row] for row in rows] if fields.metadata else [],
             {name: self.stored(name).take(rows) for name in segment.fields} if fields.values else {},
         )

@@ -5,6 +5,7 @@ Row numbers are positions inside the part.
 """
 
 import dataclasses
+import functools
 from typing import Protocol, Self
 
 import numpy as np
@@ -42,7 +43,7 @@ class Question:
     oversampling: int = 0
     rescore: bool = True
 
-    @property
+    @functools.cached_property
     def effort(self) -> base.Effort:
         """How much an engine looks at."""
         return base.Effort(self.ef, self.probes, self.oversampling, self.rescore)

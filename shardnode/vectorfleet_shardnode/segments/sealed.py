@@ -180,7 +180,7 @@ class SealedView:
         stored = self.segment.columns
         return records.Rows(
             stored.ids(rows),
-            self.segment.vectors.vectors[rows if fields.values else rows[:0]],
+            self.segment.vectors.vectors[rows] if fields.values else self.segment.vectors.vectors[:0],
             stored.metadata(rows) if fields.metadata else [],
             self._fields(rows) if fields.values else {},
         )

@@ -37,7 +37,7 @@ def search(target: Target, question: part.Question, selected: selection.Selectio
     if question.exact or target.engine is None:
         return _compare(target, question, selected)
     ways = _plan(target, question, selected)
-    if len(set(ways)) == 1:
+    if len(ways) == 1 or len(set(ways)) == 1:
         return _follow(target, question, selected, ways[0])
     alone = [dataclasses.replace(question, queries=query[np.newaxis]) for query in question.queries]
     found = [_follow(target, one, selected, way) for one, way in zip(alone, ways, strict=True)]
@@ -48,9 +48,9 @@ def search(target: Target, question: part.Question, selected: selection.Selectio
 
 def _plan(target: Target, question: part.Question, selected: selection.Selection) -> list[choice.Plan]:
     """Return a way for all queries, or one for each."""
-    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
     if selected.clusters is None or selected.whole:
         return [choice.ENGINE]
+    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
     if choice.compares_few(known) or selected.grouped is None:
         return [choice.EXACT]
     ranks = [selected.clusters.nearest(query) for query in question.queries]
@@ -77,7 +77,7 @@ def _ask(target: Target, question: part.Question, selected: selection.Selection)
         return None
     passing = None if selected.whole else selected.chosen
     found = target.engine.search(question.queries, k, passing, effort)
-    return found if (found.rows[:, k - 1 :] >= 0).all() else None
+    return found if found.rows[:, k - 1].min() >= 0 else None  # what does not exist stands at the end
 
 
 def _compare(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:

@@ -72,7 +72,7 @@ class Selection:
         """The rows in ascending order."""
         return bits.to_rows(self.chosen)
 
-    @property
+    @functools.cached_property
     def whole(self) -> bool:
         """Whether every row is selected."""
         return self.count == self.size

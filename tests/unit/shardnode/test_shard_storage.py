@@ -23,6 +23,7 @@ from vectorfleet_shardnode import (
     storage,
 )
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.engines import base
 from vectorfleet_shardnode.limits import disk, guard
 from vectorfleet_shardnode.segments import builder, manifest, part
 
@@ -333,6 +334,15 @@ def test_a_write_that_can_never_succeed_is_refused_whole(sent, said):
     """Each limit has an error that says what was sent and what would be right."""
     with pytest.raises(errors.BadRequestError, match=said):
         operations.parse(sent, SHAPE)
+
+
+@pytest.mark.parametrize("value", [3e38, 1e-45, -3e38])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_every_finite_number_is_taken_and_compared(value, rows):
+    """Squares that overflow or vanish in float32 make no vector infinite or zero."""
+    vectors = shape.parse_vectors(np.full((rows, 2), value, "<f4").tobytes(), rows, SHAPE)
+    compared = base.comparable(SHAPE.metric, vectors)
+    assert compared == pytest.approx(np.full((rows, 2), np.sign(value) * 0.5**0.5), abs=1e-6)
 
 
 def test_of_a_repeated_id_the_last_row_counts():
