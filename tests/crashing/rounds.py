@@ -111,6 +111,8 @@ class Rounds:
     def _look(self):
         """Keep what was left, and note what the kill interrupted."""
         shutil.rmtree(self._left, ignore_errors=True)
+        if not self.node.data.exists():  # killed before it made its folder
+            return
         shutil.copytree(self.node.data, self._left, ignore_dangling_symlinks=True)
         found = {
             "a build": "build/merge/*",

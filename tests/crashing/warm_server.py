@@ -32,6 +32,7 @@ def main():
             answer = _wait(statuses, request["wait"], request.get("flags", 0))
         else:
             answer = os.fork() or _be_a_node(request)
+            statuses.pop(answer, None)  # of a process that had this number before
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
