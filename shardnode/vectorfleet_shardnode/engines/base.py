@@ -15,6 +15,7 @@ from ..arrays import Bits, RowNumbers, Scores, Vectors
 
 _LEAST, _MOST = np.float32(-1), np.float32(1)
 _SHORTEST = 1e-300  # shorter than any vector of float32 but zeros, which stay zeros
+_BLOCK_BYTES = 1 << 20  # of what is normalised at a time, in float64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +111,14 @@ def comparable(metric: config.Metric, vectors: Vectors) -> Vectors:
     """Return vectors as the engines compare them: of length 1 under cosine, else as they are."""
     if metric is not config.Metric.COSINE:
         return np.ascontiguousarray(vectors, np.float32)
+    step = max(1, _BLOCK_BYTES // (8 * vectors.shape[1]))
+    if len(vectors) <= step:
+        return _normalised(vectors)
+    starts = range(0, len(vectors), step)
+    return np.concatenate([_normalised(vectors[start : start + step]) for start in starts])
+
+
+def _normalised(vectors: Vectors) -> Vectors:
     exact = vectors.astype(np.float64)
     lengths = np.maximum(np.sqrt(np.vecdot(exact, exact)), _SHORTEST)
     scaled: Vectors = (exact / lengths[:, np.newaxis]).astype(np.float32)

@@ -17,10 +17,18 @@ from ..settings import Tuning
 from . import memory
 
 ROW_BYTES = 320
-"""A growing row's id, its places in dictionaries and lists, and the objects that these are made of."""
-METADATA_FACTOR = 2.5
-"""A growing row's metadata: as it was sent, and decoded for filters."""
-GATHERED_FACTOR = 12
+"""A growing row's places in dictionaries, lists and columns, and the objects that these are made of."""
+VALUE_BYTES = 96
+"""A value of a growing row's metadata, decoded for filters: its object, its place, and that of its name."""
+WORD_BYTES = 32
+"""A word of a text field: its term in the row and in the postings."""
+WORKING_FACTOR = 8
+"""A write while it is written: as it came, was parsed, goes to the log, normalised; allocators keep some."""
+WORKING_BYTES = 4 << 20
+"""What goes up and down with writes, whatever their size."""
+REPLAYED_FACTOR = 2.5
+"""Metadata that the log holds, once they grow; of many short values they come to more."""
+GATHERED_FACTOR = 16
 """Metadata while the filter indexes of a segment are made of it."""
 BUFFER_BYTES = 16 << 20
 """What writing a segment holds of vectors, normalised and not, whatever their number."""
@@ -66,15 +74,28 @@ def write_of(rows: records.Rows, shape: shapes.Shape, waiting: int) -> memory.Wr
     """
     items = rows.vectors.nbytes + sum(field.items.nbytes for field in rows.fields.values())
     metadata = sum(map(len, rows.metadata))
-    growth = _copies(shape.metric) * items + len(rows.ids) * ROW_BYTES + int(METADATA_FACTOR * metadata)
-    return memory.Write(growth, BUFFER_BYTES + GATHERED_FACTOR * (waiting + metadata))
+    growth = _copies(shape.metric) * items + sum(map(metadata_of, rows.metadata))
+    growth += ROW_BYTES * len(rows.ids) + sum(map(len, rows.ids))
+    if shape.schema.text:
+        growth += WORD_BYTES * sum(content.count(b" ") for content in rows.metadata)
+    flush = BUFFER_BYTES + GATHERED_FACTOR * (waiting + metadata)
+    return memory.Write(growth, flush, WORKING_BYTES + WORKING_FACTOR * (items + metadata))
+
+
+def metadata_of(content: bytes) -> int:
+    """Return what a row's metadata, JSON, take while the row grows: as they came, and decoded.
+
+    Decoded, a string with a character beyond ASCII may have four bytes for each of its characters.
+    """
+    values = content.count(b",") + content.count(b"{") + content.count(b"[")
+    return len(content) * (2 if content.isascii() else 5) + VALUE_BYTES * values
 
 
 def replay_of(log_bytes: int, shape: shapes.Shape, tuning: Tuning) -> int:
     """Return what a log comes to in memory at most; its own pages are the kernel's to drop."""
     copies, vector = _copies(shape.metric), 4 * shape.dimensions
-    factor = max(METADATA_FACTOR, (copies * vector + ROW_BYTES) / (vector + 20))
-    bound = tuning.growing_rows * ROW_BYTES + tuning.growing_bytes * max(copies, METADATA_FACTOR)
+    factor = max(REPLAYED_FACTOR, (copies * vector + ROW_BYTES) / (vector + 20))
+    bound = tuning.growing_rows * ROW_BYTES + tuning.growing_bytes * max(copies, REPLAYED_FACTOR)
     return int(min(log_bytes * factor, UNFLUSHED * bound))
 
 

@@ -42,10 +42,17 @@ class Bounds:
 
 @dataclasses.dataclass(frozen=True)
 class Write:
-    """What a write adds to the growing segment, and what sealing that segment will then take beside it."""
+    """What a write takes, in bytes.
+
+    Attributes:
+        growth: what it adds to the growing segment.
+        flush: what sealing that segment will then take beside it.
+        working: what is held beside it while it is written.
+    """
 
     growth: int
     flush: int = 0
+    working: int = 0
 
 
 def refusal_of_write(bounds: Bounds, used: int, write: Write, *, pressed: bool) -> str:
@@ -60,7 +67,8 @@ def refusal_of_write(bounds: Bounds, used: int, write: Write, *, pressed: bool) 
     if not bounds.limit:
         return ""
     soft = bounds.release if pressed else bounds.soft
-    if used + write.growth <= soft and used + write.growth + write.flush <= bounds.hard:
+    height = used + write.growth + max(write.flush, write.working)
+    if used + write.growth <= soft and height <= bounds.hard:
         return ""
     return (
         f"memory is short: {mib(used)} of {mib(bounds.limit)} are in use, and this write takes "

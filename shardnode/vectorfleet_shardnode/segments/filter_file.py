@@ -9,9 +9,8 @@ the directory, JSON: whether all fields are here, and by field the start and the
 Small segments have no such file: a field's index is then made in memory when it is first asked for.
 """
 
-import heapq
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,18 +47,23 @@ class Directory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: dict[str, dict[str, tuple[Piece, ...]]]
 
 
-def write(path: Path, metadata: Iterable[bytes], rows: int) -> None:
+def write(path: Path, metadata: Callable[[], Iterable[bytes]], rows: int) -> None:
     """Write the indexes of rows' metadata, in the order of the rows.
+
+    Args:
+        path: where to.
+        metadata: gives each row's, from the first on, each time that it is called.
+        rows: how many.
 
     Raises:
         OSError: the disk is full or failing.
     """
-    found = filter_gathering.build(decoded(metadata))
-    kept = heapq.nlargest(MAX_FIELDS, found, key=lambda name: len(found[name].present))
+    chosen = filter_gathering.common(decoded(metadata()), MAX_FIELDS)
+    found = filter_gathering.build(decoded(metadata()), frozenset(chosen.names))
     with path.open("wb") as target:
         target.write(bytes(_HEADER.size))
         output = _Output(target)
-        directory = Directory(len(kept) == len(found), {name: output.field(found[name]) for name in kept})
+        directory = Directory(chosen.all, {name: output.field(found[name]) for name in chosen.names})
         start, content = target.tell(), msgspec.json.encode(directory)
         target.write(content)
         target.seek(0)

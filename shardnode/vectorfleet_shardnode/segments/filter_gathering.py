@@ -1,7 +1,13 @@
-"""Makes filter indexes of metadata in one pass over rows: compact arrays on the way, sorted at the end."""
+"""Makes filter indexes of metadata in one pass over rows: compact arrays on the way, sorted at the end.
+
+A pass before it may find the fields that are worth it: where rows have names of their own, such as the
+ids of users, indexes of all of them would take hundreds of times the metadata.
+"""
 
 import array
 import bisect
+import collections
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +19,7 @@ from ..api import instants
 from . import filter_index
 
 _REMEMBERED_DIGESTS = 65_536
+_COUNTED_NAMES = 65_536
 
 
 class Gathering:
@@ -131,3 +138,28 @@ def build(
                 gathered[name] = Gathering()
             gathered[name].add(row, metadata[name])
     return {name: field.finish() for name, field in gathered.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Common:
+    """The names of fields that the most rows have, those first; `all` where there are no others."""
+
+    names: tuple[str, ...]
+    all: bool
+
+
+def common(rows: Iterable[filters.Metadata | None], most: int) -> Common:
+    """Return up to `most` names of fields; exactly those of the most rows while there are not too many names.
+
+    Beyond 65,536 different names those that came once only are forgotten, then those that came twice, and so
+    on: a name that many rows have stays.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    rare = 0  # names that came so often at most may have been forgotten
+    for metadata in rows:
+        counts.update(metadata.keys() if metadata else ())
+        while len(counts) > _COUNTED_NAMES:
+            rare += 1
+            counts = collections.Counter({name: often for name, often in counts.items() if often > rare})
+    names = tuple(name for name, _ in counts.most_common(most))
+    return Common(names, all=not rare and len(counts) <= most)

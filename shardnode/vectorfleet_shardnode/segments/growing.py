@@ -8,21 +8,16 @@ still finds its own.
 import dataclasses
 import functools
 import heapq
-from typing import TypeVar
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from .. import analysis, filters, keys, ragged, records
 from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
 from ..engines import base, flat
-from . import growing_fields, growing_filters, growing_text, part
-
-_FIRST_CAPACITY = 256
-_T = TypeVar("_T", bound=np.generic)
+from . import appending, growing_fields, growing_filters, growing_text, part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +56,6 @@ class GrowingSegment:
         self.bytes = self.metadata_bytes = 0
         self.frozen_at: int | None = None  # the last seq it covers, once nothing more is appended
         self._codes: dict[str, int] = {}
-        self._capacity = 0
         self._columns = Columns(
             np.zeros(0, np.int64),
             np.zeros(0, np.int64),
@@ -87,7 +81,7 @@ class GrowingSegment:
         """
         start, end = self.rows, self.rows + len(rows.ids)
         self._append_fields(rows)
-        self._reserve(end)
+        self._reserve(start, end)
         columns = self._columns
         columns.codes[start:end] = self._code(sought.namespace)
         columns.seqs[start:end] = seq
@@ -123,26 +117,17 @@ class GrowingSegment:
             self._codes[namespace] = len(self.namespaces) - 1
         return self._codes[namespace]
 
-    def _reserve(self, rows: int) -> None:
-        if rows <= self._capacity:
-            return
-        self._capacity = max(rows, 2 * self._capacity, _FIRST_CAPACITY)
+    def _reserve(self, used: int, needed: int) -> None:
         old = self._columns
-        vectors = _grown(old.vectors, self._capacity)
+        vectors = appending.roomy(old.vectors, used, needed)
         cosine = self.metric is config.Metric.COSINE
         self._columns = Columns(
-            _grown(old.codes, self._capacity),
-            _grown(old.seqs, self._capacity),
-            _grown(old.hashes, self._capacity),
+            appending.roomy(old.codes, used, needed),
+            appending.roomy(old.seqs, used, needed),
+            appending.roomy(old.hashes, used, needed),
             vectors,
-            _grown(old.comparable, self._capacity) if cosine else vectors,
+            appending.roomy(old.comparable, used, needed) if cosine else vectors,
         )
-
-
-def _grown(array: npt.NDArray[_T], capacity: int) -> npt.NDArray[_T]:
-    larger = np.empty((capacity, *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger
 
 
 @dataclasses.dataclass(frozen=True)

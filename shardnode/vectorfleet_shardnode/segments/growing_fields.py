@@ -4,18 +4,13 @@ A reader asks for the first n rows, which never change; where arrays were replac
 both have them.
 """
 
-from typing import TypeVar
-
 import numpy as np
-import numpy.typing as npt
 
 from .. import ragged
 from ..api import config
 from ..arrays import Vectors
 from ..engines import base
-
-_FIRST_CAPACITY = 256
-_T = TypeVar("_T", bound=np.generic)
+from . import appending
 
 
 class GrowingField:
@@ -44,17 +39,17 @@ class GrowingField:
         start, end = self._rows, self._rows + rows
         first = int(self._offsets[start])
         self._append_items(first, added.items)
-        self._offsets = roomy(self._offsets, start + 1, end + 1)
+        self._offsets = appending.roomy(self._offsets, start + 1, end + 1)
         self._offsets[start : end + 1] = added.offsets + first
         self._rows = end
         return added.items.nbytes
 
     def _append_items(self, first: int, items: Vectors) -> None:
         end = first + len(items)
-        self._items = roomy(self._items, first, end)
+        self._items = appending.roomy(self._items, first, end)
         self._items[first:end] = items
         if self._metric is config.Metric.COSINE:
-            self._comparable = roomy(self._comparable, first, end)
+            self._comparable = appending.roomy(self._comparable, first, end)
             self._comparable[first:end] = base.comparable(self._metric, items)
         else:
             self._comparable = self._items
@@ -70,12 +65,3 @@ class GrowingField:
     def _view(self, rows: int, items: Vectors) -> ragged.Ragged:
         offsets = self._offsets[: rows + 1]
         return ragged.Ragged(offsets, items[: offsets[-1]])
-
-
-def roomy(array: npt.NDArray[_T], used: int, needed: int) -> npt.NDArray[_T]:
-    """Return an array with room for `needed` rows, whose first `used` are the same; itself where it has."""
-    if needed <= len(array):
-        return array
-    larger = np.empty((max(needed, 2 * len(array), _FIRST_CAPACITY), *array.shape[1:]), array.dtype)
-    larger[:used] = array[:used]
-    return larger

@@ -87,7 +87,7 @@ def write(
     hashes = np.concatenate([source.hashes for source in sources])[order]
     columns.write(folder / COLUMNS, table.take(pa.array(order)), hashes)
     if len(order) >= filter_file.MIN_ROWS:
-        metadata = columns.Columns(folder / COLUMNS).every_metadata()
+        metadata = columns.Columns(folder / COLUMNS).every_metadata
         filter_file.write(folder / FILTERS, metadata, len(order))
     chunks = functools.partial(_chunks, sources, order)
     vectors_file.write(folder / VECTORS, recipe.dimensions, len(order), chunks())

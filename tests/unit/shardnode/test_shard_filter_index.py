@@ -80,7 +80,7 @@ def test_a_file_answers_as_what_was_written(tmp_path_factory, tree, every):
     """Every array comes back, those of integers beyond 64 bits too."""
     path = tmp_path_factory.mktemp("filters") / "filters.bin"
     content = [msgspec.json.encode(row) if row else b"" for row in every]
-    filter_file.write(path, content, len(every))
+    filter_file.write(path, lambda: content, len(every))
     fields = filter_fields.FilterFields(
         len(every), lambda: pytest.fail("read"), filter_file.FilterFile(path, len(every))
     )
@@ -108,7 +108,7 @@ def test_only_the_fields_with_the_most_rows_are_stored_and_the_others_are_found_
     monkeypatch.setattr(filter_file, "MAX_FIELDS", 1)
     every = [{"often": 1, "rare": row} if row % 2 else {"often": 2} for row in range(10)]
     content, reads = [msgspec.json.encode(row) for row in every], []
-    filter_file.write(tmp_path / "filters.bin", content, 10)
+    filter_file.write(tmp_path / "filters.bin", lambda: content, 10)
     stored = filter_file.FilterFile(tmp_path / "filters.bin", 10)
     fields = filter_fields.FilterFields(10, lambda: reads.append(1) or content, stored)
     for tree, passing in (({"often": 2}, 5), ({"rare": 3}, 1), ({"rare": {"$gt": 3}}, 3), ({"no": 1}, 0)):
@@ -116,10 +116,37 @@ def test_only_the_fields_with_the_most_rows_are_stored_and_the_others_are_found_
     assert len(reads) == 2  # for `rare` and for `no`
 
 
+def test_names_that_each_row_has_for_itself_are_not_gathered(tmp_path, monkeypatch):
+    """Such as ids of users: there is no end of them; names that many rows have are stored all the same."""
+    monkeypatch.setattr(filter_gathering, "_COUNTED_NAMES", 50)
+    monkeypatch.setattr(filter_file, "MAX_FIELDS", 2)
+    every = [{f"user-{row}": True, "often": row, **({"half": 1} if row % 2 else {})} for row in range(400)]
+    found = filter_gathering.common(iter(every), 2)
+    assert (set(found.names), found.all) == ({"often", "half"}, False)
+    gathered = []
+    monkeypatch.setattr(filter_gathering, "Gathering", _noted(filter_gathering.Gathering, gathered))
+    content = [msgspec.json.encode(row) for row in every]
+    filter_file.write(tmp_path / "filters.bin", lambda: content, 400)
+    assert len(gathered) == 2
+    fields = filter_fields.FilterFields(
+        400, lambda: iter(content), filter_file.FilterFile(tmp_path / "filters.bin", 400)
+    )
+    for tree, passing in (({"often": {"$lt": 7}}, 7), ({"half": 1}, 200), ({"user-7": True}, 1)):
+        assert bits.count(fields.passing(parse(tree))) == passing
+
+
+def _noted(kind, made):
+    def make():
+        made.append(kind())
+        return made[-1]
+
+    return make
+
+
 def test_a_file_of_another_format_or_of_other_rows_is_damage(tmp_path):
     """The message names the file and what is wrong."""
     path = tmp_path / "filters.bin"
-    filter_file.write(path, [b'{"a": 1}'], 1)
+    filter_file.write(path, lambda: [b'{"a": 1}'], 1)
     content = path.read_bytes()
     for broken, said in (
         (b"x" + content[1:], "no file of filter indexes"),

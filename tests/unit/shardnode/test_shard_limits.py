@@ -31,6 +31,13 @@ def test_a_write_is_taken_while_it_and_its_sealing_fit(used, growth, flush, pres
     assert (refused == "") is taken
 
 
+def test_what_a_write_holds_meanwhile_must_fit_as_well():
+    """Beside what it adds, up to the hard limit; it is gone when that segment is sealed."""
+    for working, taken in ((100, True), (101, False)):
+        write = memory.Write(10 * MIB, 90 * MIB, working * MIB)
+        assert (memory.refusal_of_write(BOUNDS, 840 * MIB, write, pressed=False) == "") is taken
+
+
 def test_a_refusal_says_how_much_is_used_and_what_to_do():
     """In words for the caller who reads nothing else."""
     refused = memory.refusal_of_write(BOUNDS, 860 * MIB, memory.Write(MIB, 2 * MIB), pressed=False)
@@ -121,8 +128,31 @@ def test_what_a_write_takes(metric, copies):
     """Under cosine vectors grow a second time, normalised; sealing takes what all metadata come to."""
     rows = records.Rows(["a", "b"], np.zeros((2, 100), np.float32), [b"x" * 100, b""])
     write = estimates.write_of(rows, shape.Shape(metric, 100), waiting=1_000)
-    assert write.growth == copies * 800 + 2 * 320 + 250
-    assert write.flush == 16 * MIB + 12 * 1_100
+    assert write.growth == copies * 800 + 2 * 320 + 2 + 200
+    assert write.flush == 16 * MIB + 16 * 1_100
+    assert write.working == 4 * MIB + 8 * 900
+
+
+@pytest.mark.parametrize(
+    ("content", "taken"),
+    [
+        (b"", 0),
+        (b'{"a":1}', 2 * 7 + 96),
+        (b'{"a":1,"b":[1,2]}', 2 * 17 + 4 * 96),
+        ('{"a":"ä"}'.encode(), 5 * 10 + 96),
+    ],
+)
+def test_what_metadata_take_follows_their_values(content, taken):
+    """Twice their bytes and something for each value; characters beyond ASCII make all of a string wide."""
+    assert estimates.metadata_of(content) == taken
+
+
+def test_words_of_text_fields_are_counted():
+    """And those of other indexes are not."""
+    rows = records.Rows(["a"], np.zeros((1, 4), np.float32), [b'{"t":"one two three"}'])
+    plain = estimates.write_of(rows, shape.Shape(config.Metric.EUCLIDEAN, 4), 0)
+    searched = shape.Shape(config.Metric.EUCLIDEAN, 4, schema=config.Schema(text=("t",)))
+    assert estimates.write_of(rows, searched, 0).growth - plain.growth == 2 * 32
 
 
 def recipe(engine=config.EngineKind.HNSW):
@@ -153,7 +183,7 @@ def test_what_a_merge_takes_follows_what_is_made():
     making = config.Generation(dimensions=100, metric=config.Metric.COSINE)
     links = round(1_000 * engine_memory.links(16))
     flat = estimates.merge_of(given, None, extended=False)
-    assert flat == estimates.Merged(88 * MIB + 12 * 168_000 + 2 * 232_000, 2_000, 232_000 + 168_000 + 800_000)
+    assert flat == estimates.Merged(88 * MIB + 16 * 168_000 + 2 * 232_000, 2_000, 232_000 + 168_000 + 800_000)
     built = estimates.merge_of(given, making, extended=False)
     assert built.building - flat.building == 400_000 + links
     assert built.opened - flat.opened == links
