@@ -14,7 +14,10 @@ import urllib.request
 import httpx
 import pinecone
 import pytest
+from attacking import target as target_
 from issuing import folders
+
+from vectorfleet_gateway.auth import grants
 
 KEY = "integration-key"
 TOKEN = "integration-token"
@@ -199,3 +202,28 @@ def index(fleet):
         index.delete(delete_all=True, namespace=namespace)
     yield index
     index.close()
+
+
+def digest(key, **granted):
+    """Return a file of a key by its digest."""
+    return json.dumps({"sha256": grants.digest_of(key).hex()} | granted)
+
+
+@pytest.fixture(scope="module")
+def running(make_fleet, tmp_path_factory):
+    """A gateway with an admin's, a reader's and a tenant's key, and one shard."""
+    temporary = tmp_path_factory.mktemp("tmp")
+    fleet = make_fleet(start=False, shards=1)
+    fleet.gateway._env["TMPDIR"] = str(temporary)
+    (fleet.keys / "reader").write_text(digest(target_.READER, role="read"))
+    (fleet.keys / "tenant").write_text(digest(target_.TENANT, role="write", namespaces=["tenant"]))
+    return target_.Target(fleet.start(), temporary)
+
+
+@pytest.fixture
+def target(running):
+    """The same, with one row."""
+    for namespace in running.ask("GET", "/namespaces")[1]["namespaces"]:
+        running.ask("POST", "/vectors/delete", {"deleteAll": True, "namespace": namespace["name"]})
+    assert running.ask("POST", "/vectors/upsert", {"vectors": [target_.ROW]})[0] == 200
+    return running
