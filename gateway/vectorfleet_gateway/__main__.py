@@ -9,7 +9,7 @@ import uvloop
 
 from vectorfleet_runtime import listener, logs
 
-from . import app, audit, errors, index, server, settings
+from . import app, audit, errors, index, server, settings, sockets
 from .auth import keys
 from .shards import remote
 
@@ -64,6 +64,8 @@ async def run(wanted: settings.Settings) -> None:
 
 async def _serve(application: app.App, wanted: settings.Settings) -> None:
     loop, stop, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    shown = settings.find_certificate(wanted.tls_dir)
+    address = sockets.Address(wanted.host, wanted.http_port, wanted.request_timeout_seconds)
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
 
@@ -76,6 +78,7 @@ async def _serve(application: app.App, wanted: settings.Settings) -> None:
         ready.set()
         _log.info("serving", extra={"host": wanted.host, "port": port, "metrics_port": probes.port})
 
+    listening = sockets.claim(address)
     try:
         probes = listener.Listener(wanted.host, wanted.metrics_port, listener.loop_probe(loop), unready)
     except OSError as error:
@@ -83,7 +86,7 @@ async def _serve(application: app.App, wanted: settings.Settings) -> None:
             f"can't listen on {wanted.host}:{wanted.metrics_port}: {error.strerror or error}"
         ) from error
     try:
-        await server.serve(application, wanted.host, wanted.http_port, stop, started)
+        await server.serve(application, listening, stop, started, shown)
         _log.info("stopped")
     finally:
         probes.close()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +56,10 @@ class Bounds:
     timeout: float = 30.0
 
 
+def _never() -> bool:
+    return False
+
+
 class App:
     """The gateway as an RSGI application.
 
@@ -86,6 +91,10 @@ class App:
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Answer one request."""
+        await self.handle(scope, exchange, _never)
+
+    async def handle(self, scope: Scope, exchange: Exchange, closing: Callable[[], bool]) -> None:
+        """Answer one request; where `closing` says so, tell the caller to come by another connection."""
         started = time.perf_counter()
         asked = scope.headers.get("x-request-id")
         request_id = asked if asked and call.is_request_id(asked) else secrets.token_hex(16)
@@ -102,6 +111,8 @@ class App:
             metrics.IN_FLIGHT.dec()
             self._in_flight.discard(task)
         headers = [_JSON, ("x-request-id", request_id), *(reply.headers or {}).items()]
+        if closing():
+            headers.append(("connection", "close"))
         exchange.response_bytes(reply.status, headers, reply.body)
         seconds = time.perf_counter() - started
         metrics.observe_request(route, reply.status, seconds)

@@ -7,7 +7,7 @@ import pydantic
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from vectorfleet_runtime import credentials, parties
+from vectorfleet_runtime import certificates, credentials, parties
 from vectorfleet_shardnode.api import config
 
 from . import audit, errors
@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     api_keys_dir: Path = Path("/etc/vectorfleet/api-keys")
     internal_token_file: Path = Path("/etc/vectorfleet/internal/token")
     internal_tls_dir: Path | None = None
+    tls_dir: Path | None = None
     hosts_file: Path | None = None
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
     request_timeout_seconds: float = Field(default=30, gt=0, le=600)
@@ -65,6 +66,18 @@ def read_config(path: Path) -> config.IndexConfig:
     if not index.serving.shards:
         raise errors.SettingsError(f"VECTORFLEET_CONFIG: {path} names no shard in serving.shards")
     return index
+
+
+def find_certificate(folder: Path | None) -> certificates.Certificates | None:
+    """Find what HTTPS shows, None where HTTP is spoken.
+
+    Raises:
+        SettingsError: it can't be used.
+    """
+    try:
+        return certificates.Certificates(folder, authorities=False) if folder else None
+    except certificates.UnusableError as unusable:
+        raise errors.SettingsError(f"VECTORFLEET_TLS_DIR: {unusable}") from None
 
 
 def find_credentials(wanted: Settings, index: config.IndexConfig) -> credentials.Credentials:

@@ -27,10 +27,14 @@ class Folders:
 
     def write(self, name, party, by=None, days=1, trust=None):
         """Write the files of a party into a folder; return it."""
+        return self.write_for(name, party.name, by, days, trust)
+
+    def write_for(self, name, host, by=None, days=1, trust=None):
+        """Write the files of a host into a folder; return it."""
         folder = self.root / name
         folder.mkdir(exist_ok=True)
         issuer = by or self.trusted
-        made = self.authority.issue(issuer, party.name, self.now - 2 * DAY, self.now + days * DAY)
+        made = self.authority.issue(issuer, host, self.now - 2 * DAY, self.now + days * DAY)
         (folder / "tls.crt").write_text(made.certificate)
         (folder / "tls.key").write_text(made.key)
         (folder / "ca.crt").write_text(trust or issuer.certificate)

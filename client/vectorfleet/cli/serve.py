@@ -128,6 +128,12 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     language: Annotated[
         str | None, typer.Option("--language", show_default="english", help="Language of the texts.")
     ] = None,
+    tls_dir: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--tls-dir", show_default=False, help="Speak HTTPS by the tls.crt and tls.key in this folder."
+        ),
+    ] = None,
     log_level: Annotated[
         LogLevel, typer.Option("--log-level", help="The least that is logged.")
     ] = LogLevel.WARNING,
@@ -160,7 +166,9 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         with folder.claim(data_dir):
             settled = folder.settle(wanted)
             serving = _load("serving")
-            door = serving.Door(host, port, key, metrics_port=metrics_port, max_body_bytes=max_body_bytes)
+            door = serving.Door(
+                host, port, key, metrics_port=metrics_port, max_body_bytes=max_body_bytes, tls_dir=tls_dir
+            )
             how = serving.Logs(log_level, as_json=log_format is LogFormat.JSON)
             serving.run(settled, data_dir, door, how)
     except errors.ServeError as error:

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import uvloop
 
-from vectorfleet_gateway import app, index, server
+from vectorfleet_gateway import app, index, server, sockets
 from vectorfleet_gateway import errors as gateway_errors
 from vectorfleet_gateway.auth import grants, keys
 from vectorfleet_gateway.shards import inprocess
-from vectorfleet_runtime import listener, logs
+from vectorfleet_runtime import certificates, listener, logs
 from vectorfleet_shardnode import errors as shard_errors
 from vectorfleet_shardnode import service
 from vectorfleet_shardnode.api import config
@@ -37,6 +37,7 @@ class Door:
     Attributes:
         api_key: the one key that is valid.
         metrics_port: of health and metrics; 0 is none.
+        tls_dir: of HTTPS's certificate; HTTP where None.
     """
 
     host: str
@@ -44,6 +45,7 @@ class Door:
     api_key: str = dataclasses.field(repr=False)
     metrics_port: int
     max_body_bytes: int
+    tls_dir: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,14 +82,22 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
         if greet:
             sys.stderr.write(greeting(settled.serving, door, data_dir))
 
-    server.claim(door.host, door.port)  # told before a long log is replayed, not after
+    shown = _certificate(door.tls_dir)
+    claimed = sockets.claim(sockets.Address(door.host, door.port))  # told before a long log is replayed
     with _probes(door, ready, stop):
         async with _shard(settled, data_dir) as shard:
             served = index.Index(settled, [inprocess.InProcessShard(0, shard)])
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
             application = app.App(served, keys.KeyRing([grants.plain("serve", door.api_key)]), bounds)
-            await server.serve(application, door.host, door.port, stop, started)
+            await server.serve(application, claimed, stop, started, shown)
     _log.info("stopped")
+
+
+def _certificate(folder: pathlib.Path | None) -> certificates.Certificates | None:
+    try:
+        return certificates.Certificates(folder, authorities=False) if folder else None
+    except certificates.UnusableError as unusable:
+        raise errors.ServeError(f"--tls-dir: {unusable}") from unusable
 
 
 @contextlib.asynccontextmanager
@@ -125,7 +135,7 @@ def _probes(door: Door, ready: asyncio.Event, stop: asyncio.Event) -> Iterator[N
 
 def greeting(generation: config.Generation, door: Door, data_dir: pathlib.Path) -> str:
     """Return what a person is told once requests are taken: where, and two ways to try it. Pure."""
-    url = f"http://{_reachable(door.host)}:{door.port}"
+    url = f"http{'s' if door.tls_dir else ''}://{_reachable(door.host)}:{door.port}"
     return (
         f"Serving {data_dir}: {generation.dimensions} dimensions, {generation.metric}, on {url}\n"
         "Try it:\n"

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from vectorfleet_gateway import app, index, server
+from vectorfleet_gateway import app, index, server, sockets
 from vectorfleet_gateway.auth import grants, keys
 from vectorfleet_gateway.routes import table
 from vectorfleet_shardnode.api import config
@@ -262,7 +262,8 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch):
     settled = config.IndexConfig(index="test", serving=config.Generation(dimensions=2))
     application = app.App(index.Index(settled, []), keys.KeyRing([grants.plain("first", KEY)]))
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(server.serve(application, "127.0.0.1", 0, stop, port.set_result))
+    listening = sockets.claim(sockets.Address("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(application, listening, stop, port.set_result))
     reader, writer = await asyncio.open_connection("127.0.0.1", await port)
     writer.write(head("Content-Length: 10"))
     while not application._in_flight:  # noqa: ASYNC110  # the server tells nobody
