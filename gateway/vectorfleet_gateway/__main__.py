@@ -51,7 +51,12 @@ async def run(wanted: settings.Settings) -> None:
     application = app.App(
         served,
         folder.ring,
-        app.Bounds(wanted.max_body_bytes, wanted.request_timeout_seconds),
+        app.Bounds(
+            wanted.max_body_bytes,
+            wanted.request_timeout_seconds,
+            wanted.max_requests,
+            wanted.max_bodies_bytes,
+        ),
         audit.Audit(wanted.audit_log, config.index),
     )
     following = asyncio.create_task(_follow(folder))

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from . import audit, body, call, errors, index, metrics, policy, replies
-from .auth import keys
+from . import admission, audit, body, call, errors, index, metrics, policy, quotas, replies
 from .routes import table
 
 _log = logging.getLogger(__name__)
@@ -50,10 +49,36 @@ class Bounds:
     Attributes:
         max_body_bytes: of its body.
         timeout: seconds for its body to arrive, and again for its answer.
+        max_requests: under way at a time.
+        max_bodies_bytes: of the bodies of all that are under way.
     """
 
     max_body_bytes: int = 32 * 1024 * 1024
     timeout: float = 30.0
+    max_requests: int = 512
+    max_bodies_bytes: int = 128 * 1024 * 1024
+
+
+class Entrance(Protocol):
+    """Whoever knows callers by what they show."""
+
+    def enter(self, headers: body.Headers, now: float) -> policy.Principal:
+        """Return who asks, at a time in seconds since 1970.
+
+        Raises:
+            UnauthenticatedError: nobody who is known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is known of a request that is let in, before its body."""
+
+    route: table.Route
+    principal: policy.Principal
+    name: str
+    meter: quotas.Meter | None
 
 
 def _never() -> bool:
@@ -65,7 +90,7 @@ class App:
 
     Args:
         served: the index.
-        ring: the keys that are valid.
+        entrance: knows callers by their keys.
         bounds: what a request may take.
         log: where requests are written down.
     """
@@ -73,13 +98,15 @@ class App:
     def __init__(
         self,
         served: index.Index,
-        ring: keys.KeyRing,
+        entrance: Entrance,
         bounds: Bounds | None = None,
         log: audit.Audit | None = None,
     ) -> None:
         self._index = served
-        self._ring = ring
+        self._entrance = entrance
         self._bounds = bounds or Bounds()
+        self._house = admission.House(self._bounds.max_requests, self._bounds.max_bodies_bytes)
+        self._meters = quotas.Meters()
         self._audit = log or audit.Audit()
         self._in_flight: set[asyncio.Task[object] | None] = set()
 
@@ -127,6 +154,8 @@ class App:
         except asyncio.CancelledError:  # by cut_off, and by nothing else
             return replies.failure(errors.UnavailableError("the gateway is stopping"))
         except errors.ApiError as error:
+            if isinstance(error, errors.ThrottledError):
+                metrics.REFUSALS.labels(error.reason).inc()
             if error.status >= 500:
                 _log.warning("request failed", extra={"error": str(error), "request_id": request_id})
             return replies.failure(error)
@@ -140,24 +169,46 @@ class App:
     async def _answer(
         self, resolved: table.Resolved, scope: Scope, exchange: Exchange, entry: audit.Entry
     ) -> replies.Reply:
-        principal = self._ring.authenticate(scope.headers.get("api-key"), time.time())
+        now = time.time()
+        principal = self._entrance.enter(scope.headers, now)
         entry.principal = principal.name
         route = resolved.require()
         policy.authorize(principal, route.role)
-        query = call.parse_query(scope.query_string)
-        asked = call.parse_timeout(scope.headers.get(call.TIMEOUT_HEADER))
-        seconds = self._bounds.timeout if asked is None else min(asked, self._bounds.timeout)
-        deadline = asyncio.get_running_loop().time() + seconds
-        content = b""
-        if route.takes_body:
-            content = await body.read(scope.headers, exchange, self._bounds.max_body_bytes, seconds)
-        if asked is None:  # who says nothing has the time for the body, and again for the answer
-            deadline = asyncio.get_running_loop().time() + seconds
+        meter = self._meters.of(principal, now)
+        if meter is not None:
+            meter.admit(now)
+        self._house.enter()
         try:
+            return await self._work(_Asked(route, principal, resolved.name, meter), scope, exchange, entry)
+        finally:
+            self._house.leave()
+
+    async def _work(
+        self, asked: _Asked, scope: Scope, exchange: Exchange, entry: audit.Entry
+    ) -> replies.Reply:
+        query = call.parse_query(scope.query_string)
+        wished = call.parse_timeout(scope.headers.get(call.TIMEOUT_HEADER))
+        seconds = self._bounds.timeout if wished is None else min(wished, self._bounds.timeout)
+        deadline = asyncio.get_running_loop().time() + seconds
+        content, held = b"", 0
+        try:
+            if asked.route.takes_body:
+                held = await self._set_aside(scope.headers)
+                content = await body.read(scope.headers, exchange, self._bounds.max_body_bytes, seconds)
+            if wished is None:  # who says nothing has the time for the body, and again for the answer
+                deadline = asyncio.get_running_loop().time() + seconds
             async with asyncio.timeout_at(deadline):
-                return await route.handler(
-                    call.Call(principal, entry, resolved.name, query, content, deadline), self._index
-                )
+                made = call.Call(asked.principal, entry, asked.name, query, content, deadline, asked.meter)
+                return await asked.route.handler(made, self._index)
         except TimeoutError:
             message = f"the answer took longer than {seconds:g} s"
             raise errors.DeadlineExceededError(message) from None
+        finally:
+            if held:
+                self._house.give(held)
+
+    async def _set_aside(self, headers: body.Headers) -> int:
+        """Set aside what a body takes at most; one without a length may be as long as any."""
+        most = self._bounds.max_body_bytes
+        announced = body.check_announced(headers, most)
+        return await self._house.take(most if announced is None else announced)

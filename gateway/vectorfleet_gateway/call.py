@@ -2,11 +2,12 @@
 
 import asyncio
 import re
+import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import audit, errors, limits, policy
+from . import audit, errors, limits, policy, quotas
 
 MAX_FIELDS = 2_000
 """Fields of a query string; a fetch names each of its ids."""
@@ -28,6 +29,7 @@ class Call:
         query: values of the query string, by field.
         body: the whole body; empty where the route takes none.
         deadline: the event loop's time by which the answer must be there.
+        meter: what the caller's key has asked; None where it has no quota.
     """
 
     principal: policy.Principal
@@ -36,6 +38,16 @@ class Call:
     query: Mapping[str, Sequence[str]]
     body: bytes
     deadline: float
+    meter: quotas.Meter | None = None
+
+    def charge(self, rows: int) -> None:
+        """Count rows that are to be written.
+
+        Raises:
+            ThrottledError: the caller's key has written what it may.
+        """
+        if self.meter is not None:
+            self.meter.charge(rows, time.time())
 
     def remaining(self) -> float:
         """Return the seconds that are left.

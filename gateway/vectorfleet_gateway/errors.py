@@ -12,6 +12,7 @@ GatewayError
     ├── BodyTooLargeError         413  11
     ├── EncodingNotSupportedError 415  12
     ├── ExhaustedError            429   8
+    ├── ThrottledError            429   8
     ├── InternalError             500  13
     ├── DataLossError             500  15
     ├── UnavailableError          503  14
@@ -19,6 +20,7 @@ GatewayError
     └── DeadlineExceededError     504   4
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
@@ -113,6 +115,24 @@ class ExhaustedError(ApiError):
     """A shard is out of memory or disk."""
 
     status, code = 429, 8
+
+
+class ThrottledError(ApiError):
+    """The gateway has as much to do as it takes, or the key has had what it may.
+
+    Args:
+        message: which of both.
+        seconds: after which to come again.
+        reason: in metrics.
+    """
+
+    status, code = 429, 8
+
+    def __init__(self, message: str, seconds: float, reason: str = "quota") -> None:
+        again = max(1, math.ceil(seconds))
+        self.reason = reason
+        super().__init__(f"{message}; try again in {again} s")
+        self.headers = {"retry-after": str(again)}
 
 
 class InternalError(ApiError):

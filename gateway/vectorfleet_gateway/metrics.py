@@ -42,6 +42,12 @@ IN_FLIGHT = Gauge("vectorfleet_gateway_requests_in_flight", "Requests that are n
 PARTIAL_ANSWERS = Counter(
     "vectorfleet_gateway_partial_answers", "Queries answered without some shards, as their callers allowed."
 )
+REFUSALS = Counter(
+    "vectorfleet_gateway_refusals",
+    "Requests that were told to come again, by what there was too much of: requests, bodies, quota.",
+    ("reason",),
+)
+BODY_BYTES = Gauge("vectorfleet_gateway_body_bytes", "Bytes set aside for bodies of requests under way.")
 ROWS_WRITTEN = Counter("vectorfleet_gateway_rows_upserted", "Rows of acknowledged upserts.")
 BATCH_QUERIES = Histogram(
     "vectorfleet_gateway_search_batch_queries",

@@ -19,6 +19,23 @@ class Role(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How much a key may ask of each gateway; None is without a bound.
+
+    Attributes:
+        requests_per_second: on average.
+        burst: requests at once after a pause; `requests_per_second` where None.
+        rows_per_second: upserted, on average.
+        requests_per_day: from midnight to midnight, UTC.
+    """
+
+    requests_per_second: float | None = None
+    burst: float | None = None
+    rows_per_second: float | None = None
+    requests_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Whoever holds a key.
 
@@ -27,12 +44,14 @@ class Principal:
         role: the most that it allows.
         namespaces: those that it allows, None for all.
         expires: seconds since 1970 at which it ends, None for never.
+        quota: how much it may ask, None for as much as it likes.
     """
 
     name: str
     role: Role = Role.ADMIN
     namespaces: frozenset[str] | None = None
     expires: float | None = None
+    quota: Quota | None = None
 
     def may_use(self, namespace: str) -> bool:
         """Tell whether the key allows a namespace; the default one is the empty name."""

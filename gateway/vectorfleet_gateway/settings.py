@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     tls_dir: Path | None = None
     hosts_file: Path | None = None
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
+    max_requests: int = Field(default=512, ge=1, le=100_000)
+    max_bodies_bytes: int = Field(default=128 * 1024 * 1024, ge=1024, le=1024**4)
     request_timeout_seconds: float = Field(default=30, gt=0, le=600)
     # One process is one worker; a fleet of gateways is a Deployment with more replicas.
     workers: Literal[1] = 1

@@ -23,7 +23,7 @@ class Role(enum.StrEnum):
     ADMIN = "admin"
 
 
-def key(
+def key(  # noqa: PLR0913  # a command's options are its parameters
     *,
     role: Annotated[Role, typer.Option(help="What it allows; each includes those before.")] = Role.READ,
     namespace: Annotated[
@@ -32,6 +32,19 @@ def key(
     ] = None,
     days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="Days until it expires; never where not given.")
+    ] = None,
+    requests_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests a second, of each gateway; any where not given.")
+    ] = None,
+    burst: Annotated[
+        float | None,
+        typer.Option(min=1, help="Requests at once after a pause; a second of them where not given."),
+    ] = None,
+    rows_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Rows upserted a second, of each gateway.")
+    ] = None,
+    requests_per_day: Annotated[
+        int | None, typer.Option(min=1, help="Requests from midnight to midnight (UTC), of each gateway.")
     ] = None,
     entry_file: Annotated[
         pathlib.Path | None,
@@ -49,7 +62,13 @@ def key(
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         expires = now + datetime.timedelta(days=days)
     entry = {"sha256": hashlib.sha256(made.encode()).hexdigest(), "role": role.value}
-    granted = entry | _given(namespaces=namespace, expires=expires)
+    limits = _given(
+        requestsPerSecond=requests_per_second,
+        burst=burst,
+        rowsPerSecond=rows_per_second,
+        requestsPerDay=requests_per_day,
+    )
+    granted = entry | _given(namespaces=namespace, expires=expires, limits=limits or None)
     if entry_file is None:
         output.write_json({"key": made, "entry": granted})
         return

@@ -3,7 +3,8 @@
 ```
 vf-3kq…                                          the key itself: admin, everywhere, for ever
 {"sha256": "9f86…", "role": "read",              its digest, so that the key is nowhere at rest
- "namespaces": ["shop"], "expires": "2027-01-01T00:00:00Z"}
+ "namespaces": ["shop"], "expires": "2027-01-01T00:00:00Z",
+ "limits": {"requestsPerSecond": 50, "burst": 100, "rowsPerSecond": 1000, "requestsPerDay": 100000}}
 ```
 Keys are long and random, so a plain SHA-256 of one can't be guessed back.
 """
@@ -29,11 +30,23 @@ class Grant(msgspec.Struct, frozen=True):
     principal: policy.Principal
 
 
+Rate = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+
+
+class _Limits(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    requests_per_second: Rate | None = None
+    burst: Annotated[float, msgspec.Meta(ge=1, le=1e9)] | None = None
+    rows_per_second: Rate | None = None
+    requests_per_day: Count | None = None
+
+
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     sha256: Digest
     role: Literal["read", "write", "admin"] = "admin"
     namespaces: list[Namespace] | None = None
     expires: datetime.datetime | None = None
+    limits: _Limits | None = None
 
 
 def parse(name: str, content: bytes) -> Grant:
@@ -82,6 +95,7 @@ def _granted(name: str, text: bytes) -> Grant:
         _ROLES[entry.role],
         None if entry.namespaces is None else frozenset(_plain(one) for one in entry.namespaces),
         None if entry.expires is None else entry.expires.timestamp(),
+        None if entry.limits is None else policy.Quota(**msgspec.structs.asdict(entry.limits)),
     )
     return Grant(bytes.fromhex(entry.sha256), principal)
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from .. import errors, policy
+from .. import body, errors, policy
 from . import grants
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,10 @@ class KeyRing:
     def replace(self, granted: Iterable[grants.Grant]) -> None:
         """Make these keys the only valid ones."""
         self._grants = tuple(granted)
+
+    def enter(self, headers: body.Headers, now: float) -> policy.Principal:
+        """Return who holds the key of a request; see `authenticate`."""
+        return self.authenticate(headers.get("api-key"), now)
 
     def authenticate(self, key: str | None, now: float) -> policy.Principal:
         """Return who holds a key.

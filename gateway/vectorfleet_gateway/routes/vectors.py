@@ -17,6 +17,7 @@ async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
     request: schemas.Upsert = _upsert(asked.body)
     namespace = asked.namespace(schemas.given(request.namespace))
     rows = _rows(request.vectors, served)
+    asked.charge(len(rows))
     await served.upsert(namespace, rows, asked.remaining())
     metrics.ROWS_WRITTEN.inc(len(rows))
     return replies.upserted(len(rows))

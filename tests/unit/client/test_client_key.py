@@ -27,6 +27,15 @@ def test_the_entry_grants_the_key():
     assert made["key"] not in json.dumps(made["entry"])
 
 
+def test_a_key_may_have_limits():
+    """As the gateway reads them; what was not asked for has no bound."""
+    made = run(
+        "--requests-per-second", "5", "--burst", "20", "--rows-per-second", "100", "--requests-per-day", "9"
+    )
+    entry = json.dumps(json.loads(made.stdout)["entry"]).encode()
+    assert grants.parse("a", entry).principal.quota == policy.Quota(5, 20, 100, 9)
+
+
 def test_a_key_reads_and_lasts_unless_asked_otherwise():
     """Least privilege by default; no namespaces means all."""
     entry = json.loads(run().stdout)["entry"]
@@ -49,7 +58,7 @@ def test_the_entry_goes_to_a_file(tmp_path):
     assert again.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [("--role", "root"), ("--days", "0"), ("extra",)])
+@pytest.mark.parametrize("arguments", [("--role", "root"), ("--days", "0"), ("--burst", "0"), ("extra",)])
 def test_what_is_wrong_is_refused(arguments):
     """With status 2, and no key."""
     done = run(*arguments)

@@ -1,0 +1,109 @@
+"""How much each key may ask: requests and rows a second, requests a day. Pure: the time is given.
+
+A bucket fills at its rate up to its burst; what is taken may leave it in debt, and nothing is granted until
+that is paid back. Each gateway counts for itself, and begins anew when it starts.
+"""
+
+from dataclasses import dataclass
+
+from . import errors, policy
+
+DAY = 86_400
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A rate with a burst.
+
+    Attributes:
+        rate: a second.
+        burst: the most that is saved up.
+        level: what is saved up; below 0 what is owed.
+        at: when that was so.
+    """
+
+    rate: float
+    burst: float
+    level: float
+    at: float
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until something is granted again, 0 where it is now."""
+        self.level = min(self.burst, self.level + (now - self.at) * self.rate)
+        self.at = now
+        return max(0.0, (1 - self.level) / self.rate) if self.level < 1 else 0.0
+
+    def take(self, amount: float) -> None:
+        """Take what was granted."""
+        self.level -= amount
+
+
+class Meter:
+    """What one key has asked.
+
+    Args:
+        quota: what it may.
+        now: the time.
+    """
+
+    def __init__(self, quota: policy.Quota, now: float) -> None:
+        self.quota = quota
+        self._requests = _bucket(quota.requests_per_second, quota.burst, now)
+        self._rows = _bucket(quota.rows_per_second, None, now)
+        self._day, self._asked = now // DAY, 0
+
+    def admit(self, now: float) -> None:
+        """Count a request.
+
+        Raises:
+            ThrottledError: the key has had what it may.
+        """
+        if now // DAY != self._day:
+            self._day, self._asked = now // DAY, 0
+        most = self.quota.requests_per_day
+        if most is not None and self._asked >= most:
+            left = DAY - now % DAY
+            raise errors.ThrottledError(f"this key may send {most} requests a day (UTC), and has", left)
+        if self._requests is not None:
+            if wait := self._requests.wait(now):
+                rate = f"{self.quota.requests_per_second:g}"
+                raise errors.ThrottledError(f"this key may send {rate} requests a second", wait)
+            self._requests.take(1)
+        self._asked += 1
+
+    def charge(self, rows: int, now: float) -> None:
+        """Count the rows that a request writes.
+
+        Raises:
+            ThrottledError: the key has written what it may.
+        """
+        if self._rows is None:
+            return
+        if wait := self._rows.wait(now):
+            raise errors.ThrottledError(
+                f"this key may write {self.quota.rows_per_second:g} rows a second", wait
+            )
+        self._rows.take(rows)
+
+
+class Meters:
+    """What every key has asked, by its name; keys without a quota are not counted."""
+
+    def __init__(self) -> None:
+        self._meters: dict[str, Meter] = {}
+
+    def of(self, principal: policy.Principal, now: float) -> Meter | None:
+        """Return a key's meter, None where it has no quota. A changed quota begins anew."""
+        if principal.quota is None:
+            return None
+        found = self._meters.get(principal.name)
+        if found is None or found.quota != principal.quota:
+            found = self._meters[principal.name] = Meter(principal.quota, now)
+        return found
+
+
+def _bucket(rate: float | None, burst: float | None, now: float) -> Bucket | None:
+    if rate is None:
+        return None
+    most = max(1.0, rate if burst is None else burst)
+    return Bucket(rate, most, most, now)
