@@ -10,7 +10,7 @@ import uvloop
 from vectorfleet_runtime import listener, logs
 
 from . import app, audit, errors, index, server, settings, sockets
-from .auth import keys
+from .auth import entrance, keys
 from .shards import remote
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ async def run(wanted: settings.Settings) -> None:
     config = settings.read_config(wanted.config)
     own = settings.find_credentials(wanted, config)
     folder = keys.KeyFolder(wanted.api_keys_dir)
+    entering, issuer = entrance.build(folder.ring, wanted.jwt_keys, settings.find_terms(wanted))
     clients = [
         remote.RemoteShard(remote.Dial(shard.number, shard.replicas[0], own, wanted.hosts_file))
         for shard in config.serving.shards
@@ -50,7 +51,7 @@ async def run(wanted: settings.Settings) -> None:
     served = index.Index(config, clients)
     application = app.App(
         served,
-        folder.ring,
+        entering,
         app.Bounds(
             wanted.max_body_bytes,
             wanted.request_timeout_seconds,
@@ -59,11 +60,14 @@ async def run(wanted: settings.Settings) -> None:
         ),
         audit.Audit(wanted.audit_log, config.index),
     )
-    following = asyncio.create_task(_follow(folder))
+    following = [asyncio.create_task(_follow(folder))]
+    if issuer is not None:
+        following.append(asyncio.create_task(issuer.follow()))
     try:
         await _serve(application, wanted)
     finally:
-        following.cancel()
+        for task in following:
+            task.cancel()
         await served.close()
 
 

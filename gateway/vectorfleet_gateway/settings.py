@@ -10,7 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from vectorfleet_runtime import certificates, credentials, parties
 from vectorfleet_shardnode.api import config
 
-from . import audit, errors
+from . import audit, errors, policy
+from .auth import bearers
 
 
 class Settings(BaseSettings):
@@ -27,6 +28,14 @@ class Settings(BaseSettings):
     internal_tls_dir: Path | None = None
     tls_dir: Path | None = None
     hosts_file: Path | None = None
+    jwt_keys: str = ""
+    jwt_audience: str = ""
+    jwt_issuer: str = ""
+    jwt_algorithms: str = "RS256,EdDSA"
+    jwt_leeway_seconds: float = Field(default=30, ge=0, le=600)
+    jwt_role_claim: str = Field(default="role", min_length=1)
+    jwt_namespaces_claim: str = Field(default="namespaces", min_length=1)
+    jwt_max_role: Literal["read", "write", "admin"] = "write"
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
     max_requests: int = Field(default=512, ge=1, le=100_000)
     max_bodies_bytes: int = Field(default=128 * 1024 * 1024, ge=1024, le=1024**4)
@@ -80,6 +89,28 @@ def find_certificate(folder: Path | None) -> certificates.Certificates | None:
         return certificates.Certificates(folder, authorities=False) if folder else None
     except certificates.UnusableError as unusable:
         raise errors.SettingsError(f"VECTORFLEET_TLS_DIR: {unusable}") from None
+
+
+def find_terms(wanted: Settings) -> bearers.Terms | None:
+    """Find what tokens have to be, None where no issuer is trusted.
+
+    Raises:
+        SettingsError: no audience is named, or an algorithm that can't be allowed.
+    """
+    if not wanted.jwt_keys:
+        return None
+    try:
+        return bearers.terms_of(
+            wanted.jwt_audience,
+            wanted.jwt_algorithms,
+            issuer=wanted.jwt_issuer,
+            leeway=wanted.jwt_leeway_seconds,
+            role_claim=wanted.jwt_role_claim,
+            namespaces_claim=wanted.jwt_namespaces_claim,
+            max_role=policy.Role[wanted.jwt_max_role.upper()],
+        )
+    except errors.SettingsError as wrong:
+        raise errors.SettingsError(f"VECTORFLEET_JWT_AUDIENCE, VECTORFLEET_JWT_ALGORITHMS: {wrong}") from None
 
 
 def find_credentials(wanted: Settings, index: config.IndexConfig) -> credentials.Credentials:

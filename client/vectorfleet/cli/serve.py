@@ -128,6 +128,21 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     language: Annotated[
         str | None, typer.Option("--language", show_default="english", help="Language of the texts.")
     ] = None,
+    api_keys_dir: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--api-keys-dir", show_default=False, help="Folder of keys, or of what `vectorfleet key` makes."
+        ),
+    ] = None,
+    jwt_keys: Annotated[
+        str, typer.Option("--jwt-keys", help="Take tokens that these sign: a file or https URL of a JWKS.")
+    ] = "",
+    jwt_audience: Annotated[
+        str, typer.Option("--jwt-audience", help="What the `aud` of tokens has to be.")
+    ] = "",
+    jwt_issuer: Annotated[
+        str, typer.Option("--jwt-issuer", help="What the `iss` of tokens has to be; any where not given.")
+    ] = "",
     tls_dir: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -146,7 +161,8 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     What is acknowledged is on the disk, and the next read sees it. The folder remembers what its index is:
     that is needed the first time only, and what its vectors are built from can't be another one later.
     """
-    key = options.key_of(api_key, api_key_file)
+    alone = api_keys_dir is None or api_key or api_key_file
+    key = options.key_of(api_key, api_key_file) if alone else ""
     # The folder is looked at before the servers are loaded, which takes a second.
     folder = _load("folder")
     declared = _load("declared")
@@ -166,9 +182,10 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         with folder.claim(data_dir):
             settled = folder.settle(wanted)
             serving = _load("serving")
-            door = serving.Door(
-                host, port, key, metrics_port=metrics_port, max_body_bytes=max_body_bytes, tls_dir=tls_dir
+            guard = _load("guarding").Guard(
+                key, api_keys_dir, jwt_keys, jwt_audience, jwt_issuer, tls_dir=tls_dir
             )
+            door = serving.Door(host, port, guard, metrics_port=metrics_port, max_body_bytes=max_body_bytes)
             how = serving.Logs(log_level, as_json=log_format is LogFormat.JSON)
             serving.run(settled, data_dir, door, how)
     except errors.ServeError as error:

@@ -16,14 +16,13 @@ import uvloop
 
 from vectorfleet_gateway import app, index, server, sockets
 from vectorfleet_gateway import errors as gateway_errors
-from vectorfleet_gateway.auth import grants, keys
 from vectorfleet_gateway.shards import inprocess
-from vectorfleet_runtime import certificates, listener, logs
+from vectorfleet_runtime import listener, logs
 from vectorfleet_shardnode import errors as shard_errors
 from vectorfleet_shardnode import service
 from vectorfleet_shardnode.api import config
 
-from . import errors
+from . import errors, guarding
 
 _log = logging.getLogger(__name__)
 
@@ -35,17 +34,15 @@ class Door:
     """Where requests come in, and what they may be.
 
     Attributes:
-        api_key: the one key that is valid.
+        guard: who is let in.
         metrics_port: of health and metrics; 0 is none.
-        tls_dir: of HTTPS's certificate; HTTP where None.
     """
 
     host: str
     port: int
-    api_key: str = dataclasses.field(repr=False)
+    guard: guarding.Guard
     metrics_port: int
     max_body_bytes: int
-    tls_dir: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,22 +79,15 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
         if greet:
             sys.stderr.write(greeting(settled.serving, door, data_dir))
 
-    shown = _certificate(door.tls_dir)
+    shown = guarding.certificate(door.guard)
     claimed = sockets.claim(sockets.Address(door.host, door.port))  # told before a long log is replayed
     with _probes(door, ready, stop):
-        async with _shard(settled, data_dir) as shard:
+        async with guarding.watched(door.guard) as entering, _shard(settled, data_dir) as shard:
             served = index.Index(settled, [inprocess.InProcessShard(0, shard)])
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
-            application = app.App(served, keys.KeyRing([grants.plain("serve", door.api_key)]), bounds)
+            application = app.App(served, entering, bounds)
             await server.serve(application, claimed, stop, started, shown)
     _log.info("stopped")
-
-
-def _certificate(folder: pathlib.Path | None) -> certificates.Certificates | None:
-    try:
-        return certificates.Certificates(folder, authorities=False) if folder else None
-    except certificates.UnusableError as unusable:
-        raise errors.ServeError(f"--tls-dir: {unusable}") from unusable
 
 
 @contextlib.asynccontextmanager
@@ -135,7 +125,7 @@ def _probes(door: Door, ready: asyncio.Event, stop: asyncio.Event) -> Iterator[N
 
 def greeting(generation: config.Generation, door: Door, data_dir: pathlib.Path) -> str:
     """Return what a person is told once requests are taken: where, and two ways to try it. Pure."""
-    url = f"http{'s' if door.tls_dir else ''}://{_reachable(door.host)}:{door.port}"
+    url = f"http{'s' if door.guard.tls_dir else ''}://{_reachable(door.host)}:{door.port}"
     return (
         f"Serving {data_dir}: {generation.dimensions} dimensions, {generation.metric}, on {url}\n"
         "Try it:\n"

@@ -65,13 +65,15 @@ class KeyFolder:
 
     Args:
         path: the folder; files whose name starts with a dot are none of ours.
+        always: keys that are valid besides.
 
     Raises:
         SettingsError: the folder can't be read, or holds no valid key.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, always: Iterable[grants.Grant] = ()) -> None:
         self._path = path
+        self._always = tuple(always)
         try:
             self._seen, keys = self._read()
         except OSError as error:
@@ -102,7 +104,7 @@ class KeyFolder:
         files = [file for file in self._path.iterdir() if not file.name.startswith(".") and file.is_file()]
         contents = {file.name: file.read_bytes() for file in files}
         seen = frozenset((name, hashlib.sha256(content).digest()) for name, content in contents.items())
-        return seen, list(_valid(contents))
+        return seen, [*self._always, *_valid(contents)]
 
 
 def _valid(contents: Mapping[str, bytes]) -> Iterator[grants.Grant]:

@@ -30,7 +30,7 @@ def small(make_fleet):
 
 
 def test_a_crowd_is_answered_or_told_to_come_again(small):
-    """Forty at a time on a gateway that takes four: each gets 200, or 429 and when to come, and nothing else."""
+    """Forty at a time on a gateway that takes four: each gets 200, or 429 and when to come again."""
     seen = []
 
     def ask():

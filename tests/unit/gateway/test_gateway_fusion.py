@@ -81,9 +81,10 @@ def test_places_are_told():
 
 
 SCORED = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-5, 5, width=32))
+SCORED_BY_TEXT = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0, 5, width=32))
 
 
-@given(SCORED, SCORED, st.sampled_from([RRF, weighted(0.3)]), st.integers(1, 9))
+@given(SCORED, SCORED_BY_TEXT, st.sampled_from([RRF, weighted(0.3)]), st.integers(1, 9))
 def test_a_fusion_is_a_ranking_of_the_union(one, other, how, top_k):
     """Each row once, greatest score first, ties by id; a shorter list is a longer one's beginning."""
     lists = [

@@ -1,0 +1,147 @@
+"""Callers by token, on real processes: an issuer's keys from a file and from a URL, and how they change."""
+
+import http.server
+import json
+import threading
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+AUDIENCE = "vectorfleet"
+
+
+class Issuer:
+    """An issuer with one key at a time."""
+
+    def __init__(self):
+        self.number = 0
+        self.rotate()
+
+    def rotate(self):
+        """Sign by another key."""
+        self.number += 1
+        self.key = ed25519.Ed25519PrivateKey.generate()
+
+    @property
+    def kid(self):
+        """The name of the key."""
+        return f"key-{self.number}"
+
+    def keys(self):
+        """Return the set of keys."""
+        entry = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(self.key.public_key()))
+        return json.dumps({"keys": [entry | {"kid": self.kid, "use": "sig"}]}).encode()
+
+    def token(self, **claims):
+        """Return a token."""
+        right = {"aud": AUDIENCE, "sub": "ann", "exp": time.time() + 600, "role": "read"}
+        return jwt.encode(right | claims, self.key, "EdDSA", headers={"kid": self.kid})
+
+
+def status(fleet, token, method="GET", path="/namespaces", **more):
+    """Return the status that a token gets."""
+    with fleet.http() as client:
+        del client.headers["Api-Key"]
+        return client.request(method, path, headers={"Authorization": f"Bearer {token}"}, **more).status_code
+
+
+def until(condition, seconds=30):
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+
+
+ROW = {"vectors": [{"id": "a", "values": [1, 2, 3, 4]}], "namespace": "shop"}
+
+
+def test_tokens_by_a_file(make_fleet, tmp_path):
+    """Roles and namespaces hold as for keys, which work beside; a changed file changes who is let in."""
+    issuer, file = Issuer(), tmp_path / "jwks.json"
+    file.write_bytes(issuer.keys())
+    fleet = make_fleet(shards=1, JWT_KEYS=file, JWT_AUDIENCE=AUDIENCE)
+    with fleet.http() as client:
+        assert client.post("/vectors/upsert", json=ROW).status_code == 200
+    reader, writer = issuer.token(namespaces=["shop"]), issuer.token(role="write", namespaces=["shop"])
+    assert status(fleet, reader) == 200
+    assert status(fleet, reader, "POST", "/vectors/upsert", json=ROW) == 403
+    assert status(fleet, writer, "POST", "/vectors/upsert", json=ROW) == 200
+    assert status(fleet, writer, "POST", "/vectors/upsert", json=ROW | {"namespace": "other"}) == 403
+    assert status(fleet, issuer.token(aud="other")) == 401
+    assert status(fleet, issuer.token(exp=time.time() - 60)) == 401
+    assert status(fleet, "integration-key") == 401
+    issuer.rotate()
+    assert status(fleet, issuer.token()) == 401
+    file.write_bytes(issuer.keys())
+    until(lambda: status(fleet, issuer.token()) == 200)
+    assert status(fleet, reader) == 401
+    file.write_bytes(b"{}")
+    until(lambda: "can't read the issuer's keys" in fleet.gateway.log)
+    assert status(fleet, issuer.token()) == 200
+    assert '"principal": "jwt:ann"' in fleet.gateway.log
+    assert reader not in fleet.gateway.log
+
+
+@pytest.fixture
+def published():
+    """An issuer whose keys are at a URL; what it answers may be changed."""
+    issuer = Issuer()
+    issuer.status, issuer.asked, issuer.headers = 200, 0, {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            issuer.asked += 1
+            body = issuer.keys()
+            self.send_response(issuer.status)
+            for name, value in ({"Content-Length": str(len(body))} | issuer.headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    issuer.url = f"http://127.0.0.1:{server.server_address[1]}/jwks"
+    yield issuer
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_tokens_by_a_url(make_fleet, published):
+    """A new key is known soon after its first token; an issuer that leads elsewhere changes nothing."""
+    fleet = make_fleet(alone=True, JWT_KEYS=published.url, JWT_AUDIENCE=AUDIENCE)
+    until(lambda: status(fleet, published.token()) == 503)  # let in; the shards are away
+    before = published.token()
+    published.status, published.headers = 302, {"Location": "http://127.0.0.1:1/"}
+    published.rotate()
+    assert status(fleet, published.token()) == 401
+    until(lambda: "it answers HTTP 302" in fleet.gateway.log)
+    assert status(fleet, before) == 503
+    published.status, published.headers = 200, {}
+    until(lambda: status(fleet, published.token()) == 503)
+    assert status(fleet, before) == 401
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"JWT_KEYS": "/nowhere/jwks"}, "VECTORFLEET_JWT_AUDIENCE"),
+        ({"JWT_KEYS": "/nowhere/jwks", "JWT_AUDIENCE": "a"}, "can't use /nowhere/jwks"),
+        ({"JWT_KEYS": "http://example.org/jwks", "JWT_AUDIENCE": "a"}, "neither a file nor an https URL"),
+        ({"JWT_KEYS": "ftp://example.org/jwks", "JWT_AUDIENCE": "a"}, "neither a file nor an https URL"),
+        ({"JWT_KEYS": "/x", "JWT_AUDIENCE": "a", "JWT_ALGORITHMS": "HS256"}, "can't be signed by"),
+    ],
+)
+def test_what_would_not_be_safe_does_not_start(make_fleet, settings, said):
+    """In one line, with status 2."""
+    fleet = make_fleet(alone=True, start=False, **settings)
+    fleet.gateway.start()
+    assert fleet.gateway.process.wait(20) == 2
+    assert said in fleet.gateway.log
