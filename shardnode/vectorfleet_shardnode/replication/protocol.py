@@ -237,8 +237,11 @@ class Replica:
     # ------------------------------------------------------------------------------- the operator
 
     def seal(self, token: messages.Token, epoch: int, *, begins: bool = False) -> Effects:
-        """Promise an epoch, and tell the last record once it is on the disk."""
-        used = begins and (self.history.last_seq > 0 or self.promised not in (0, epoch))
+        """Promise an epoch, and tell the last record once it is on the disk.
+
+        One that holds a record, or knows a configuration, is not sealed for a shard that `begins`.
+        """
+        used = begins and (self.history.last_seq > 0 or self.configuration is not None)
         if epoch < self.promised or used or (self.term is not None and self.term.epoch == epoch):
             return [messages.Answer(token, messages.SealReply(False, self.promised, self.history.last))]
         done = self._promise(epoch)

@@ -1,0 +1,27 @@
+"""Thousands of seeded schedules of replicas, operators, clients and troubles: no promise is broken in any."""
+
+import pytest
+from simulation import world
+
+SCHEDULES = 2000
+A_TEST = 200
+
+
+@pytest.mark.parametrize("first", range(0, SCHEDULES, A_TEST))
+def test_no_schedule_breaks_a_promise(first):
+    """What is checked, step by step and at the end, is in simulation/promises.py and simulation/world.py."""
+    for seed in range(first, first + A_TEST):
+        try:
+            world.play(seed)
+        except Exception as broken:
+            raise AssertionError(f"schedule {seed}: {broken}") from broken
+
+
+def test_a_schedule_is_played_the_same_again():
+    """A seed that failed can be looked at as often as it takes."""
+    one, other = world.play(7), world.play(7)
+    assert (one.promises.log, one.clock.now, one.network.sent) == (
+        other.promises.log,
+        other.clock.now,
+        other.network.sent,
+    )
