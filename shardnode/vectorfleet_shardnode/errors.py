@@ -6,7 +6,10 @@ ShardError
 │   └── BadFilterError                            … because of its filter
 ├── NotHereError             FAILED_PRECONDITION  not here, not now
 │   ├── WrongIdentityError                        the folder is of another index, dimension or metric
-│   └── TooLargeError                             the memory limit is too small to serve anything
+│   ├── TooLargeError                             the memory limit is too small to serve anything
+│   ├── CutAwayError                              the log does not hold these records any more
+│   └── NotPrimaryError                           another replica orders the writes
+├── UnknownOutcomeError      ABORTED              it may have been written or not; send it again with its id
 ├── StorageFullError         RESOURCE_EXHAUSTED   no room on the disk to write; reads go on
 ├── MemoryFullError          RESOURCE_EXHAUSTED   no memory to write; reads go on
 ├── UnavailableError         UNAVAILABLE          starting or stopping
@@ -46,6 +49,20 @@ class WrongIdentityError(NotHereError):
 
 class TooLargeError(NotHereError):
     """The shard needs more memory than it may use, even without graphs."""
+
+
+class CutAwayError(NotHereError):
+    """The log does not hold these records any more; segments hold what they came to."""
+
+
+class NotPrimaryError(NotHereError):
+    """This replica takes no writes: another one orders them, or none does now."""
+
+
+class UnknownOutcomeError(ShardError):
+    """The write is in the log, and whether it stays there is not known; sent again with its id it is safe."""
+
+    code = grpc.StatusCode.ABORTED
 
 
 class StorageFullError(ShardError):

@@ -15,7 +15,7 @@ _OF_A_FILE = ("written", "synced", "renamed", "durable")
 REGISTERED = (
     *(
         f"{what}.{moment}"
-        for what in ("identity", "log-file", "manifest", "tombstones", "descriptor")
+        for what in ("identity", "log-file", "manifest", "tombstones", "descriptor", "replica")
         for moment in _OF_A_FILE
     ),
     "setup.synced",
@@ -32,6 +32,13 @@ REGISTERED = (
     "rotate.synced",
     "rotate.noted",
     "rotate.note-synced",
+    "cut.begun",
+    "cut.deleted",
+    "cut.deletions-synced",
+    "cut.truncated",
+    "cut.truncation-synced",
+    "cut.marked",
+    "cut.done",
     "segment-file.written",
     "segment-file.synced",
     "adopt.before-fsync",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import errors, log, metrics, records, recovery, shard
+from . import errors, log, log_files, log_index, metrics, records, recovery, shard
 from . import shape as shapes
 from .api import config
 from .limits import attempts, estimates, memory, meter
@@ -24,12 +24,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What is loaded: a folder, what its manifest says, the index, and whose the log is."""
+    """What is loaded: a folder, what its manifest says, the index, whose its log is, and whether alone."""
 
     folder: Path
     stored: manifest.Manifest
     index: config.IndexConfig
     owner: int
+    alone: bool = True
 
     @property
     def shape(self) -> shapes.Shape:
@@ -40,9 +41,10 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """The state that manifest and log came to, and why graphs are not loaded; empty where they are."""
+    """The state that manifest and log came to, what the log holds, and why graphs are not loaded, if so."""
 
     state: Snapshot
+    found: recovery.Recovery
     restricted: str
 
 
@@ -61,12 +63,15 @@ def load(source: Source, tuning: Tuning, measured: meter.Meter) -> Loaded:
         if start.mode is memory.Mode.NOTHING:
             raise errors.TooLargeError(start.reason)
         views = _open(source, graphs=start.mode is memory.Mode.FULL)
-        return Loaded(_replay(source, tuning, views), start.reason)
+        return Loaded(*_replay(source, tuning, views), start.reason)
 
 
 def _need(source: Source, tuning: Tuning, measured: meter.Meter) -> memory.Load:
     residents = [estimates.resident_of(listed.described) for listed in source.stored.segments]
-    written = sum(path.stat().st_size for path in log.paths(source.folder / shard.LOG))
+    _, uncovered = log_files.split_covered(
+        log_files.paths(source.folder / shard.LOG), source.stored.covered_seq
+    )
+    written = sum(path.stat().st_size for path in uncovered)
     return memory.Load(
         base=measured.used(),
         segments=sum(resident.needed - resident.graphs for resident in residents),
@@ -85,25 +90,34 @@ def _open(source: Source, *, graphs: bool) -> tuple[sealed.SealedView, ...]:
     return tuple(views)
 
 
-def _replay(source: Source, tuning: Tuning, views: tuple[sealed.SealedView, ...]) -> Snapshot:
+def _replay(
+    source: Source, tuning: Tuning, views: tuple[sealed.SealedView, ...]
+) -> tuple[Snapshot, recovery.Recovery]:
     stored, shape = source.stored, source.shape
-    state = Snapshot(stored.covered_seq, shape, views, (growing.empty_view(shape),))
+    state = Snapshot(stored.covered_seq, shape, views, (growing.empty_view(shape),), stored.covered_epoch)
 
-    def replay(seq: int, record: records.Record) -> None:
+    def replay(place: log_index.Position, record: records.Record) -> None:
         nonlocal state
         try:
-            state = _bounded(shard.apply(state, seq, record), tuning)
+            state = _bounded(shard.apply(state, place, record), tuning)
         except (ValueError, msgspec.MsgspecError, RecursionError) as unfit:
-            raise errors.DataLossError(f"record {seq} can't be applied: {unfit}") from unfit
+            raise errors.DataLossError(f"record {place.seq} can't be applied: {unfit}") from unfit
 
-    expected = recovery.Expected(stored.covered_seq, stored.durable_seq, source.owner)
+    expected = recovery.Expected(
+        stored.covered_seq,
+        stored.durable_seq,
+        source.owner,
+        stored.covered_epoch,
+        source.alone,
+        0 if source.alone else log.RECENT_BYTES,
+    )
     found = recovery.recover(source.folder / shard.LOG, expected, replay)
     if found.torn_bytes:
         metrics.TORN_BYTES.inc(found.torn_bytes)
         _LOG.warning(
-            "cut a torn tail off the log", extra={"bytes": found.torn_bytes, "last_seq": found.last_seq}
+            "cut a torn tail off the log", extra={"bytes": found.torn_bytes, "last_seq": found.index.last_seq}
         )
-    return state
+    return state, found
 
 
 def _bounded(state: Snapshot, tuning: Tuning) -> Snapshot:

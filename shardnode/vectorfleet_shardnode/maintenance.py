@@ -271,6 +271,7 @@ class Maintenance:
         number = self._manifest.next_number + (1 if added else 0)
         renewed = manifest.Manifest(
             uid=self._manifest.uid,
+            covered_epoch=self._shard.epoch_at(covered),
             covered_seq=covered,
             durable_seq=state.seq,
             next_number=number,
@@ -318,6 +319,7 @@ class Maintenance:
             self._load_graphs()
         if limits.disk_is_full:
             self._probe_disk()
+        self._shard.trim_log(self._manifest.covered_seq)  # what is kept of it goes first
         limits.look(state.stored_bytes)
 
     def _relieve(self) -> None:

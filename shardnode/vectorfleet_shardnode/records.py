@@ -7,6 +7,7 @@ they were computed, so that replaying it on any replica gives the same rows. Int
 Put     namespace, ids, metadata, u32 dimensions, float32[rows x dimensions]; with fields: u16 fields, field*
 Remove  namespace, ids
 Clear   namespace
+Start   nothing
 namespace: u16 length, UTF-8        ids: u32 rows, u16[rows] lengths, UTF-8
 metadata:  u32[rows] lengths, JSON
 field:     u16 length, UTF-8, u32 dimensions, u32[rows] counts, float32[items x dimensions]
@@ -37,6 +38,7 @@ class Op(enum.IntEnum):
     CLEAR = 3
     NEXT = 4  # no change: the log goes on in the file whose first record has this seq
     PUT_FIELDS = 5  # a PUT some of whose rows have vector fields
+    START = 6  # no change of rows: the first record of its epoch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,12 @@ class Clear:
     namespace: str
 
 
-Record = Put | Remove | Clear
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """No row changes: a primary begins its epoch."""
+
+
+Record = Put | Remove | Clear | Start
 Parts = list[bytes | memoryview]
 
 
@@ -90,6 +97,8 @@ def encode(record: Record) -> tuple[Op, Parts]:
     Raises:
         BadRequestError: the namespace or an id is too long.
     """
+    if isinstance(record, Start):
+        return Op.START, []
     namespace = record.namespace.encode()
     _check_length(namespace, "namespace")
     parts: Parts = [_U16.pack(len(namespace)), namespace]
@@ -120,6 +129,8 @@ def decode(op: Op, payload: memoryview) -> Record:
 
 
 def _decode(op: Op, cursor: "_Cursor") -> Record:
+    if op is Op.START:
+        return Start()
     namespace = cursor.text(_U16)
     match op:
         case Op.CLEAR:

@@ -24,7 +24,6 @@ from . import (
     filters,
     fitness,
     keys,
-    log,
     metrics,
     operations,
     readers,
@@ -76,7 +75,9 @@ async def open_service(
     """
     machine = machine or Machine()
     bounds = tuning or Tuning()
-    opening = functools.partial(storage.open_shard, index, number, data_dir, bounds, measured=machine.memory)
+    opening = functools.partial(
+        storage.open_shard, index, number, data_dir, bounds, place=storage.Place(machine.memory)
+    )
     opened = await asyncio.to_thread(opening)
     opened.maintenance.start()
     return ShardService(opened, index, number, machine.search_threads or len(os.sched_getaffinity(0)))
@@ -119,15 +120,15 @@ class ShardService:
 
     async def write(self, request: shard_pb2.WriteRequest) -> shard_pb2.WriteReply:
         """Write one record group; durable and visible when this returns."""
-        if request.epoch not in (0, log.EPOCH):
+        if request.epoch not in (0, self._shard.epoch):
             raise errors.NotHereError(
-                f"this shard is in epoch {log.EPOCH}; the write was sent for epoch {request.epoch}"
+                f"this shard is in epoch {self._shard.epoch}; the write was sent for epoch {request.epoch}"
             )
         self._check_open()
         submitting = asyncio.get_running_loop().run_in_executor(self._writer, self._submit, request)
         done = await submitting
         written = await asyncio.wrap_future(done)
-        return shard_pb2.WriteReply(position=self._position(written.seq), affected=written.affected)
+        return shard_pb2.WriteReply(position=self._position(written), affected=written.affected)
 
     def _submit(self, request: shard_pb2.WriteRequest) -> shard.Done:
         return self._shard.write(operations.parse(request, self._shard.shape))
@@ -140,7 +141,7 @@ class ShardService:
 
     def _search(self, state: Snapshot, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         started = time.perf_counter()
-        reply = shard_pb2.SearchReply(position=self._position(state.seq))
+        reply = shard_pb2.SearchReply(position=self._position(state))
         queries, results = list(request.queries), []
         for query in queries:
             results.append(matches := reply.results.add())
@@ -207,7 +208,7 @@ class ShardService:
     def _fetch(self, state: Snapshot, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
         place = state.locate(keys.keys_of(request.namespace, list(request.ids)))
         fields = part.Fields(request.include_values, request.include_metadata)
-        reply = shard_pb2.FetchReply(position=self._position(state.seq))
+        reply = shard_pb2.FetchReply(position=self._position(state))
         _fill_rows(reply.rows, state.take(place, fields))
         return reply
 
@@ -218,14 +219,14 @@ class ShardService:
         page = part.Page(request.namespace, request.prefix, request.after, request.limit)
         state = self._shard.snapshot
         ids = await self._readers.run(state.list_ids, page)
-        return shard_pb2.ListReply(ids=ids, position=self._position(state.seq))
+        return shard_pb2.ListReply(ids=ids, position=self._position(state))
 
     async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
         """Return rows by namespace, all or those that pass a filter."""
         wanted = filters.parse(request.filter, self._shard.shape.dates)
         state = self._shard.snapshot
         counts = await self._readers.run(state.count, wanted)
-        return shard_pb2.StatsReply(namespaces=counts, position=self._position(state.seq))
+        return shard_pb2.StatsReply(namespaces=counts, position=self._position(state))
 
     async def report(self, _: shard_pb2.ReportRequest) -> shard_pb2.ReportReply:
         """Return what the operator needs to know."""
@@ -238,7 +239,7 @@ class ShardService:
             index=self._index.index,
             generation=self._index.serving.name,
             shard=self._number,
-            position=self._position(state.seq),
+            position=self._position(state),
             rows=state.live_rows,
             unindexed_rows=self._opened.maintenance.waiting_rows(),
             dead_rows=sum(view.dead_rows for view in state.sealed),
@@ -262,8 +263,8 @@ class ShardService:
     def _state(self) -> tuple[shard_pb2.ReportReply, dict[str, int]]:
         return self._report(), self._shard.snapshot.count(None)
 
-    def _position(self, seq: int) -> shard_pb2.Position:
-        return shard_pb2.Position(shard=self._number, epoch=log.EPOCH, seq=seq)
+    def _position(self, at: shard.Written | Snapshot) -> shard_pb2.Position:
+        return shard_pb2.Position(shard=self._number, epoch=at.epoch, seq=at.seq)
 
     async def _state_at(self, wanted: shard_pb2.Position) -> Snapshot:
         """Return a state that holds the demanded write; waits a little for one that is on its way."""

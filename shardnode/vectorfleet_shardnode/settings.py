@@ -19,6 +19,14 @@ class Tuning(pydantic.BaseModel):
     log_file_bytes: int = pydantic.Field(
         default=64 << 20, ge=1, description="Size at which a log file is full."
     )
+    log_retained_bytes: int = pydantic.Field(
+        default=256 << 20,
+        ge=0,
+        description=(
+            "Of log files that segments cover, how many bytes are kept for replicas that were away; "
+            "less where the volume is small or filling up."
+        ),
+    )
     unindexed_bytes: int = pydantic.Field(
         default=24 << 20, ge=1, description="Sealed vectors that may wait for a graph while writes go on."
     )

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import errors, keys, log, operations, records
+from . import errors, keys, log, log_format, log_index, operations, records, recovery, replica_state
 from . import shape as shapes
 from .limits import estimates, guard
 from .segments import growing, part, sealed
@@ -26,11 +26,29 @@ LOG = "log"
 
 
 @dataclasses.dataclass(frozen=True)
+class Start:
+    """What a shard begins with.
+
+    Attributes:
+        state: what manifest and log came to, as far as it is committed.
+        found: what the log holds.
+        replica: what was promised.
+        alone: whether it orders its writes by itself, and what is durable is committed.
+    """
+
+    state: Snapshot
+    found: recovery.Recovery
+    replica: replica_state.Replica
+    alone: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Written:
     """Where a write stands in the log, and how many rows it concerned."""
 
     seq: int
     affected: int
+    epoch: int
 
 
 Done = concurrent.futures.Future[Written]
@@ -52,13 +70,11 @@ class Shard:
     Args:
         folder: the shard's own.
         tuning: bounds.
-        start: the state that manifest and log came to; `log` is sound.
+        start: what it begins with; the log is sound.
         limits: what it may take of memory and disk; None for the disk's alone.
     """
 
-    def __init__(
-        self, folder: Path, tuning: Tuning, start: Snapshot, limits: guard.Guard | None = None
-    ) -> None:
+    def __init__(self, folder: Path, tuning: Tuning, start: Start, limits: guard.Guard | None = None) -> None:
         self.folder = folder
         self.tuning = tuning
         self.limits = limits or guard.Guard(folder, tuning)
@@ -68,10 +84,13 @@ class Shard:
         self._writing = threading.Condition()  # held by the one writer
         self._publishing = threading.Lock()
         self._pending: collections.deque[_Pending] = collections.deque()
-        self._head = self._visible = start
-        self._durable = start.seq
+        self._head = self._visible = start.state
+        self._durable = start.found.index.last_seq
+        self._epoch = start.found.index.last.epoch or 1
         listeners = log.Listeners(self._on_durable, self._on_failed)
-        self._log = log.Log(folder / LOG, start.seq, listeners)
+        self._log = log.Log(
+            folder / LOG, start.found.index, listeners, alone=start.alone, committed=start.found.committed
+        )
 
     @property
     def snapshot(self) -> Snapshot:
@@ -116,17 +135,22 @@ class Shard:
         planned = operations.plan(operation, self._head)
         if planned.record is not None:
             self._admit(planned.record)
-            seq = self._log.append(*records.encode(planned.record))
-            self._apply(seq, planned.record)
+            op, payload = records.encode(planned.record)
+            head = log_format.Head(self._epoch, op, b"", planned.affected)
+            seq = self._log.append(head, payload)
+            self._apply(log_index.Position(self._epoch, seq), planned.record)
         self.last_write = time.monotonic()
-        return _Pending(self._head, Written(self._head.seq, planned.affected))
+        return self._waiting(planned.affected)
 
-    def _apply(self, seq: int, record: records.Record) -> None:
+    def _waiting(self, affected: int) -> _Pending:
+        return _Pending(self._head, Written(self._head.seq, affected, self._head.epoch))
+
+    def _apply(self, place: log_index.Position, record: records.Record) -> None:
         try:
-            self._head = apply(self._head, seq, record)
+            self._head = apply(self._head, place, record)
         except Exception:
             self._failure = errors.LogFailedError(
-                f"record {seq} is in the log but could not be applied; restart"
+                f"record {place.seq} is in the log but could not be applied; restart"
             )
             raise
 
@@ -165,7 +189,7 @@ class Shard:
             head.growing[-1].segment.frozen_at = head.seq
             fresh = growing.empty_view(head.shape)
             self._head = dataclasses.replace(head, growing=(*head.growing, fresh))
-            done = self._publish_later(_Pending(self._head, Written(head.seq, 0)))
+            done = self._publish_later(self._waiting(0))
         self.frozen.set()
         return done
 
@@ -174,11 +198,25 @@ class Shard:
         with self._writing:
             self._head = replaced(self._head, before, added)
             self._writing.notify_all()
-            return self._publish_later(_Pending(self._head, Written(self._head.seq, 0)))
+            return self._publish_later(self._waiting(0))
+
+    @property
+    def epoch(self) -> int:
+        """Of the writes that are taken."""
+        return self._epoch
+
+    def epoch_at(self, seq: int) -> int:
+        """Return the epoch of a record that the log holds, or of the one before its first."""
+        epoch = self._log.epoch_at(seq)
+        if epoch is None:
+            raise errors.CutAwayError(f"the log does not hold record {seq}")
+        return epoch
 
     def trim_log(self, covered: int) -> None:
-        """Delete log files that the durable manifest has made superfluous."""
-        self._log.trim(covered)
+        """Delete log files that the durable manifest has made superfluous, but for those that are kept."""
+        stored = self._visible.stored_bytes
+        kept = self._log.kept_bytes(covered)
+        self._log.trim(covered, self.limits.retained_log(stored, kept, self.tuning.log_retained_bytes))
 
     def close(self) -> None:
         """Make durable what was written, and take no more writes."""
@@ -208,19 +246,23 @@ class Shard:
         self._publish()
 
 
-def apply(before: Snapshot, seq: int, record: records.Record) -> Snapshot:
+def apply(before: Snapshot, place: log_index.Position, record: records.Record) -> Snapshot:
     """Return the state after a record; a Put is appended to the growing segment of the newest state."""
+    epoch, seq = place
     match record:
+        case records.Start():
+            return dataclasses.replace(before, seq=seq, epoch=epoch)
         case records.Clear(namespace):
-            return dataclasses.replace(before.without_namespace(namespace), seq=seq)
+            return dataclasses.replace(before.without_namespace(namespace), seq=seq, epoch=epoch)
         case records.Remove(namespace, ids):
-            return dataclasses.replace(before.without(keys.keys_of(namespace, ids)), seq=seq)
+            return dataclasses.replace(before.without(keys.keys_of(namespace, ids)), seq=seq, epoch=epoch)
         case records.Put(namespace, rows):
             sought = keys.keys_of(namespace, rows.ids)
             after = before.without(sought)
             last = after.growing[-1]
             last.segment.append(sought, rows, seq)
-            return dataclasses.replace(after, seq=seq, growing=(*after.growing[:-1], last.extended()))
+            grown = (*after.growing[:-1], last.extended())
+            return dataclasses.replace(after, seq=seq, epoch=epoch, growing=grown)
 
 
 def replaced(state: Snapshot, before: Sequence[part.Part], added: sealed.SealedView | None) -> Snapshot:

@@ -34,12 +34,13 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """The parts of a shard after the write `seq`. The last growing view is the one that still grows."""
+    """The parts of a shard after the write (epoch, seq). The last growing view still grows."""
 
     seq: int
     shape: shapes.Shape
     sealed: tuple[sealed.SealedView, ...]
     growing: tuple[growing.GrowingView, ...]
+    epoch: int = 0
 
     @property
     def metric(self) -> config.Metric:

@@ -3,6 +3,7 @@
 ```
 lock           held by the process that serves the folder
 identity.json  whose data this is; written last when a folder is set up
+replica.json   what this replica has promised to others; missing where there never were any
 log/           the write-ahead log
 manifest.json  the sealed segments, and the seq that they cover
 segments/      one folder for each
@@ -17,7 +18,19 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import errors, failpoints, files, identity, loading, log, maintenance, recovery, shard
+from . import (
+    errors,
+    failpoints,
+    files,
+    identity,
+    loading,
+    log_files,
+    log_index,
+    maintenance,
+    recovery,
+    replica_state,
+    shard,
+)
 from .api import config
 from .engines import registry
 from .limits import guard, meter
@@ -26,11 +39,26 @@ from .settings import Tuning
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a shard is served.
+
+    Attributes:
+        measured: the memory limit, and what is in use.
+        alone: whether there are no other replicas and nobody who says who orders writes: the shard does it by
+            itself, and what is durable is committed. Else it serves what it knows to be committed, and waits.
+    """
+
+    measured: meter.Meter = meter.UNLIMITED
+    alone: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class OpenShard:
-    """A shard that is being served, with what keeps its segments in shape."""
+    """A shard that is being served, with what keeps its segments in shape, and what it has promised."""
 
     shard: shard.Shard
     maintenance: maintenance.Maintenance
+    replica: replica_state.Replica
     lock: int
 
     def close(self) -> None:
@@ -46,15 +74,15 @@ def open_shard(
     folder: Path,
     tuning: Tuning,
     start_builder: maintenance.StartBuilder = builder.start,
-    *,
-    measured: meter.Meter = meter.UNLIMITED,
+    place: Place = Place(),
 ) -> OpenShard:
     """Open the folder of shard `number`, or set it up where it is new; maintenance is not started yet.
 
     Raises:
         WrongIdentityError: it holds another index's rows, or vectors of other dimensions or metric.
         DataLossError: its files are damaged; nothing was changed.
-        NotHereError: another process serves it, or the engine can't run here.
+        NotHereError: another process serves it, the engine can't run here, or it is one of several replicas
+            and was to be served alone.
         TooLargeError: it does not fit into memory, even without graphs; nothing was changed.
         OSError: the disk is full or failing.
     """
@@ -64,15 +92,53 @@ def open_shard(
     held = identity.lock(folder)
     with _closed_on_error(held):
         owned = _set_up(folder, identity.of(index, number))
+        replica = replica_state.Replica(folder, owned.uid)
+        _check_alone(replica, place)
         stored = manifest.read(folder, owned.uid)
-        start = loading.load(loading.Source(folder, stored, index, owned.owner), tuning, measured)
+        _finish_cut(folder, replica, stored)
+        source = loading.Source(folder, stored, index, owned.owner, place.alone)
+        start = loading.load(source, tuning, place.measured)
+        _check_promise(replica, start.found.index.last)
         failpoints.reached("start.before-clean")
         _clean(folder, stored)
         failpoints.reached("start.cleaned")
-        limits = guard.Guard(folder, tuning, measured, start.restricted)
-        opened = shard.Shard(folder, tuning, start.state, limits)
+        limits = guard.Guard(folder, tuning, place.measured, start.restricted)
+        begun = shard.Start(start.state, start.found, replica, place.alone)
+        opened = shard.Shard(folder, tuning, begun, limits)
         keeper = maintenance.Maintenance(opened, index.serving, stored, start_builder)
-        return OpenShard(opened, keeper, held)
+        return OpenShard(opened, keeper, replica, held)
+
+
+def _check_alone(replica: replica_state.Replica, place: Place) -> None:
+    configuration = replica.configuration
+    if place.alone and configuration is not None and len(configuration.members) > 1:
+        names = ", ".join(member.name for member in configuration.members)
+        raise errors.NotHereError(
+            f"the data is of one of {len(configuration.members)} replicas ({names}); "
+            "served alone it would go its own way"
+        )
+
+
+def _finish_cut(folder: Path, replica: replica_state.Replica, stored: manifest.Manifest) -> None:
+    """Go on with a cut of the log that was begun."""
+    seq = replica.state.cut_after
+    if seq is None:
+        return
+    if seq < stored.durable_seq:
+        raise errors.DataLossError(
+            f"the log was to be cut after seq {seq}, but segments reach to {stored.durable_seq}"
+        )
+    log_files.cut_after(folder / shard.LOG, seq, stored.durable_seq)
+    replica.end_cut()
+
+
+def _check_promise(replica: replica_state.Replica, last: log_index.Position) -> None:
+    """Refuse where the log knows of primaries that were never promised anything."""
+    if last.epoch > max(replica.promised, 1):
+        raise errors.DataLossError(
+            f"the log holds records of epoch {last.epoch}, but {replica_state.FILE_NAME} is gone or older: "
+            "what this replica has promised is unknown"
+        )
 
 
 @contextlib.contextmanager
@@ -95,7 +161,7 @@ def _set_up(folder: Path, wanted: identity.Identity) -> identity.Stored:
     made = identity.fresh(wanted)
     for name in (shard.LOG, manifest.SEGMENTS, maintenance.BUILD):
         (folder / name).mkdir(exist_ok=True)
-    log.create(folder / shard.LOG, 1, made.owner)
+    log_files.create(folder / shard.LOG, 1, made.owner)
     files.fsync_path(folder)
     failpoints.reached("setup.synced")
     identity.write(folder, made)
@@ -104,7 +170,7 @@ def _set_up(folder: Path, wanted: identity.Identity) -> identity.Stored:
 
 def _discard_empty_log(folder: Path) -> None:
     """Remove what a set-up that was cut short left; a log with records is somebody's data."""
-    every = log.paths(folder)
+    every = log_files.paths(folder)
     for path in every:
         if path.stat().st_size > recovery.EMPTY_BYTES:
             raise errors.DataLossError(f"{path} holds records, but {identity.FILE_NAME} is gone")

@@ -24,7 +24,7 @@ def answer_first():
     real = log.Log._sync_file
 
     def sync(its, descriptor):
-        its._listeners.durable(its._appended)
+        its._listeners.durable(its._index.last_seq)
         time.sleep(0.005)
         real(its, descriptor)
 

@@ -17,6 +17,7 @@ DIMENSIONS = 8
 BUSY = {
     "growing_rows": 120,
     "log_file_bytes": 60_000,
+    "log_retained_bytes": 0,
     "unindexed_bytes": 4_000,
     "index_min_rows": 50,
     "settle_seconds": 0.03,

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import strategies as st
 
 from vectorfleet_shardnode import (
+    checked_json,
     errors,
     files,
     filters,
     identity,
-    log,
+    log_files,
     log_format,
     operations,
     ragged,
@@ -101,7 +102,7 @@ def log_of(entries):
     """Return the bytes of a log file; entries are (op, seq, payload)."""
     parts = [log_format.pack_header(log_format.Header(SALT, 1, 0))]
     for op, seq, payload in entries:
-        parts += [log_format.pack_record(SALT, (1, seq), op, [payload]), payload]
+        parts += [log_format.pack_record(SALT, seq, log_format.Head(1, op), [payload]), payload]
     return b"".join(parts)
 
 
@@ -110,7 +111,7 @@ def sound_log(written):
     entries = []
     for seq, record in enumerate(written, 1):
         op, payload = records.encode(record)
-        entries += [(op, seq, b"".join(payload)), (records.Op.MARK, seq, b"")]
+        entries += [(op, seq, b"".join(payload)), (records.Op.MARK, seq, seq.to_bytes(8, "little"))]
     return log_of(entries)
 
 
@@ -126,12 +127,12 @@ def ask(error, function, *arguments):
 
 def recover(folder, content):
     """Recover a log of one file; returns what was replayed, as bytes; None where it is refused."""
-    path = log.path_of(folder, 1)
+    path = log_files.path_of(folder, 1)
     path.write_bytes(content)
     seen = []
 
-    def apply(seq, record):
-        seen.append((seq, raw(record)))
+    def apply(place, record):
+        seen.append((place.seq, raw(record)))
 
     found, refusal = ask(errors.DataLossError, recovery.recover, folder, recovery.Expected(), apply)
     assert found or path.name in refusal
@@ -182,7 +183,9 @@ def test_a_changed_log_never_gives_other_records(tmp_path, case):
     if seen is None:
         return
     assert seen == whole[: len(seen)]
-    last_mark = log_of([(records.Op.MARK, len(written), b"")])[log_format.HEADER_BYTES :]
+    last_mark = log_of([(records.Op.MARK, len(written), len(written).to_bytes(8, "little"))])[
+        log_format.HEADER_BYTES :
+    ]
     assert len(seen) == len(written) or not content.endswith(last_mark)
 
 
@@ -261,7 +264,7 @@ def test_any_bytes_are_no_manifest(tmp_path, content):
 def test_a_manifest_of_other_fields_with_the_right_checksum(tmp_path, path, value):
     """Whatever one field of it is replaced by: it is read as a manifest, or refused."""
     body = replaced(Shelf.stored, path, value)
-    stored = {"manifest": body, "sha256": manifest._digest(body)}
+    stored = {"manifest": body, "sha256": checked_json.digest_of(body)}
     found = read_manifest(tmp_path, json.dumps(stored).encode())
     assert found is None or isinstance(found, manifest.Manifest)
     assert found is None or found.uid == "u"
@@ -270,7 +273,9 @@ def test_a_manifest_of_other_fields_with_the_right_checksum(tmp_path, path, valu
 @fuzz
 @hypothesis.given(
     changed(
-        st.just(json.dumps({"manifest": Shelf.stored, "sha256": manifest._digest(Shelf.stored)}).encode())
+        st.just(
+            json.dumps({"manifest": Shelf.stored, "sha256": checked_json.digest_of(Shelf.stored)}).encode()
+        )
     )
 )
 def test_a_changed_manifest_never_says_something_else(tmp_path, content):
@@ -359,11 +364,11 @@ def test_a_log_of_any_content_opens_or_is_damage(tmp_path_factory, written):
     index = config.IndexConfig(index="a", serving=config.Generation(dimensions=3))
     tuning = Tuning(reserved_bytes=0)
     storage.open_shard(index, 0, folder, tuning).close()
-    [path] = log.paths(folder / "log")
+    [path] = log_files.paths(folder / "log")
     header = log_format.unpack_header(path.read_bytes())
     for seq, record in enumerate(written, 1):
         op, payload = (records.Op.PUT, record) if isinstance(record, bytes) else raw(record)
-        added = log_format.pack_record(header.salt, (1, seq), op, [payload]) + payload
+        added = log_format.pack_record(header.salt, seq, log_format.Head(1, op), [payload]) + payload
         path.write_bytes(path.read_bytes() + added)
     opened, refusal = ask(errors.DataLossError, storage.open_shard, index, 0, folder, tuning)
     assert opened or path.name in refusal

@@ -25,6 +25,7 @@ DIMENSIONS = 4
 TUNING = Tuning(
     growing_rows=8,
     log_file_bytes=2_000,
+    log_retained_bytes=3_000,
     unindexed_bytes=300,
     index_min_rows=10,
     settle_seconds=0,
@@ -49,7 +50,7 @@ wanted = st.sampled_from(
 )
 
 
-IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.")
+IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.", "replica.", "cut.")
 KEEPING = [name for name in failpoints.REGISTERED if not name.startswith(IN_THE_LOG)]
 """What maintenance comes by."""
 

@@ -11,6 +11,8 @@ from . import memory
 
 RELEASE = 1.5
 """Room that must be free before writes are taken again, as a multiple of what is kept back."""
+RETAINED_SHARE = 0.05
+"""Of the volume, how much may be log that segments cover."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,20 @@ def refusal_of_write(bounds: Bounds, volume: Volume, stored: int, *, pressed: bo
         "add room to"
         "spec.storage.size"
     )
+
+
+def retained_log(bounds: Bounds, volume: Volume, stored: int, kept: int, wanted: int) -> int:
+    """Return how many bytes of log may be kept that segments cover.
+
+    Args:
+        bounds: the limits.
+        volume: as it is.
+        stored: bytes of all segments.
+        kept: bytes of such log there are now.
+        wanted: how many are wanted at most.
+    """
+    spare = volume.free + kept - int(bounds.kept_back(volume, stored) * RELEASE)
+    return max(0, min(wanted, round(volume.size * RETAINED_SHARE), spare))
 
 
 def refusal_of_merge(bounds: Bounds, volume: Volume, needed: int) -> str:

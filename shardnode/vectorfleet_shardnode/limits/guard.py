@@ -99,6 +99,12 @@ class Guard:
         """Whether memory is why writes are refused."""
         return bool(self._short)
 
+    def retained_log(self, stored: int, kept: int, wanted: int) -> int:
+        """Return how many bytes of log may be kept that segments cover; see `disk.retained_log`."""
+        if self._full:
+            return 0
+        return disk.retained_log(self._disk_bounds, volume_of(self._folder), stored, kept, wanted)
+
     def note_full(self, refusal: str) -> None:
         """Remember that the disk itself refused a write."""
         self._full = refusal

@@ -5,15 +5,13 @@ A tombstone file may know of writes newer than the covered seq, if those are dur
 them kills the same rows again.
 """
 
-import hashlib
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pydantic
 
-from .. import errors, failpoints, files
+from .. import checked_json, errors, failpoints, files
 from ..arrays import Mask
 from . import descriptor
 
@@ -39,7 +37,7 @@ class Listed(descriptor.Model):
 
 
 class Manifest(descriptor.Model):
-    """What is stored: segments with every write up to (epoch, covered_seq).
+    """What is stored: segments with every write up to (covered_epoch, covered_seq), which is committed.
 
     `uid` is the folder's. The log must reach `durable_seq`: writes up to there are in it or in segments, and
     have killed rows of segments.
@@ -47,7 +45,7 @@ class Manifest(descriptor.Model):
 
     version: int = VERSION
     uid: str = ""
-    epoch: int = 1
+    covered_epoch: int = 0
     covered_seq: int = 0
     durable_seq: int = 0
     next_number: int = 1
@@ -60,9 +58,7 @@ def write(folder: Path, manifest: Manifest) -> None:
     Raises:
         OSError: the disk is full or failing; the old manifest is then still in force.
     """
-    body = manifest.model_dump(mode="json")
-    stored = {"manifest": body, "sha256": _digest(body)}
-    files.write_durably(folder / FILE_NAME, json.dumps(stored, indent=1).encode(), "manifest")
+    checked_json.write(folder / FILE_NAME, "manifest", manifest.model_dump(mode="json"))
 
 
 def read(folder: Path, uid: str = "") -> Manifest:
@@ -72,18 +68,9 @@ def read(folder: Path, uid: str = "") -> Manifest:
         DataLossError: it is damaged, of a newer version, or another folder's.
     """
     path = folder / FILE_NAME
-    if not path.exists():
+    body = checked_json.read(path, "manifest", VERSION)
+    if body is None:
         return Manifest(uid=uid)
-    try:
-        stored = json.loads(path.read_bytes())
-        body, digest = stored["manifest"], stored["sha256"]
-        version, found_digest = body["version"], _digest(body)
-    except (ValueError, KeyError, TypeError, RecursionError) as broken:
-        raise errors.DataLossError(f"{path} is damaged: {broken}") from broken
-    if digest != found_digest:
-        raise errors.DataLossError(f"{path} is damaged: its content does not have the checksum it names")
-    if version != VERSION:
-        raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
     try:
         found = Manifest.model_validate(body)
     except pydantic.ValidationError as broken:
@@ -93,11 +80,6 @@ def read(folder: Path, uid: str = "") -> Manifest:
             f"{path} is of another folder: it names uid {found.uid}, identity.json names {uid}"
         )
     return found
-
-
-def _digest(body: object) -> str:
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def write_tombstones(folder: Path, live: Mask, seq: int) -> Tombstones | None:

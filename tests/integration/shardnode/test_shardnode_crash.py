@@ -8,13 +8,14 @@ TUNINGS = {
     "busy": {},
     "few graphs": {"index_min_rows": 400, "unindexed_bytes": 40_000},
     "long logs": {"growing_rows": 5_000, "log_file_bytes": 400_000},
+    "kept logs": {"log_retained_bytes": 200_000},
     "tiny": {"growing_rows": 15, "log_file_bytes": 9_000, "index_min_rows": 20, "unindexed_bytes": 1_000},
 }
 
 
 @pytest.mark.parametrize("tuned", TUNINGS)
 def test_r01_answered_writes_survive_kill_9(tmp_path, tuned):
-    """200 rounds in all, killed under writes, at rest and while starting: every row bit for bit."""
+    """250 rounds in all, killed under writes, at rest and while starting: every row bit for bit."""
     server = warm.Server()
     life = rounds.Rounds(server, tmp_path, f"r01 {tuned}", **node.BUSY | TUNINGS[tuned])
     try:

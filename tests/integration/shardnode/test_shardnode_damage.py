@@ -15,7 +15,7 @@ import google_crc32c
 import pytest
 from fixtures import folders, lives
 
-from vectorfleet_shardnode import errors, log, log_format, records
+from vectorfleet_shardnode import errors, log_files, log_format
 from vectorfleet_shardnode.segments import descriptor, manifest, sealed
 
 PLAIN = lives.KINDS["plain"].setting
@@ -134,7 +134,7 @@ def test_a_missing_folder(data, name, states):
 def test_r06_a_truncated_file(data, name, states):
     """Empty, cut in the header, in the middle, and by one byte, which an older log file can spare."""
     whole = (data / name).read_bytes()
-    for length in sorted({0, 1, 8, 31, 32, 33, len(whole) // 2, len(whole) - 1}):
+    for length in sorted({0, 1, 8, 39, 40, 41, len(whole) // 2, len(whole) - 1}):
         if length < len(whole):
             (data / name).write_bytes(whole[:length])
             refused = check(data, name, states)
@@ -145,7 +145,7 @@ def test_r06_a_truncated_file(data, name, states):
 def test_r02_a_truncated_newest_log_file(data, original, states, tmp_path):
     """At every byte: refused where header is hurt, else the rows of a seq that was once the newest."""
     whole = (data / NEWEST_LOG).read_bytes()
-    for length in sorted({*range(0, len(whole), 7), 31, 32}):
+    for length in sorted({*range(0, len(whole), 7), 39, 40}):
         folder = Path(shutil.copytree(data, tmp_path / str(length)))
         (folder / NEWEST_LOG).write_bytes(whole[:length])
         refused, rows, seq = attempt(folder, NEWEST_LOG)
@@ -155,7 +155,7 @@ def test_r02_a_truncated_newest_log_file(data, original, states, tmp_path):
 
 def test_a_log_that_ends_before_what_segments_know_of(data, states):
     """Dead rows whose new versions the log has lost are not served as if they had been deleted."""
-    for path in log.paths(data / "log")[1:]:
+    for path in log_files.paths(data / "log")[1:]:
         path.unlink()
     older = data / FILES[2]
     older.write_bytes(older.read_bytes()[: log_format.HEADER_BYTES])
@@ -259,7 +259,7 @@ def newer_log(data):
     """Give the newest log file the next version."""
     content = bytearray((data / NEWEST_LOG).read_bytes())
     content[8] += 1
-    content[28:32] = google_crc32c.value(bytes(content[:28])).to_bytes(4, "little")
+    content[36:40] = google_crc32c.value(bytes(content[:36])).to_bytes(4, "little")
     (data / NEWEST_LOG).write_bytes(content)
 
 
@@ -267,8 +267,8 @@ def newer_record(data):
     """Append a record of an op that is not known yet."""
     content = (data / NEWEST_LOG).read_bytes()
     salt = log_format.unpack_header(content).salt
-    added = log_format.pack_record(salt, (1, 14), 77, [b"x"]) + b"x"
-    added += log_format.pack_record(salt, (1, 14), records.Op.MARK, [])
+    added = log_format.pack_record(salt, 14, log_format.Head(1, 77), [b"x"]) + b"x"
+    added += log_format.pack_mark(salt, (1, 14), 14)
     (data / NEWEST_LOG).write_bytes(content + added)
 
 

@@ -23,7 +23,7 @@ def test_every_name_in_the_code_is_registered_and_the_other_way_round():
     """So the test that walks the list kills at each of them."""
     text = "\n".join(path.read_text() for path in SOURCES)
     plain = re.findall(r'failpoints\.reached\("([^"]+)"\)', text)
-    files = re.findall(r'(?:write_durably|_reached)\([^\n]+?, "([a-z-]+)"\)', text)
+    files = re.findall(r'(?:write_durably|_reached|checked_json\.write)\([^\n]+?, "([a-z-]+)"[,)]', text)
     names = {*plain, *(f"{what}.{moment}" for what in files if what not in MOMENTS for moment in MOMENTS)}
     assert sorted(names) == sorted(failpoints.REGISTERED)
     assert len(plain) == len(set(plain))

@@ -8,7 +8,7 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, files, log, log_format, records, recovery
+from vectorfleet_shardnode import errors, files, log, log_files, log_format, records, recovery
 
 
 class Waiter:
@@ -44,12 +44,21 @@ def put(number, rows=2):
     )
 
 
-def open_log(folder, last_seq=0):
+def append(opened, number, epoch=1, write_id=b""):
+    """Append the record of a number; returns its seq."""
+    op, payload = records.encode(put(number))
+    return opened.append(log_format.Head(epoch, op, write_id, number), payload)
+
+
+def open_log(folder, **expected):
     """Return a log to append to, and who hears of its commits."""
     waiter = Waiter()
-    if not log.paths(folder):
-        log.create(folder, last_seq + 1)
-    return log.Log(folder, last_seq, log.Listeners(waiter.durable, waiter.failed)), waiter
+    if not log_files.paths(folder):
+        log_files.create(folder, 1)
+    found = recovery.recover(folder, recovery.Expected(**expected), lambda *_: None)
+    listeners = log.Listeners(waiter.durable, waiter.failed)
+    alone = expected.get("alone", True)
+    return log.Log(folder, found.index, listeners, alone=alone, committed=found.committed), waiter
 
 
 def fill(folder, count):
@@ -57,7 +66,7 @@ def fill(folder, count):
     opened, waiter = open_log(folder)
     ends = []
     for number in range(1, count + 1):
-        opened.append(*records.encode(put(number)))
+        append(opened, number)
         waiter.wait(number)
         ends.append(opened.bytes_in_file)
     opened.close()
@@ -67,7 +76,8 @@ def fill(folder, count):
 def read(folder, covered=0, **expected):
     """Recover a log; returns {seq: record} and what was found."""
     seen = {}
-    found = recovery.recover(folder, recovery.Expected(covered, **expected), seen.__setitem__)
+    wanted = recovery.Expected(covered, **expected)
+    found = recovery.recover(folder, wanted, lambda place, record: seen.__setitem__(place.seq, record))
     return seen, found
 
 
@@ -76,7 +86,7 @@ def test_records_come_back_bit_for_bit_in_order(tmp_path):
     fill(tmp_path, 3)
     seen, found = read(tmp_path)
     assert list(seen) == [1, 2, 3]
-    assert found == recovery.Recovery(3, 0)
+    assert (found.index.last, found.committed, found.torn_bytes) == ((1, 3), 3, 0)
     assert seen[2].namespace == "né"
     assert seen[2].rows.ids == ["id2-0", "id2-1"]
     assert seen[2].rows.metadata == [b'{"a":1}', b""]
@@ -86,16 +96,16 @@ def test_records_come_back_bit_for_bit_in_order(tmp_path):
 def test_r02_a_tail_torn_at_any_byte_is_cut_and_counted(tmp_path):
     """However much of the last record is missing, the records before it stand and appending goes on."""
     first, last = fill(tmp_path, 2)
-    [path] = log.paths(tmp_path)
+    [path] = log_files.paths(tmp_path)
     whole = path.read_bytes()
-    mark = len(log_format.pack_record(0, (1, 0), records.Op.MARK, []))
+    mark = len(log_format.pack_mark(0, (1, 0), 0))
     for length in range(first - mark, last - mark):
         path.write_bytes(whole[:length])
         seen, found = read(tmp_path)
         assert list(seen) == [1]
         assert found.torn_bytes + path.stat().st_size == length
-        opened, waiter = open_log(tmp_path, last_seq=1)
-        opened.append(*records.encode(put(9)))
+        opened, waiter = open_log(tmp_path)
+        append(opened, 9)
         waiter.wait(2)
         opened.close()
         assert read(tmp_path)[0][2].rows.ids == ["id9-0", "id9-1"]
@@ -105,7 +115,7 @@ def test_r02_a_tail_torn_at_any_byte_is_cut_and_counted(tmp_path):
 def test_r02_a_tail_of_rubbish_is_cut(tmp_path, tail):
     """Zeros or garbage that a power cut left behind the last record lose nothing."""
     fill(tmp_path, 2)
-    [path] = log.paths(tmp_path)
+    [path] = log_files.paths(tmp_path)
     path.write_bytes(path.read_bytes() + tail)
     seen, found = read(tmp_path)
     assert list(seen) == [1, 2]
@@ -115,9 +125,9 @@ def test_r02_a_tail_of_rubbish_is_cut(tmp_path, tail):
 def test_r03_a_flipped_bit_in_any_acknowledged_byte_is_refused(tmp_path):
     """No byte of acknowledged records can change unnoticed, and none leads to a silent cut."""
     ends = fill(tmp_path, 2)
-    [path] = log.paths(tmp_path)
+    [path] = log_files.paths(tmp_path)
     whole = path.read_bytes()
-    mark = len(log_format.pack_record(0, (1, 0), records.Op.MARK, []))
+    mark = len(log_format.pack_mark(0, (1, 0), 0))
     own_bytes = [
         at for at in range(log_format.HEADER_BYTES, ends[1] - mark) if not ends[0] - mark <= at < ends[0]
     ]
@@ -134,8 +144,8 @@ def test_a_record_of_a_deleted_file_never_passes(tmp_path):
     other.mkdir()
     fill(other, 3)
     fill(tmp_path, 1)
-    [path] = log.paths(tmp_path)
-    stale = log.paths(other)[0].read_bytes()[log_format.HEADER_BYTES :]
+    [path] = log_files.paths(tmp_path)
+    stale = log_files.paths(other)[0].read_bytes()[log_format.HEADER_BYTES :]
     path.write_bytes(path.read_bytes() + stale)
     assert list(read(tmp_path)[0]) == [1]
 
@@ -150,14 +160,14 @@ def test_rotation_keeps_order_and_trimming_keeps_what_is_not_covered(tmp_path):
     """A file is deleted only once every record in it is covered."""
     opened, waiter = open_log(tmp_path)
     for number in range(1, 7):
-        opened.append(*records.encode(put(number)))
+        append(opened, number)
         if number % 2 == 0:
             opened.rotate()
     waiter.wait(6)
     opened.trim(3)
-    assert [int(path.stem) for path in log.paths(tmp_path)] == [3, 5, 7]
+    assert [int(path.stem) for path in log_files.paths(tmp_path)] == [3, 5, 7]
     opened.trim(4)
-    assert [int(path.stem) for path in log.paths(tmp_path)] == [5, 7]
+    assert [int(path.stem) for path in log_files.paths(tmp_path)] == [5, 7]
     opened.close()
     assert list(read(tmp_path, covered=4)[0]) == [5, 6]
 
@@ -166,10 +176,10 @@ def test_a_missing_file_is_refused(tmp_path):
     """A gap is named, at the start, in the middle and where the folder is empty."""
     opened, _waiter = open_log(tmp_path)
     for number in range(1, 4):
-        opened.append(*records.encode(put(number)))
+        append(opened, number)
         opened.rotate()
     opened.close()
-    first, second, *_ = log.paths(tmp_path)
+    first, second, *_ = log_files.paths(tmp_path)
     with pytest.raises(errors.DataLossError, match="segments reach to seq 9"):
         read(tmp_path, covered=9)
     second.unlink()
@@ -178,7 +188,7 @@ def test_a_missing_file_is_refused(tmp_path):
     first.unlink()
     with pytest.raises(errors.DataLossError, match="records 1 to 2 are missing"):
         read(tmp_path)
-    for path in log.paths(tmp_path):
+    for path in log_files.paths(tmp_path):
         path.unlink()
     with pytest.raises(errors.DataLossError, match="is gone"):
         read(tmp_path)
@@ -187,11 +197,11 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_damage_in_an_older_file_is_never_a_torn_tail(tmp_path):
     """A file that another follows was whole once, so a short one is damage."""
     opened, _ = open_log(tmp_path)
-    opened.append(*records.encode(put(1)))
+    append(opened, 1)
     opened.rotate()
     opened.close()
-    older = log.paths(tmp_path)[0]
-    os.truncate(older, older.stat().st_size - 50)
+    older = log_files.paths(tmp_path)[0]
+    os.truncate(older, log_format.HEADER_BYTES + 30)
     with pytest.raises(errors.DataLossError, match="record 1 is lost"):
         read(tmp_path)
 
@@ -199,16 +209,16 @@ def test_damage_in_an_older_file_is_never_a_torn_tail(tmp_path):
 def test_a_file_whose_creation_was_cut_short_does_not_count(tmp_path):
     """Rotation that died while writing the new header lost no record: the file has no final name yet."""
     fill(tmp_path, 2)
-    path = log.path_of(tmp_path, 3)
+    path = log_files.path_of(tmp_path, 3)
     path.with_name(files.TEMPORARY + path.name).write_bytes(b"VFLT")
     assert list(read(tmp_path)[0]) == [1, 2]
-    assert len(log.paths(tmp_path)) == 1
+    assert len(log_files.paths(tmp_path)) == 1
 
 
 def test_a_newest_file_that_lost_its_header_is_refused(tmp_path):
     """A file gets its name with its header durable, so one without was cut, and its records with it."""
     fill(tmp_path, 2)
-    [path] = log.paths(tmp_path)
+    [path] = log_files.paths(tmp_path)
     os.truncate(path, log_format.HEADER_BYTES - 1)
     with pytest.raises(errors.DataLossError, match=f"header of log file {path.name} is damaged"):
         read(tmp_path)
@@ -218,10 +228,10 @@ def test_a_newest_file_that_lost_its_header_is_refused(tmp_path):
 def test_a_newest_file_that_went_missing_is_refused(tmp_path):
     """The file before it says that it goes on, whether or not anything was written to the new one."""
     opened, _ = open_log(tmp_path)
-    opened.append(*records.encode(put(1)))
+    append(opened, 1)
     opened.rotate()
     opened.close()
-    older, newest = log.paths(tmp_path)
+    older, newest = log_files.paths(tmp_path)
     newest.unlink()
     with pytest.raises(errors.DataLossError, match=f"{newest.name} is missing, in which {older.name} goes"):
         read(tmp_path)
@@ -231,11 +241,11 @@ def test_an_old_file_that_segments_cover_may_be_missing(tmp_path):
     """Deletions are not ordered: after a power cut any of the files may be there still. None is read."""
     opened, _ = open_log(tmp_path)
     for number in range(1, 4):
-        opened.append(*records.encode(put(number)))
+        append(opened, number)
         opened.rotate()
     opened.close()
-    log.paths(tmp_path)[1].unlink()
-    assert read(tmp_path, covered=3)[1].last_seq == 3
+    log_files.paths(tmp_path)[1].unlink()
+    assert read(tmp_path, covered=3)[1].index.last_seq == 3
 
 
 def test_what_is_replayed_was_forced_to_the_disk_first(tmp_path, monkeypatch):
@@ -244,13 +254,13 @@ def test_what_is_replayed_was_forced_to_the_disk_first(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(files, "fsync_path", synced.append)
     read(tmp_path)
-    assert synced == log.paths(tmp_path)
+    assert synced == log_files.paths(tmp_path)
 
 
 def test_the_log_reaches_what_the_manifest_knows_of(tmp_path):
     """Segments may know of writes that only the log holds; without them it is refused."""
     fill(tmp_path, 2)
-    assert read(tmp_path, covered=1, durable_seq=2)[1].last_seq == 2
+    assert read(tmp_path, covered=1, durable_seq=2)[1].index.last_seq == 2
     with pytest.raises(errors.DataLossError, match="segments reach to seq 3"):
         read(tmp_path, covered=1, durable_seq=3)
 
@@ -265,7 +275,7 @@ def test_a_file_of_another_folder_is_refused(tmp_path):
 def test_a_disk_that_fails_while_a_new_file_is_made_fails_the_log(tmp_path, monkeypatch):
     """The new file may be there or not, so appending to the old one could give one seq to two records."""
     opened, _ = open_log(tmp_path)
-    opened.append(*records.encode(put(1)))
+    append(opened, 1)
 
     def fail(_):
         raise OSError(errno.EIO, "Input/output error")
@@ -274,14 +284,14 @@ def test_a_disk_that_fails_while_a_new_file_is_made_fails_the_log(tmp_path, monk
     with pytest.raises(errors.LogFailedError):
         opened.rotate()
     with pytest.raises(errors.LogFailedError):
-        opened.append(*records.encode(put(2)))
+        append(opened, 2)
     opened.close()
 
 
 def test_a_new_file_whose_name_may_be_lost_fails_the_log(tmp_path, monkeypatch):
     """The file is there: if the old one went on, two files would hold records of the same seqs."""
     opened, waiter = open_log(tmp_path)
-    opened.append(*records.encode(put(1)))
+    append(opened, 1)
     waiter.wait(1)
     real = files.fsync_path
 
@@ -295,7 +305,7 @@ def test_a_new_file_whose_name_may_be_lost_fails_the_log(tmp_path, monkeypatch):
         opened.rotate()
     monkeypatch.setattr(files, "fsync_path", real)
     with pytest.raises(errors.LogFailedError):
-        opened.append(*records.encode(put(2)))
+        append(opened, 2)
     opened.close()
     assert list(read(tmp_path)[0]) == [1]
 
@@ -303,10 +313,10 @@ def test_a_new_file_whose_name_may_be_lost_fails_the_log(tmp_path, monkeypatch):
 def test_a_newer_format_is_refused_and_named(tmp_path):
     """A program never guesses at a format it does not know."""
     fill(tmp_path, 1)
-    [path] = log.paths(tmp_path)
+    [path] = log_files.paths(tmp_path)
     whole = bytearray(path.read_bytes())
     whole[8] = 2
-    whole[28:32] = google_crc32c.value(bytes(whole[:28])).to_bytes(4, "little")
+    whole[36:40] = google_crc32c.value(bytes(whole[:36])).to_bytes(4, "little")
     path.write_bytes(bytes(whole))
     with pytest.raises(errors.DataLossError, match="format 2"):
         read(tmp_path)
@@ -323,10 +333,10 @@ def test_one_fsync_serves_all_that_wait(tmp_path, monkeypatch):
         assert release.wait(10)
 
     monkeypatch.setattr(files, "fsync", slow)
-    opened.append(*records.encode(put(1)))
+    append(opened, 1)
     assert entered.wait(10)
     for number in range(2, 8):
-        opened.append(*records.encode(put(number)))
+        append(opened, number)
     assert waiter.durable_seq == 0
     release.set()
     waiter.wait(7)
@@ -344,11 +354,11 @@ def test_r08_a_failed_fsync_fails_the_log_for_good(tmp_path, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(files, "fsync", fail)
-    opened.append(*records.encode(put(1)))
+    append(opened, 1)
     with pytest.raises(errors.LogFailedError, match="Input/output error"):
         waiter.wait(1)
     with pytest.raises(errors.LogFailedError, match="until a restart"):
-        opened.append(*records.encode(put(2)))
+        append(opened, 2)
     with pytest.raises(errors.LogFailedError):
         opened.rotate()
     assert (calls, waiter.durable_seq) == ([1], 0)
@@ -358,7 +368,7 @@ def test_r08_a_failed_fsync_fails_the_log_for_good(tmp_path, monkeypatch):
 def test_a_full_disk_refuses_the_record_and_keeps_the_log_sound(tmp_path, monkeypatch):
     """Half a record that was written is taken back; with room again the next one follows without a gap."""
     opened, waiter = open_log(tmp_path)
-    opened.append(*records.encode(put(1)))
+    append(opened, 1)
     waiter.wait(1)
     real = os.pwrite
 
@@ -369,9 +379,9 @@ def test_a_full_disk_refuses_the_record_and_keeps_the_log_sound(tmp_path, monkey
 
     monkeypatch.setattr(os, "pwrite", half)
     with pytest.raises(errors.StorageFullError, match="No space left"):
-        opened.append(*records.encode(put(2)))
+        append(opened, 2)
     monkeypatch.setattr(os, "pwrite", real)
-    assert opened.append(*records.encode(put(3))) == 2
+    assert append(opened, 3) == 2
     waiter.wait(2)
     opened.close()
     seen, found = read(tmp_path)
@@ -387,7 +397,7 @@ def test_a_failing_disk_on_append_fails_the_log(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "pwrite", fail)
     with pytest.raises(errors.LogFailedError):
-        opened.append(*records.encode(put(1)))
+        append(opened, 1)
     opened.close()
 
 

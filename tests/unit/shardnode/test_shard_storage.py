@@ -13,7 +13,7 @@ from vectorfleet_shardnode import (
     files,
     identity,
     keys,
-    log,
+    log_files,
     metrics,
     operations,
     records,
@@ -28,7 +28,12 @@ from vectorfleet_shardnode.limits import disk, guard
 from vectorfleet_shardnode.segments import builder, manifest, part
 
 TUNING = settings.Tuning(
-    growing_rows=4, index_min_rows=6, settle_seconds=0, build_threads=1, reserved_bytes=0
+    growing_rows=4,
+    index_min_rows=6,
+    settle_seconds=0,
+    build_threads=1,
+    reserved_bytes=0,
+    log_retained_bytes=0,
 )
 
 
@@ -137,7 +142,7 @@ def test_files_that_went_missing_are_damage_not_a_new_shard(opening, tmp_path, l
 def test_a_set_up_that_was_cut_short_is_done_again(opening, tmp_path):
     """A folder with a log but no records and no identity is nobody's."""
     (tmp_path / shard.LOG).mkdir()
-    log.create(tmp_path / shard.LOG, 1)
+    log_files.create(tmp_path / shard.LOG, 1)
     assert ids_of(opening()) == []
 
 
@@ -154,8 +159,8 @@ def test_a_write_is_seen_only_once_it_is_durable(opening, monkeypatch):
     nothing = served.shard.write(operations.DeleteIds("", ["nobody"]))
     assert not nothing.done()
     release.set()
-    assert done.result(10) == shard.Written(1, 1)
-    assert nothing.result(10) == shard.Written(1, 0)
+    assert done.result(10) == shard.Written(1, 1, 1)
+    assert nothing.result(10) == shard.Written(1, 0, 1)
     assert ids_of(served) == ["a"]
 
 
@@ -264,7 +269,7 @@ def test_rest_settles_all_rows_in_one_graph_and_cuts_the_log(opening, tmp_path):
         served.maintenance.step()
     assert served.maintenance.waiting_rows() == 0
     assert [view.segment.engine is not None for view in served.shard.snapshot.sealed] == [True]
-    assert len(log.paths(tmp_path / shard.LOG)) == 1
+    assert len(log_files.paths(tmp_path / shard.LOG)) == 1
     served.close()
     replayed = opening().shard.snapshot
     assert replayed.growing[0].live_rows == 0

@@ -7,7 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from vectorfleet_shardnode import errors, identity, keys, log, operations, ragged, records, shape, storage
+from vectorfleet_shardnode import (
+    errors,
+    identity,
+    keys,
+    log_files,
+    operations,
+    ragged,
+    records,
+    shape,
+    storage,
+)
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import builder, offsets_file, part
 from vectorfleet_shardnode.settings import Tuning
@@ -183,7 +193,7 @@ def test_a_torn_record_with_fields_is_cut(tmp_path):
     """At whatever byte the write was cut off, the rows before it are served."""
     served = opened(tmp_path, TITLE, BODY)
     write(served, upsert(["a"], column("body", [1], (1, 2))))
-    [path] = log.paths(tmp_path / "log")
+    [path] = log_files.paths(tmp_path / "log")
     whole = path.stat().st_size
     write(served, upsert(["b"], column("body", [2], (1, 2), (3, 4)), column("title", [1], (1, 2, 3))))
     served.close()
@@ -245,12 +255,12 @@ class Page:
     @staticmethod
     def of_log(data):
         """Return id → field → bytes of the puts with fields of a log file, and each one's plain part."""
-        found, at = {}, 32
+        found, at = {}, 40
         while at < len(data):
             length, op = struct.unpack_from("<I", data, at + 4)[0], struct.unpack_from("<I", data, at + 24)[0]
             if op == 5:
-                found |= Page.of_payload(data[at + 36 : at + 36 + length])
-            at += 36 + length
+                found |= Page.of_payload(data[at + 56 : at + 56 + length])
+            at += 56 + length
         return found
 
     @staticmethod
@@ -314,7 +324,7 @@ def test_a_reader_written_from_the_page_reads_fields(tmp_path):
     found = {}
     for folder in segments:
         found |= Page.of_segment(folder)
-    for path in log.paths(tmp_path / "log"):
+    for path in log_files.paths(tmp_path / "log"):
         found |= Page.of_log(path.read_bytes())
     for name, wanted in EXPECTED.items():
         assert [found[row_id].get(name, b"") for row_id in ASKED] == wanted
