@@ -84,6 +84,7 @@ class Client:
         vectors: rows.Vectors | None = None,
         weights: Mapping[str, float] | None = None,
         text: str | None = None,
+        search: queries.Search | None = None,
         fusion: queries.Fusion | None = None,
         top_k: int = 10,
         namespace: str = "",
@@ -101,6 +102,7 @@ class Client:
             vectors=vectors,
             weights=weights,
             text=text,
+            search=search,
             fusion=fusion,
             top_k=top_k,
             namespace=namespace,
@@ -123,12 +125,14 @@ class Client:
         id: str,  # noqa: A002  # the API's word
         *,
         values: rows.Vector | None = None,
+        text: str | None = None,
         vectors: rows.Vectors | None = None,
         set_metadata: rows.Metadata | None = None,
         namespace: str = "",
     ) -> None:
         """Replace a row's vectors, or set fields of its metadata; see `vectorfleet.Client.update`."""
-        await self._send(calls.update(id, values, vectors, set_metadata, namespace))
+        change = calls.Change(values, text, vectors, set_metadata)
+        await self._send(calls.update(id, change, namespace))
 
     async def delete(
         self,

@@ -44,6 +44,16 @@ class Call(Generic[T]):
     repeat: Repeat = Repeat.ALWAYS
 
 
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What an update changes in a row; what is None stays."""
+
+    values: rows.Vector | None = None
+    text: str | None = None
+    vectors: rows.Vectors | None = None
+    set_metadata: rows.Metadata | None = None
+
+
 def upsert(items: Iterable[rows.RowLike], namespace: str) -> Call[results.UpsertResult]:
     """Write whole rows, replacing those with the same ids."""
     encoded = [rows.encode(row) for row in items]
@@ -86,24 +96,27 @@ def merge_fetched(answers: Sequence[results.FetchResult], namespace: str) -> res
     return results.FetchResult(vectors=merged, namespace=namespace)
 
 
-def update(
-    id_: str,
-    values: rows.Vector | None,
-    vectors: rows.Vectors | None,
-    set_metadata: rows.Metadata | None,
-    namespace: str,
-) -> Call[None]:
+def update(id_: str, change: Change, namespace: str) -> Call[None]:
     """Replace a row's vector, some of its vector fields, or some fields of its metadata."""
-    if values is None and not vectors and not set_metadata:
-        raise errors.InvalidInputError("an update needs values, vectors or set_metadata")
-    body: dict[str, Any] = {"id": id_, "namespace": namespace}
-    if values is not None:
-        body["values"] = rows.numbers_of(values)
-    if vectors:
-        body["vectors"] = rows.vectors_of(vectors)
-    if set_metadata:
-        body["setMetadata"] = rows.metadata_of(set_metadata)
+    body: dict[str, Any] = {"id": id_, "namespace": namespace} | _changed(change)
     return _post_for_nothing("vectors/update", body)
+
+
+def _changed(change: Change) -> dict[str, Any]:
+    if change.values is not None and change.text is not None:
+        raise errors.InvalidInputError("an update has values, or a text to be embedded, and not both")
+    body: dict[str, Any] = {}
+    if change.values is not None:
+        body["values"] = rows.numbers_of(change.values)
+    if change.text is not None:
+        body["text"] = change.text
+    if change.vectors:
+        body["vectors"] = rows.vectors_of(change.vectors)
+    if change.set_metadata:
+        body["setMetadata"] = rows.metadata_of(change.set_metadata)
+    if not body:
+        raise errors.InvalidInputError("an update needs values, a text, vectors or set_metadata")
+    return body
 
 
 def delete(

@@ -58,7 +58,8 @@ class Client:
 
         Args:
             rows: at most 1,000; each a `Row`, a mapping, or `(id, values[, metadata[, vectors]])`, its values
-                a sequence of numbers or a numpy array of shape (dimensions,). `upsert_batch` takes more.
+                a sequence of numbers or a numpy array of shape (dimensions,). A row or a mapping may have a
+                `text` in their place, which an index with an embedder embeds. `upsert_batch` takes more.
             namespace: "" is the default one.
 
         Raises:
@@ -118,6 +119,7 @@ class Client:
         vectors: rows.Vectors | None = None,
         weights: Mapping[str, float] | None = None,
         text: str | None = None,
+        search: queries.Search | None = None,
         fusion: queries.Fusion | None = None,
         top_k: int = 10,
         namespace: str = "",
@@ -136,7 +138,10 @@ class Client:
             vectors: what to search for in vector fields, by name: of shape (dimensions,), or (tokens,
                 dimensions) with late interaction. Scores are added up, the vector's own among them.
             weights: what a score counts for in that sum, by field; `values` is the vector. 1 unless given.
-            text: words to search for in the index's text fields. Beside a vector, both lists are fused.
+            text: what to search for, by its words in the index's text fields, by its vector where the index
+            has
+                an embedder, or by both, fused. Beside a vector of your own it is searched by its words.
+            search: which of these, where the index has both.
             fusion: how; by ranks unless given.
             top_k: number of matches, 1 to 10,000.
             namespace: "" is the default one.
@@ -157,6 +162,7 @@ class Client:
             vectors=vectors,
             weights=weights,
             text=text,
+            search=search,
             fusion=fusion,
             top_k=top_k,
             namespace=namespace,
@@ -182,15 +188,18 @@ class Client:
         id: str,  # noqa: A002  # the API's word
         *,
         values: rows.Vector | None = None,
+        text: str | None = None,
         vectors: rows.Vectors | None = None,
         set_metadata: rows.Metadata | None = None,
         namespace: str = "",
     ) -> None:
         """Replace a row's vector or vector fields, or set fields of its metadata; what is not named stays.
 
-        A vector field that is None is removed. A row that does not exist is no error.
+        A text, in place of values, is embedded by the index and kept in the row's metadata. A vector field
+        that is None is removed. A row that does not exist is no error.
         """
-        self._send(calls.update(id, values, vectors, set_metadata, namespace))
+        change = calls.Change(values, text, vectors, set_metadata)
+        self._send(calls.update(id, change, namespace))
 
     def delete(
         self,

@@ -28,6 +28,10 @@ class SearchParams(msgspec.Struct, frozen=True, omit_defaults=True, rename="came
     oversampling: int | None = None
 
 
+Search = Literal["vector", "text", "hybrid"]
+"""How a text is searched: by its vector, by its words, or both; unless given, as the index can."""
+
+
 class Fusion(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
     """How the matches by vector and by text become one list; what is None is as the index has it.
 
@@ -53,6 +57,7 @@ class Query:
     vectors: rows.Vectors | None = None
     weights: Mapping[str, float] | None = None
     text: str | None = None
+    search: Search | None = None
     fusion: Fusion | None = None
     top_k: int = 10
     namespace: str = ""
@@ -86,6 +91,7 @@ def body_of(question: Query) -> dict[str, Any]:
         "vectors": None if question.vectors is None else rows.vectors_of(question.vectors),
         "weights": None if question.weights is None else dict(question.weights),
         "text": question.text,
+        "search": question.search,
         "fusion": question.fusion,
         "filter": None if question.filter is None else dict(question.filter),
         "params": question.params,

@@ -36,12 +36,15 @@ class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
         metadata: the row's metadata; None where it has none or it was not asked for.
         vectors: by vector field, shape (dimensions,), or (tokens, dimensions) with late interaction; None
             where the row has none or values were not asked for.
+        text: to be embedded by the index, in place of values; a row that was read has none: its text is in
+            its metadata.
     """
 
     id: str
     values: NDArray[np.float32] | None = None
     metadata: dict[str, Any] | None = None
     vectors: dict[str, NDArray[np.float32]] | None = None
+    text: str | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Row):
@@ -51,31 +54,34 @@ class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
             and same_values(self.values, other.values)
             and (self.metadata or None) == (other.metadata or None)
             and same_vectors(self.vectors, other.vectors)
+            and self.text == other.text
         )
 
     __hash__ = None  # type: ignore[assignment]  # an array has none
-
-
-RowLike = (
-    Row
-    | Mapping[str, Any]
-    | tuple[str, Vector]
-    | tuple[str, Vector, Metadata | None]
-    | tuple[str, Vector, Metadata | None, Vectors | None]
-)
-"""A `Row`, a mapping with `id`, `values` and perhaps `metadata` and `vectors`, or the same as a tuple."""
-
-
-_PARTS = frozenset({"id", "values", "metadata", "vectors"})
 
 
 class Parts(NamedTuple):
     """What a row is made of."""
 
     id: str
-    values: Vector
+    values: Vector | None
     metadata: Metadata | None = None
     vectors: Vectors | None = None
+    text: str | None = None
+
+
+RowLike = (
+    Row
+    | Parts
+    | Mapping[str, Any]
+    | tuple[str, Vector]
+    | tuple[str, Vector, Metadata | None]
+    | tuple[str, Vector, Metadata | None, Vectors | None]
+)
+"""A `Row`, a mapping of `id`, `values` or `text`, `metadata` and `vectors`, or a tuple of these but text."""
+
+
+_PARTS = frozenset({"id", "values", "metadata", "vectors", "text"})
 
 
 def same_values(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
@@ -137,21 +143,25 @@ def _lists_of(name: str, given: Any) -> list[Any]:
 
 
 def fields_of(row: object) -> Parts:
-    """Return id, values, metadata and vectors of a row in any of its forms.
+    """Return the parts of a row in any of its forms.
 
     Raises:
-        InvalidInputError: it has another form, or lacks an id or values.
+        InvalidInputError: it has another form, lacks an id, or has not one of values and text.
     """
-    id_, values, metadata, vectors = _parts_of(row)
+    id_, values, metadata, vectors, text = _parts_of(row)
     if not isinstance(id_, str) or not id_:
         raise errors.InvalidInputError(f"a row's id is a string of 1 to 512 characters, not {_brief(id_)}")
-    if values is None:
-        raise errors.InvalidInputError(f"row {id_!r} has no values")
+    if values is None and text is None:
+        raise errors.InvalidInputError(f"row {id_!r} has no values and no text")
+    if values is not None and text is not None:
+        raise errors.InvalidInputError(f"row {id_!r} has values and a text to be embedded; leave out one")
+    if text is not None and not isinstance(text, str):
+        raise errors.InvalidInputError(f"the text of row {id_!r} is not a string: {_brief(text)}")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise errors.InvalidInputError(f"the metadata of row {id_!r} is not a mapping: {_brief(metadata)}")
     if vectors is not None and not isinstance(vectors, Mapping):
         raise errors.InvalidInputError(f"the vectors of row {id_!r} are not a mapping: {_brief(vectors)}")
-    return Parts(id_, values, metadata, vectors)
+    return Parts(id_, values, metadata, vectors, text)
 
 
 def encode(row: RowLike) -> bytes:
@@ -160,9 +170,13 @@ def encode(row: RowLike) -> bytes:
     Raises:
         InvalidInputError: it is not a row, or something in it has no form in JSON; the id is named.
     """
-    id_, values, metadata, vectors = fields_of(row)
+    id_, values, metadata, vectors, text = fields_of(row)
     try:
-        fields: dict[str, Any] = {"id": id_, "values": numbers_of(values)}
+        fields: dict[str, Any] = {"id": id_}
+        if values is not None:
+            fields["values"] = numbers_of(values)
+        else:
+            fields["text"] = text
         if vectors:
             fields["vectors"] = vectors_of(vectors)
         if metadata:
@@ -206,16 +220,19 @@ def id_of(row: object) -> str:
             return ""
 
 
-def _parts_of(row: object) -> tuple[Any, Any, Any, Any]:
+def _parts_of(row: object) -> tuple[Any, Any, Any, Any, Any]:
     match row:
         case Row():
-            return row.id, row.values, row.metadata, row.vectors
+            return row.id, row.values, row.metadata, row.vectors, row.text
+        case Parts():
+            return row
         case Mapping():
             _refuse_unknown(row)
-            return row.get("id"), row.get("values"), row.get("metadata"), row.get("vectors")
+            metadata, vectors = row.get("metadata"), row.get("vectors")
+            return row.get("id"), row.get("values"), metadata, vectors, row.get("text")
         case (id_, values, *rest) if len(rest) <= 2:
             metadata, vectors = [*rest, None, None][:2]
-            return id_, values, metadata, vectors
+            return id_, values, metadata, vectors, None
         case _:
             raise errors.InvalidInputError(
                 f"a row is a Row, a mapping or (id, values[, metadata[, vectors]]), not {_brief(row)}"
@@ -226,7 +243,7 @@ def _refuse_unknown(row: Mapping[str, Any]) -> None:
     unknown = sorted(str(name) for name in row if name not in _PARTS)
     if unknown:
         raise errors.InvalidInputError(
-            f"a row has id, values, metadata and vectors, not {', '.join(unknown)}: "
+            f"a row has id, values, text, metadata and vectors, not {', '.join(unknown)}: "
             "put fields of your own into metadata"
         )
 

@@ -9,7 +9,7 @@ import uvloop
 
 from vectorfleet_runtime import listener, logs
 
-from . import app, audit, errors, index, server, settings, sockets
+from . import app, audit, errors, index, server, services, settings, sockets
 from .auth import entrance, keys
 from .shards import remote
 
@@ -49,6 +49,7 @@ async def run(wanted: settings.Settings) -> None:
         for shard in config.serving.shards
     ]
     served = index.Index(config, clients)
+    services.attach(served, services.Keys(wanted.embedder_key_file))
     application = app.App(
         served,
         entering,

@@ -15,6 +15,7 @@ GatewayError
     ├── ThrottledError            429   8
     ├── InternalError             500  13
     ├── DataLossError             500  15
+    ├── BadGatewayError           502  14
     ├── UnavailableError          503  14
     ├── NotReadyError             503   9
     └── DeadlineExceededError     504   4
@@ -112,7 +113,7 @@ class EncodingNotSupportedError(ApiError):
 
 
 class ExhaustedError(ApiError):
-    """A shard is out of memory or disk."""
+    """A shard is out of memory or disk, or a service that the index names is asked too much."""
 
     status, code = 429, 8
 
@@ -147,8 +148,14 @@ class DataLossError(ApiError):
     status, code = 500, 15
 
 
+class BadGatewayError(ApiError):
+    """A service that the index names answered what is of no use, or refused the gateway."""
+
+    status, code = 502, 14
+
+
 class UnavailableError(ApiError):
-    """A shard can't be reached."""
+    """A shard, or a service that the index names, can't be reached."""
 
     status, code = 503, 14
 

@@ -10,9 +10,10 @@ import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from vectorfleet_shardnode.api import config, field_types, placement, shard_pb2
+from vectorfleet_shardnode.api import config, field_types, placement, reserved, shard_pb2
 
 from . import batching, errors, routing, shards
+from .embedding import embedder, wire
 
 A = TypeVar("A")
 
@@ -34,6 +35,11 @@ class Index:
         self.types: field_types.Types = {field.name: field.type for field in settled.metadata.fields}
         self._clients = tuple(clients)
         self._lanes = tuple(map(batching.Lanes, clients))
+        self._embedder: embedder.Embedder | None = None
+
+    def attach(self, embedding: embedder.Embedder | None) -> None:
+        """Take the services that the configuration names; they are closed with the index."""
+        self._embedder = embedding
 
     @property
     def shards(self) -> int:
@@ -127,12 +133,30 @@ class Index:
         return routing.merge_ids([reply.ids for reply in replies], request.limit)
 
     async def stats(self, condition: bytes, seconds: float) -> dict[str, int]:
-        """Count rows by namespace, all or those that pass a filter; by name, ascending."""
+        """Count users' rows by namespace, all or those that pass a filter; by name, ascending."""
         request = shard_pb2.StatsRequest(filter=condition)
-        return routing.merge_counts(await _gather(client.stats(request, seconds) for client in self._clients))
+        counts = routing.merge_counts(
+            await _gather(client.stats(request, seconds) for client in self._clients)
+        )
+        return {name: rows for name, rows in counts.items() if not reserved.is_reserved(name)}
+
+    async def embed(self, texts: Sequence[str], role: wire.Role, seconds: float) -> embedder.Embedded:
+        """Return the vectors of texts; see `embedder.Embedder.embed`.
+
+        Raises:
+            InvalidArgumentError: the index has no embedder.
+        """
+        if self._embedder is None:
+            raise errors.InvalidArgumentError(
+                "the index has no embedder; send vectors, or name an embedder in its manifest"
+            )
+        # A little is kept back, so that whoever is late can be named.
+        return await self._embedder.embed(texts, role, seconds * 0.95)
 
     async def close(self) -> None:
-        """Let go of the shards."""
+        """Let go of the shards, and of the services."""
+        if self._embedder is not None:
+            await self._embedder.close()
         await _gather(client.close() for client in self._clients)
 
     async def _write(self, requests: Mapping[int, shard_pb2.WriteRequest], seconds: float) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from vectorfleet_shardnode.api import config, field_types
+from vectorfleet_shardnode.api import config, field_types, reserved
 
 from . import errors
 
@@ -31,6 +31,8 @@ MAX_TOKENS = 1_024
 """Vectors of one row in a field with late interaction."""
 MAX_QUERY_TOKENS = 512
 MAX_TEXT_CHARACTERS = 8_192
+MAX_EMBEDDED_CHARACTERS = 32_768
+"""Of a row's text that is to be embedded; its metadata's limit holds besides."""
 MAX_RRF_K = 10_000
 MAX_WEIGHT = 1_000
 MAX_INTEGER = 2**63 - 1
@@ -74,6 +76,11 @@ def namespace_of(name: str | None) -> str:
         )
     if "\0" in name or not _encodable(name):
         raise errors.InvalidArgumentError("the namespace holds a character that it can't: NUL or a surrogate")
+    if reserved.is_reserved(name):
+        raise errors.InvalidArgumentError(
+            f"the namespace {name[:64]!r} is not for users: choose one that does not begin with "
+            f"{reserved.PREFIX}"
+        )
     return name
 
 
@@ -101,6 +108,18 @@ def check_text(text: str) -> None:
         )
     if not _encodable(text):
         raise errors.InvalidArgumentError("text holds a surrogate, which is no character")
+
+
+def check_embedded(owner: str, text: str) -> None:
+    """Refuse a row's text that is blank, very long, or not to be encoded; `owner` names it in an error."""
+    if not text.strip():
+        raise errors.InvalidArgumentError(f"{owner}: text is blank; there is nothing to embed")
+    if len(text) > MAX_EMBEDDED_CHARACTERS:
+        raise errors.InvalidArgumentError(
+            f"{owner}: text has {len(text)} characters; at most {MAX_EMBEDDED_CHARACTERS} are taken"
+        )
+    if not _encodable(text):
+        raise errors.InvalidArgumentError(f"{owner}: text holds a surrogate, which is no character")
 
 
 def vectors_of(

@@ -29,6 +29,19 @@ SEARCH_SECONDS = Histogram(
 EMBEDDING_SECONDS = Histogram(
     "embedding_generation_duration_seconds", "Time that the embedder took for a request.", buckets=_SECONDS
 )
+EMBEDDER_CALLS = Counter(
+    "vectorfleet_gateway_embedder_calls",
+    "Requests to the embedder, by how they ended: ok, an HTTP status, unreachable, late or unusable.",
+    ("outcome",),
+)
+EMBEDDED_TEXTS = Counter(
+    "vectorfleet_gateway_embedded_texts",
+    "Texts that were to be embedded, by where their vectors came from: cache or embedder.",
+    ("source",),
+)
+EMBEDDING_CACHE_BYTES = Gauge(
+    "vectorfleet_gateway_embedding_cache_bytes", "Size of the cache of embedded texts."
+)
 REQUESTS = Counter(
     "vectorfleet_gateway_requests", "Requests answered, by route and HTTP status.", ("route", "status")
 )
@@ -101,6 +114,12 @@ def observe_request(route: str, status: int, seconds: float) -> None:
     """Count and time a request."""
     REQUESTS.labels(route, str(status)).inc()
     REQUEST_SECONDS.labels(route).observe(seconds)
+
+
+def observe_embedder_call(outcome: str, seconds: float) -> None:
+    """Count and time a request to the embedder."""
+    EMBEDDER_CALLS.labels(outcome).inc()
+    EMBEDDING_SECONDS.observe(seconds)
 
 
 def observe_shard_call(shard: int, method: str, code: str, seconds: float) -> None:

@@ -1,6 +1,10 @@
 """What a query asks: from its JSON to what shards are asked, by vector, vector fields, text, or both. Pure.
 
 A part that would do nothing is refused, never ignored: weights without vectors, a fusion of one list.
+
+A text is searched in each way that the index has: by words where it has text fields, by its vector where it
+has an embedder. Beside a vector of the caller's own it is searched by words alone. `search` narrows that
+down.
 """
 
 from collections.abc import Mapping
@@ -24,6 +28,7 @@ class Question:
     Attributes:
         queries: what shards are asked: by vector, by text, or both.
         row_id: the row whose values are yet to be put in as the vector; see `with_values`.
+        embed: the text whose vector is yet to be put in; see `with_values`.
         fusion: how the two lists become one; None where there is one list.
         top_k: how many matches to return.
         explain: whether to tell what was done.
@@ -32,13 +37,14 @@ class Question:
 
     queries: Mapping[fusion.Source, shard_pb2.Query]
     row_id: str | None
+    embed: str | None
     fusion: fusion.Fusion | None
     top_k: int
     explain: bool
     partial: bool = False
 
     def with_values(self, values: NDArray[np.float32]) -> None:
-        """Put the values of the row that the query names in as its vector."""
+        """Put in the vector: the values of the row that the query names, or what its text was embedded as."""
         data = values.astype("<f4", copy=False).tobytes()
         query = self.queries[fusion.Source.VECTOR]
         for part in query.parts:
@@ -57,11 +63,15 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
     schemas.refuse_sparse("query", request.sparse_vector)
     limits.check_range("topK", request.top_k, 1, limits.MAX_TOP_K)
     template = _template(request, namespace)
+    text = schemas.given(request.text)
+    ways = _ways(request, index)
     queries = {}
-    if (by_vector := _by_vector(request, template, index.serving)) is not None:
+    by_vector = _by_vector(request, template, index.serving, embeds=fusion.Source.VECTOR in ways)
+    if by_vector is not None:
         queries[fusion.Source.VECTOR] = by_vector
-    if (by_text := _by_text(request, template, index.metadata)) is not None:
-        queries[fusion.Source.TEXT] = by_text
+    if fusion.Source.TEXT in ways:
+        queries[fusion.Source.TEXT] = shard_pb2.Query(text=text)
+        queries[fusion.Source.TEXT].MergeFrom(template)
     if not queries:
         raise errors.InvalidArgumentError("a query needs a vector, the id of a row, vectors, or text")
     fused = _fusion(request, len(queries))
@@ -71,6 +81,7 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
     return Question(
         queries,
         schemas.given(request.id),
+        text if fusion.Source.VECTOR in ways else None,
         fused,
         request.top_k,
         explain=bool(schemas.given(request.explain)),
@@ -90,8 +101,55 @@ def _template(request: schemas.Query, namespace: str) -> shard_pb2.Query:
     )
 
 
+def _ways(request: schemas.Query, index: config.IndexConfig) -> frozenset[fusion.Source]:
+    """Return how the text is searched: by its vector, its words, or both; in no way where there is none."""
+    text, search = schemas.given(request.text), schemas.given(request.search)
+    if text is None:
+        if search is not None:
+            raise errors.InvalidArgumentError("search says how a text is searched; this query has no text")
+        return frozenset()
+    limits.check_text(text)
+    has_values = schemas.given(request.vector) is not None or schemas.given(request.id) is not None
+    has_vector = has_values or bool(schemas.given(request.vectors))
+    if search is None:
+        return _own_ways(index, has_vector=has_vector)
+    if search == "text" and has_vector:
+        raise errors.InvalidArgumentError(
+            "search: text leaves out the query's vector; leave out the vector, or search: hybrid"
+        )
+    if search == "vector" and has_values:
+        raise errors.InvalidArgumentError(
+            "search: vector leaves out the query's text, which has a vector already; leave out one of the two"
+        )
+    ways = {fusion.Source.TEXT} if search != "vector" else set()
+    if search != "text" and not has_values:
+        ways.add(fusion.Source.VECTOR)
+    _check_ways(ways, index)
+    return frozenset(ways)
+
+
+def _own_ways(index: config.IndexConfig, *, has_vector: bool) -> frozenset[fusion.Source]:
+    ways = {fusion.Source.TEXT} if index.metadata.text else set()
+    if index.embedder is not None and not has_vector:
+        ways.add(fusion.Source.VECTOR)
+    if not ways:
+        _check_ways({fusion.Source.TEXT}, index)
+    return frozenset(ways)
+
+
+def _check_ways(ways: set[fusion.Source], index: config.IndexConfig) -> None:
+    if fusion.Source.TEXT in ways and not index.metadata.text:
+        raise errors.InvalidArgumentError(
+            "the index has no text field to search: name the metadata fields that hold text in its schema"
+        )
+    if fusion.Source.VECTOR in ways and index.embedder is None:
+        raise errors.InvalidArgumentError(
+            "the index has no embedder, so a text has no vector: name one in its manifest, or send a vector"
+        )
+
+
 def _by_vector(
-    request: schemas.Query, template: shard_pb2.Query, generation: config.Generation
+    request: schemas.Query, template: shard_pb2.Query, generation: config.Generation, *, embeds: bool
 ) -> shard_pb2.Query | None:
     values, row_id = schemas.given(request.vector), schemas.given(request.id)
     params = schemas.given(request.params)
@@ -104,8 +162,9 @@ def _by_vector(
     if values is not None:
         (vector,) = limits.vectors_of([("the query", values)], generation.dimensions, generation.metric)
         query.vector = vector.tobytes()
-    _weigh(request, query, generation)
-    if not query.vector and not query.parts and row_id is None:
+    later = embeds or row_id is not None
+    _weigh(request, query, generation, later=later)
+    if not query.vector and not query.parts and not later:
         if params is not None:
             raise errors.InvalidArgumentError("params is of a search by vector; this query has none")
         return None
@@ -115,8 +174,10 @@ def _by_vector(
     return query
 
 
-def _weigh(request: schemas.Query, query: shard_pb2.Query, generation: config.Generation) -> None:
-    """Turn a query that has vector fields into a weighted sum, with its vector as one of the terms."""
+def _weigh(
+    request: schemas.Query, query: shard_pb2.Query, generation: config.Generation, *, later: bool
+) -> None:
+    """Turn a query that has vector fields into a weighted sum; its vector, had now or later, is a term."""
     named, weights = schemas.given(request.vectors), dict(schemas.given(request.weights) or {})
     if not named:
         if weights:
@@ -126,7 +187,7 @@ def _weigh(request: schemas.Query, query: shard_pb2.Query, generation: config.Ge
     if empty := [name for name, vectors in found.items() if not vectors.size]:
         raise errors.InvalidArgumentError(f"the query: vectors.{empty[0]} is empty; leave it out")
     parts = {name: vectors.tobytes() for name, vectors in found.items()}
-    if query.vector or schemas.given(request.id) is not None:
+    if query.vector or later:
         parts[config.VALUES] = query.vector
         query.ClearField("vector")
     if unknown := [name for name in weights if name not in parts]:
@@ -160,22 +221,6 @@ def _set_params(params: schemas.SearchParams, query: shard_pb2.Query) -> None:
         if value is not None:
             limits.check_range(f"params.{name}", value, 1, most)
             setattr(query, field, value)
-
-
-def _by_text(
-    request: schemas.Query, template: shard_pb2.Query, schema: config.Schema
-) -> shard_pb2.Query | None:
-    text = schemas.given(request.text)
-    if text is None:
-        return None
-    if not schema.text:
-        raise errors.InvalidArgumentError(
-            "the index has no text field to search: name the metadata fields that hold text in its schema"
-        )
-    limits.check_text(text)
-    query = shard_pb2.Query(text=text)
-    query.MergeFrom(template)
-    return query
 
 
 def _fusion(request: schemas.Query, lists: int) -> fusion.Fusion | None:

@@ -29,6 +29,7 @@ class Vector(Body):
     values: list[float] | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
+    text: str | UnsetType | None = UNSET
     sparse_values: Any | UnsetType = UNSET
 
 
@@ -66,6 +67,7 @@ class Query(Body):
     vectors: Fields | UnsetType | None = UNSET
     weights: dict[str, float] | UnsetType | None = UNSET
     text: str | UnsetType | None = UNSET
+    search: Literal["vector", "text", "hybrid"] | UnsetType | None = UNSET
     fusion: Fusion | UnsetType | None = UNSET
     namespace: str | UnsetType | None = UNSET
     filter: dict[str, Any] | UnsetType | None = UNSET
@@ -84,6 +86,7 @@ class Update(Body):
     values: list[float] | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
     set_metadata: dict[str, Any] | UnsetType | None = UNSET
+    text: str | UnsetType | None = UNSET
     namespace: str | UnsetType | None = UNSET
     sparse_values: Any | UnsetType = UNSET
 

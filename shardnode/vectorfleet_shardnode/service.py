@@ -33,7 +33,7 @@ from . import (
     text_search,
 )
 from . import shape as shapes
-from .api import config, shard_pb2
+from .api import config, reserved, shard_pb2
 from .arrays import Scores
 from .limits import guard, meter
 from .multivector import question as parts_question
@@ -240,7 +240,7 @@ class ShardService:
             generation=self._index.serving.name,
             shard=self._number,
             position=self._position(state),
-            rows=state.live_rows,
+            rows=_users_rows(state),
             unindexed_rows=self._opened.maintenance.waiting_rows(),
             dead_rows=sum(view.dead_rows for view in state.sealed),
             segments=len(state.sealed),
@@ -335,6 +335,11 @@ def _fill_rows(message: shard_pb2.Rows, rows: records.Rows) -> None:
     message.metadata.extend(rows.metadata)
     for name, column in rows.filled.items():
         message.fields.add(name=name, counts=column.counts.tolist(), vectors=column.items.tobytes())
+
+
+def _users_rows(state: Snapshot) -> int:
+    own = state.locate(keys.keys_of(reserved.NAMESPACE, reserved.PROBES))
+    return state.live_rows - int(np.count_nonzero(own.parts >= 0))
 
 
 def resident_bytes() -> int:

@@ -20,6 +20,7 @@ class Cells:
     Attributes:
         metadata: of Parquet's column of this name: a struct, or JSON in a string.
         vectors: likewise; each field is one vector, or a list of them.
+        text: of a file that has no values: what is to be embedded in their place.
         others: the columns that have no meaning of their own: fields of metadata.
     """
 
@@ -27,6 +28,7 @@ class Cells:
     values: Any
     metadata: Any = None
     vectors: Any = None
+    text: Any = None
     others: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -57,6 +59,8 @@ def open_npy(path: str, ids_path: pathlib.Path | None) -> tuple[int, Iterator[Ce
 def open_parquet(path: str) -> tuple[int, Iterator[Cells]]:
     """Open a Parquet file with the columns `id` and `values`, and perhaps `vectors` and others: its metadata.
 
+    In a file without `values`, `text` is what is to be embedded.
+
     Raises:
         typer.BadParameter: it is no such file, or pyarrow is not installed.
     """
@@ -69,7 +73,7 @@ def open_parquet(path: str) -> tuple[int, Iterator[Cells]]:
     except (lib.ArrowException, OSError) as error:
         raise _bad_file(path, f"is no Parquet file: {error}") from error
     names = file.schema_arrow.names
-    missing = sorted({"id", "values"} - set(names))
+    missing = sorted({"id", *(() if "text" in names else ("values",))} - set(names))
     if missing:
         raise _bad_file(path, f"has no column {' nor '.join(missing)}; its columns are {', '.join(names)}")
     return file.metadata.num_rows, _parquet_cells(file)
@@ -110,9 +114,10 @@ def _object_of(column: str, given: Any) -> dict[str, Any] | None:
 def _parquet_cells(file: Any) -> Iterator[Cells]:
     for batch in file.iter_batches(batch_size=1000):
         for row in batch.to_pylist():
-            id_, values = row.pop("id"), row.pop("values")
+            text = None if "values" in row else row.pop("text")
+            id_, values = row.pop("id"), row.pop("values", None)
             metadata, vectors = row.pop("metadata", None), row.pop("vectors", None)
-            yield Cells(id_, values, metadata, vectors, row)
+            yield Cells(id_, values, metadata, vectors, text, row)
 
 
 def _is_empty(value: object) -> bool:

@@ -1,15 +1,16 @@
-"""What the options of `vectorfleet serve` declare: vector fields, typed fields, and fields of text.
+"""What the options of `vectorfleet serve` declare: vector fields, typed fields, a language, an embedder.
 
 Imported only when it is needed, since the configuration's models are an extra.
 """
 
+import json
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 import typer
 
-from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.api import config, services
 
 T = TypeVar("T")
 
@@ -46,6 +47,42 @@ def language(text: str) -> config.Language:
     except ValueError as wrong:
         known = ", ".join(config.Language)
         raise typer.BadParameter(f"{text!r} is none of {known}", param_hint="'--language'") from wrong
+
+
+def embedder(url: str, model: str | None, texts: Sequence[str]) -> services.Embedder:
+    """Return an embedder from its URL, its model's name, and options such as `query.prefix=query: `.
+
+    Raises:
+        typer.BadParameter: it can't be one; what is wrong is named as the manifest names it.
+    """
+    if not model:
+        raise typer.BadParameter("is needed beside --embedder", param_hint="'--embedder-model'")
+    document: dict[str, Any] = {"url": url, "model": model}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="'--embedder-option'")
+        *parents, last = name.split(".")
+        part = document
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[last] = _plain(value)
+    try:
+        return services.Embedder.model_validate(document)
+    except pydantic.ValidationError as wrong:
+        [first, *_] = wrong.errors(include_url=False, include_input=False)
+        named = ".".join(map(str, first["loc"]))
+        said = first["msg"].removeprefix("Value error, ")
+        raise typer.BadParameter(f"{named}: {said}", param_hint="'--embedder'") from wrong
+
+
+def _plain(text: str) -> object:
+    """Return a number or a truth value where a text is one, else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
 
 
 def _parsed(texts: Sequence[str], option: str, form: str, parse: Callable[[str], T]) -> tuple[T, ...]:

@@ -10,10 +10,11 @@ import fcntl
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Literal
 
 import pydantic
 
-from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.api import config, services
 
 from . import errors
 
@@ -32,6 +33,7 @@ class Wanted:
     fields: tuple[config.SchemaField, ...] | None = None
     text: tuple[str, ...] | None = None
     language: str | None = None
+    embedder: services.Embedder | Literal["none"] | None = None
 
 
 @contextlib.contextmanager
@@ -70,7 +72,9 @@ def settle(wanted: Wanted) -> config.IndexConfig:
     except pydantic.ValidationError as wrong:
         said = "; ".join(one["msg"].removeprefix("Value error, ") for one in wrong.errors(include_url=False))
         raise errors.FolderError(f"there can't be such an index: {said}") from wrong
-    settled = config.IndexConfig(index="local", serving=generation, metadata=schema)
+    has = kept.embedder if kept is not None else None
+    embedder = None if wanted.embedder == "none" else wanted.embedder or has
+    settled = config.IndexConfig(index="local", serving=generation, metadata=schema, embedder=embedder)
     if settled != kept:
         _write(path, settled.model_dump_json(by_alias=True, indent=2))
     return settled

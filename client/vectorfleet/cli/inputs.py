@@ -27,7 +27,8 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 class Line(msgspec.Struct, forbid_unknown_fields=True):
     """One line of JSON Lines."""
 
-    values: Annotated[list[float], msgspec.Meta(min_length=1)]
+    values: Annotated[list[float], msgspec.Meta(min_length=1)] | None = None
+    text: str | None = None
     id: Id | None = None
     metadata: dict[str, Any] | None = None
     vectors: dict[str, list[Any] | None] | None = None
@@ -96,7 +97,10 @@ def _lines(path: str, report: Report, need_ids: bool) -> Iterator[rows.RowLike]:
             if row.id is None and need_ids:
                 report(f"{name}:{number}", "the row has no id")
                 continue
-            yield rows.Parts(row.id or str(number), row.values, row.metadata, row.vectors)
+            if (row.values is None) == (row.text is None):
+                report(f"{name}:{number}", "the row needs values, or a text, and not both")
+                continue
+            yield rows.Parts(row.id or str(number), row.values, row.metadata, row.vectors, row.text)
 
 
 def _opened(path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
@@ -107,6 +111,6 @@ def _checked(found: Iterator[columns.Cells], name: str, report: Report) -> Itera
     for number, cells in enumerate(found, 1):
         try:
             metadata, vectors = columns.metadata_of(cells), columns.vectors_of(cells)
-            yield rows.fields_of((cells.id, cells.values, metadata, vectors))
+            yield rows.fields_of(rows.Parts(cells.id, cells.values, metadata, vectors, cells.text))
         except errors.InvalidInputError as error:
             report(f"{name}: row {number}", str(error))

@@ -25,10 +25,19 @@ class Asked:
     vectors: dict[str, Any] | None = None
     weights: dict[str, float] | None = None
     text: str | None = None
+    search: queries.Search | None = None
     fusion: queries.Fusion | None = None
     params: queries.SearchParams | None = None
     explain: bool = False
     allow_partial: bool = False
+
+
+class Search(enum.StrEnum):
+    """How a text is searched."""
+
+    VECTOR = "vector"
+    TEXT = "text"
+    HYBRID = "hybrid"
 
 
 class Method(enum.StrEnum):
@@ -52,7 +61,15 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option("--text", show_default=False, help="Words to search for; beside a vector, both count."),
+        typer.Option("--text", show_default=False, help="A text to search for; beside a vector, both count."),
+    ] = None,
+    search: Annotated[
+        Search | None,
+        typer.Option(
+            "--search",
+            show_default="each that the index has",
+            help="How the text is searched: by its vector, by its words (text), or by both.",
+        ),
     ] = None,
     vectors: Annotated[
         str | None,
@@ -129,6 +146,7 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         vectors=session.json_object(vectors, "--vectors"),
         weights=session.json_object(weights, "--weights"),
         text=text,
+        search=None if search is None else search.value,
         fusion=_fusion_of(fusion, alpha),
         params=None if hard == queries.SearchParams() else hard,
         explain=explain,
@@ -181,15 +199,16 @@ def _answers(
 ) -> Iterator[tuple[str, results.QueryResult]]:
     for row in source.rows:
         parts = rows.fields_of(row)
-        answer = index.query(parts.values, **_arguments(asked, parts.vectors))
+        own = {"vectors": parts.vectors, "text": parts.text}
+        answer = index.query(parts.values, **_arguments(asked, own))
         _tell_missing(answer)
         yield parts.id, answer
 
 
-def _arguments(asked: Asked, vectors: rows.Vectors | None = None) -> dict[str, Any]:
-    """Return what the client is asked; a row's own vectors go before those of all."""
+def _arguments(asked: Asked, own: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the client is asked; a row's own vectors and text go before those of all."""
     given = {field.name: getattr(asked, field.name) for field in dataclasses.fields(asked)}
-    return given | ({"vectors": vectors} if vectors else {})
+    return given | {name: value for name, value in (own or {}).items() if value}
 
 
 def _vector_of(text: str) -> list[float]:

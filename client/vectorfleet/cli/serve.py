@@ -128,6 +128,35 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
     language: Annotated[
         str | None, typer.Option("--language", show_default="english", help="Language of the texts.")
     ] = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            "--embedder",
+            show_default=False,
+            help="Base URL of a service in the form of OpenAI's /v1/embeddings, such as "
+            "http://127.0.0.1:8000/v1, that turns texts into vectors; none is none any more.",
+        ),
+    ] = None,
+    embedder_model: Annotated[
+        str | None, typer.Option("--embedder-model", show_default=False, help="What it calls its model.")
+    ] = None,
+    embedder_key_file: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--embedder-key-file",
+            envvar="VECTORFLEET_EMBEDDER_KEY_FILE",
+            show_default=False,
+            help="File that holds its API key.",
+        ),
+    ] = None,
+    embedder_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--embedder-option",
+            show_default=False,
+            help="Another field of spec.embedder, as NAME=VALUE: query.inputType=query; may be given again.",
+        ),
+    ] = None,
     api_keys_dir: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -177,6 +206,7 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         fields=declared.typed_fields(field) if field else None,
         text=tuple(text_field) if text_field else None,
         language=declared.language(language) if language else None,
+        embedder=_embedder(declared, embedder, embedder_model, embedder_option or []),
     )
     try:
         with folder.claim(data_dir):
@@ -185,11 +215,28 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
             guard = _load("guarding").Guard(
                 key, api_keys_dir, jwt_keys, jwt_audience, jwt_issuer, tls_dir=tls_dir
             )
-            door = serving.Door(host, port, guard, metrics_port=metrics_port, max_body_bytes=max_body_bytes)
+            door = serving.Door(
+                host,
+                port,
+                guard,
+                metrics_port=metrics_port,
+                max_body_bytes=max_body_bytes,
+                embedder_key_file=embedder_key_file,
+            )
             how = serving.Logs(log_level, as_json=log_format is LogFormat.JSON)
             serving.run(settled, data_dir, door, how)
     except errors.ServeError as error:
         session.fail(str(error))
+
+
+def _embedder(declared: Any, url: str | None, model: str | None, given: list[str]) -> Any:
+    if url == "none":
+        return url
+    if url is None:
+        if model or given:
+            raise typer.BadParameter("needs --embedder", param_hint="'--embedder-model'")
+        return None
+    return declared.embedder(url, model, given)
 
 
 def _load(name: str) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import uvloop
 
-from vectorfleet_gateway import app, index, server, sockets
+from vectorfleet_gateway import app, index, server, services, sockets
 from vectorfleet_gateway import errors as gateway_errors
 from vectorfleet_gateway.shards import inprocess
 from vectorfleet_runtime import listener, logs
@@ -36,6 +36,7 @@ class Door:
     Attributes:
         guard: who is let in.
         metrics_port: of health and metrics; 0 is none.
+        embedder_key_file: holds the embedder's key; None where it wants none.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Door:
     guard: guarding.Guard
     metrics_port: int
     max_body_bytes: int
+    embedder_key_file: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +86,13 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
     with _probes(door, ready, stop):
         async with guarding.watched(door.guard) as entering, _shard(settled, data_dir) as shard:
             served = index.Index(settled, [inprocess.InProcessShard(0, shard)])
+            services.attach(served, services.Keys(door.embedder_key_file))
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
             application = app.App(served, entering, bounds)
-            await server.serve(application, claimed, stop, started, shown)
+            try:
+                await server.serve(application, claimed, stop, started, shown)
+            finally:
+                await served.close()
     _log.info("stopped")
 
 

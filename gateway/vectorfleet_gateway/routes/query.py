@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 
 from .. import call, fusion, index, metrics, questions, replies, routing, schemas
+from ..embedding import embedder, wire
 
 _query = schemas.decoder(schemas.Query)
 
@@ -21,12 +22,17 @@ async def query(asked: call.Call, served: index.Index) -> replies.Reply:
             if not rows or rows[0].values is None:
                 return replies.matches(replies.Answer([], name, {}), read_units=1)
             question.with_values(rows[0].values)
+        embedded = None
+        if question.embed is not None:
+            embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
+            question.with_values(embedded.vectors[0])
         queries = list(question.queries.values())
         found = await served.search(queries, asked.remaining(), partial=question.partial)
         lists = dict(zip(question.queries, found, strict=True))
         missing = {number: why for one in found for number, why in one.missing.items()}
         metrics.PARTIAL_ANSWERS.inc(bool(missing))
-        answer = replies.Answer(_merge(question, lists), name, _explain(question, lists), missing)
+        told = _explain(question, lists, embedded)
+        answer = replies.Answer(_merge(question, lists), name, told, missing)
         return replies.matches(answer, read_units=served.shards - len(missing))
 
 
@@ -39,7 +45,11 @@ def _merge(question: questions.Question, lists: dict[fusion.Source, routing.Foun
     )
 
 
-def _explain(question: questions.Question, lists: dict[fusion.Source, routing.Found]) -> dict[str, Any]:
+def _explain(
+    question: questions.Question,
+    lists: dict[fusion.Source, routing.Found],
+    embedded: embedder.Embedded | None,
+) -> dict[str, Any]:
     """Return what was done for a query, as JSON has it; empty where it was not asked."""
     if not question.explain:
         return {}
@@ -51,6 +61,9 @@ def _explain(question: questions.Question, lists: dict[fusion.Source, routing.Fo
         }
         for source, found in lists.items()
     }
+    if embedded is not None:
+        took = round(embedded.seconds * 1000, 3)
+        told["embedding"] = {"milliseconds": took, "cached": embedded.cached == 1}
     how = question.fusion
     if how is not None:
         own = {"k": how.k} if how.method is fusion.Method.RRF else {"alpha": how.alpha}

@@ -1,8 +1,15 @@
 """`/vectors/…`: upsert, fetch, update, delete, list."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from vectorfleet_shardnode.api import shard_pb2
 
-from .. import call, errors, fields, index, limits, metrics, replies, routing, schemas, tokens
+from .. import call, errors, fields, index, limits, metrics, replies, routing, schemas, texts, tokens
+from ..embedding import wire
 
 LIST_LIMIT = 100
 """Ids of a page where the caller does not say."""
@@ -13,11 +20,16 @@ _delete = schemas.decoder(schemas.Delete)
 
 
 async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
-    """Write whole rows. All of the request is checked before any of it is written."""
+    """Write whole rows, of values or of text. All is checked, and embedded, before any of it is written."""
     request: schemas.Upsert = _upsert(asked.body)
     namespace = asked.namespace(schemas.given(request.namespace))
-    rows = _rows(request.vectors, served)
+    to_embed = _texts(request.vectors, served)
+    rows = _rows(request.vectors, to_embed, served)
     asked.charge(len(rows))
+    if to_embed:
+        embedded = await served.embed(list(to_embed.values()), wire.Role.DOCUMENT, asked.remaining())
+        for number, values in zip(to_embed, embedded.vectors, strict=True):
+            rows[number] = dataclasses.replace(rows[number], values=values)
     await served.upsert(namespace, rows, asked.remaining())
     metrics.ROWS_WRITTEN.inc(len(rows))
     return replies.upserted(len(rows))
@@ -34,15 +46,18 @@ async def fetch(asked: call.Call, served: index.Index) -> replies.Reply:
 
 
 async def update(asked: call.Call, served: index.Index) -> replies.Reply:
-    """Replace a row's values, vectors, or fields of its metadata; nothing where there is no such row."""
+    """Replace a row's values, text, vectors, or fields of its metadata, where it exists."""
     request: schemas.Update = _update(asked.body)
     owner = f"id {request.id[:64]!r}"
     schemas.refuse_sparse(owner, request.sparse_values)
     limits.check_id(request.id)
     values, metadata = schemas.given(request.values), schemas.given(request.set_metadata)
-    vectors = schemas.given(request.vectors)
-    if values is None and not metadata and not vectors:
-        raise errors.InvalidArgumentError("an update needs values, vectors or setMetadata")
+    vectors, text = schemas.given(request.vectors), schemas.given(request.text)
+    if values is None and not metadata and not vectors and text is None:
+        raise errors.InvalidArgumentError("an update needs values, a text, vectors or setMetadata")
+    if text is not None:
+        texts.check(owner, text, served.config, has_values=values is not None)
+        metadata = texts.keep(owner, metadata, text, served.config)
     change, generation = shard_pb2.Update(id=request.id), served.generation
     if values is not None:
         matrix = limits.vectors_of([(owner, values)], generation.dimensions, generation.metric)
@@ -51,7 +66,11 @@ async def update(asked: call.Call, served: index.Index) -> replies.Reply:
         change.merge_metadata = limits.metadata_of(owner, metadata, served.types)
     if vectors:
         change.fields.extend(fields.pack([fields.parse(owner, vectors, generation)]))
-    await served.update(asked.namespace(schemas.given(request.namespace)), change, asked.remaining())
+    namespace = asked.namespace(schemas.given(request.namespace))
+    if text is not None:
+        embedded = await served.embed([text], wire.Role.DOCUMENT, asked.remaining())
+        change.vector = embedded.vectors[0].astype("<f4", copy=False).tobytes()
+    await served.update(namespace, change, asked.remaining())
     return replies.EMPTY
 
 
@@ -92,22 +111,41 @@ async def list_ids(asked: call.Call, served: index.Index) -> replies.Reply:
     return replies.listed(ids[:limit], more, name, read_units=served.shards)
 
 
-def _rows(vectors: list[schemas.Vector], served: index.Index) -> list[routing.Row]:
+def _texts(vectors: list[schemas.Vector], served: index.Index) -> dict[int, str]:
+    """Return the texts of rows that come without values, by the row's number."""
     if not vectors:
         raise errors.InvalidArgumentError("vectors is empty; an upsert needs at least one")
     if len(vectors) > limits.MAX_VECTORS:
         raise errors.InvalidArgumentError(
             f"{len(vectors)} vectors in one request; at most {limits.MAX_VECTORS} are taken"
         )
+    return texts.of_rows(vectors, served.config)
+
+
+def _rows(
+    vectors: list[schemas.Vector], to_embed: Mapping[int, str], served: index.Index
+) -> list[routing.Row]:
+    """Return the rows; those that are to be embedded are without values yet."""
     for vector in vectors:
         limits.check_id(vector.id)
         schemas.refuse_sparse(f"id {vector.id[:64]!r}", vector.sparse_values)
-    named = [(f"id {vector.id[:64]!r}", schemas.given(vector.values) or []) for vector in vectors]
-    matrix = limits.vectors_of(named, served.generation.dimensions, served.generation.metric)
+    matrix = iter(_matrix([one for number, one in enumerate(vectors) if number not in to_embed], served))
     return [
-        routing.Row(vector.id, values, _metadata(vector, served), _vectors(vector, served))
-        for vector, values in zip(vectors, matrix, strict=True)
+        routing.Row(
+            vector.id,
+            None if number in to_embed else next(matrix),
+            _metadata(vector, to_embed.get(number), served),
+            _vectors(vector, served),
+        )
+        for number, vector in enumerate(vectors)
     ]
+
+
+def _matrix(vectors: list[schemas.Vector], served: index.Index) -> Sequence[NDArray[np.float32]]:
+    if not vectors:
+        return []
+    named = [(f"id {vector.id[:64]!r}", schemas.given(vector.values) or []) for vector in vectors]
+    return list(limits.vectors_of(named, served.generation.dimensions, served.generation.metric))
 
 
 def _vectors(vector: schemas.Vector, served: index.Index) -> fields.Named | None:
@@ -118,6 +156,8 @@ def _vectors(vector: schemas.Vector, served: index.Index) -> fields.Named | None
     return {name: values for name, values in found.items() if values.size}
 
 
-def _metadata(vector: schemas.Vector, served: index.Index) -> bytes:
-    given = schemas.given(vector.metadata)
-    return limits.metadata_of(f"id {vector.id[:64]!r}", given, served.types) if given else b""
+def _metadata(vector: schemas.Vector, text: str | None, served: index.Index) -> bytes:
+    owner, given = f"id {vector.id[:64]!r}", schemas.given(vector.metadata)
+    if text is not None:
+        given = texts.keep(owner, given, text, served.config)
+    return limits.metadata_of(owner, given, served.types) if given else b""

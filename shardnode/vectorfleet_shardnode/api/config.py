@@ -7,8 +7,9 @@ program never serves an index whose manifest it does not understand.
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
+
+from . import base, services
 
 
 class Metric(StrEnum):
@@ -17,12 +18,6 @@ class Metric(StrEnum):
     COSINE = "cosine"
     DOTPRODUCT = "dotproduct"
     EUCLIDEAN = "euclidean"
-
-
-class Model(BaseModel):
-    """Base of the configuration's parts: frozen, camelCase in JSON, strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class EngineKind(StrEnum):
@@ -35,7 +30,7 @@ class EngineKind(StrEnum):
     GPU = "gpu"  # FAISS on CUDA
 
 
-class HnswParameters(Model):
+class HnswParameters(base.Model):
     """HNSW's M, efConstruction and efSearch."""
 
     m: int = Field(default=16, ge=2, le=128)
@@ -50,7 +45,7 @@ PROFILES: dict[str, HnswParameters] = {
 }
 
 
-class IvfParameters(Model):
+class IvfParameters(base.Model):
     """Inverted lists: how many, and how many of them a query looks into; 0 chooses by the segment's rows."""
 
     lists: int = Field(default=0, ge=0, le=1_000_000)
@@ -67,7 +62,7 @@ class QuantizationKind(StrEnum):
     RABITQ = "rabitq"
 
 
-class Quantization(Model):
+class Quantization(base.Model):
     """Compression in memory; full vectors stay on disk.
 
     Attributes:
@@ -96,7 +91,7 @@ _NO_CODES = {
 }
 
 
-class VectorField(Model):
+class VectorField(base.Model):
     """A vector that rows may have beside their values, compared by the index's metric.
 
     With `late_interaction` it is a matrix, one vector for each token, scored by MaxSim: the sum over the
@@ -124,7 +119,7 @@ class FieldType(StrEnum):
     DATETIME = "datetime"  # a string of ISO 8601, compared as a point in time
 
 
-class SchemaField(Model):
+class SchemaField(base.Model):
     """A metadata field with a declared type."""
 
     name: str = Field(min_length=1)
@@ -154,14 +149,14 @@ class Language(StrEnum):
     TURKISH = "turkish"
 
 
-class Bm25Parameters(Model):
+class Bm25Parameters(base.Model):
     """BM25's k1 (how soon repetition saturates) and b (how much length counts)."""
 
     k1: float = Field(default=1.2, ge=0, le=10)
     b: float = Field(default=0.75, ge=0, le=1)
 
 
-class Schema(Model):
+class Schema(base.Model):
     """What is known of metadata: typed fields, and those that are searched as text in one language."""
 
     fields: tuple[SchemaField, ...] = ()
@@ -177,14 +172,14 @@ class Schema(Model):
         return self
 
 
-class ShardAddress(Model):
+class ShardAddress(base.Model):
     """One shard of a generation and where its replicas listen, as host:port."""
 
     number: int = Field(ge=0)
     replicas: tuple[str, ...] = Field(min_length=1)
 
 
-class Generation(Model):
+class Generation(base.Model):
     """One physical build of an index."""
 
     name: str = "g1"
@@ -228,13 +223,20 @@ class Generation(Model):
         return self
 
 
-class IndexConfig(Model):
-    """One index: its name, its generations, and the one that reads and writes go to."""
+class IndexConfig(base.Model):
+    """One index: its name, the generation that reads and writes go to, and the services that it names."""
 
     index: str
     namespace: str = "default"
     serving: Generation
     metadata: Schema = Field(default=Schema(), alias="schema")
+    embedder: services.Embedder | None = None
+
+    @property
+    def text_field(self) -> str:
+        """The metadata field that the text of a row is kept in, where it came to be embedded."""
+        named = self.embedder.field if self.embedder is not None else None
+        return named or next(iter(self.metadata.text), "text")
 
 
 def read(path: Path) -> IndexConfig:

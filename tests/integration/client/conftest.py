@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from services import embedder
 from typer import testing
 
 import vectorfleet
@@ -170,3 +171,10 @@ def clean_environment():
 def program():
     """The path of the command."""
     return PROGRAM
+
+
+@pytest.fixture(scope="session")
+def embedder_url():
+    """The base URL of a real embedding server."""
+    with embedder.serving() as url:
+        yield url

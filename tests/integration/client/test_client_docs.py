@@ -45,6 +45,17 @@ def test_the_sdk_s_page_runs(serve, tmp_path, clean_environment):
     assert "dimension" in output
 
 
+def test_the_page_on_texts_runs(serve, tmp_path, clean_environment, embedder_url):
+    """The Python block, against a process started as the page says and a real embedder."""
+    told = ("query.inputType=query", "document.inputType=passage")
+    options = ("--embedder", embedder_url, "--embedder-model", "multilingual-e5-small-q4")
+    options += tuple(word for option in told for word in ("--embedder-option", option))
+    served = serve("--dimensions", "384", "--text-field", "about", *options, key="dev-key")
+    served.until_ready("dev-key")
+    program = blocks("embedding.md", "python").replace("127.0.0.1:8080", f"127.0.0.1:{served.port}")
+    run([sys.executable, "-"], program, tmp_path, clean_environment)
+
+
 def test_the_command_s_page_runs(tmp_path, clean_environment, free_port_number):
     """Every bash block, serve included, as one script that stops at the first failure."""
     program = "set -euo pipefail\n" + blocks("cli.md", "bash").replace("8080", str(free_port_number))

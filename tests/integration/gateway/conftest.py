@@ -16,6 +16,7 @@ import pinecone
 import pytest
 from attacking import target as target_
 from issuing import folders
+from services import embedder, proxy
 
 from vectorfleet_gateway.auth import grants
 
@@ -84,7 +85,9 @@ class Process:
 class Fleet:
     """An index: its shards and one gateway."""
 
-    def __init__(self, folder, shards=2, serving=None, schema=None, tuning=None, certified=False, **env):
+    def __init__(  # noqa: PLR0913  # all that a fleet may be
+        self, folder, shards=2, serving=None, schema=None, tuning=None, named=None, certified=False, **env
+    ):
         self.folder = folder
         self.certificates = folders.Folders(folder) if certified else None
         self.issue()
@@ -100,7 +103,7 @@ class Fleet:
             {"number": number, "replicas": [f"s{number}.test:{port}"]} for number, port in enumerate(ports)
         ]
         generation = {"dimensions": 4, "metric": "cosine", "shards": addresses} | (serving or {})
-        settled = {"index": "test", "serving": generation, "schema": schema or {}}
+        settled = {"index": "test", "serving": generation, "schema": schema or {}} | (named or {})
         (folder / "index.json").write_text(json.dumps(settled))
         self.tuning = tuning or {}
         self.shards = [self._shard(number, port) for number, port in enumerate(ports)]
@@ -173,7 +176,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def make_fleet(tmp_path_factory):
-    """Make fleets that end with the module: shards, what they serve, schema, bounds, the gateway's settings.
+    """Make fleets that end with the module: shards, what they serve, schema, bounds, services, settings.
 
     They are started, unless told otherwise; `alone` leaves the shards away.
     """
@@ -227,3 +230,17 @@ def target(running):
         running.ask("POST", "/vectors/delete", {"deleteAll": True, "namespace": namespace["name"]})
     assert running.ask("POST", "/vectors/upsert", {"vectors": [target_.ROW]})[0] == 200
     return running
+
+
+@pytest.fixture(scope="session")
+def embedder_url():
+    """The base URL of a real embedding server."""
+    with embedder.serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def embedder_proxy(embedder_url):
+    """A proxy before the embedding server, and its own base URL."""
+    with proxy.before(embedder_url) as made:
+        yield made

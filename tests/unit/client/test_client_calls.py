@@ -154,13 +154,16 @@ def test_a_delete_has_one_target(what):
 
 
 def test_an_update_changes_something():
-    """Values, vectors, metadata, or several; None removes a vector."""
-    vectors = calls.update("a", None, {"title": [1], "tokens": None}, None, "")
+    """Values or a text, vectors, metadata, or several; None removes a vector."""
+    vectors = calls.update("a", calls.Change(vectors={"title": [1], "tokens": None}), "")
     assert body_of(vectors) == {"id": "a", "namespace": "", "vectors": {"title": [1], "tokens": None}}
-    both = calls.update("a", [1], None, {"x": 1}, "n")
+    both = calls.update("a", calls.Change([1], set_metadata={"x": 1}), "n")
     assert body_of(both) == {"id": "a", "namespace": "n", "values": [1], "setMetadata": {"x": 1}}
+    assert body_of(calls.update("a", calls.Change(text="t"), "")) == {"id": "a", "namespace": "", "text": "t"}
     with pytest.raises(errors.InvalidInputError, match="an update needs"):
-        calls.update("a", None, {}, None, "")
+        calls.update("a", calls.Change(vectors={}), "")
+    with pytest.raises(errors.InvalidInputError, match="and not both"):
+        calls.update("a", calls.Change([1], "t"), "")
 
 
 def test_a_page_of_ids_knows_the_next():

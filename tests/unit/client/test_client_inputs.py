@@ -76,7 +76,7 @@ def test_a_parquet_column_may_hold_vectors_of_fields(tmp_path, read, as_json):
     [
         ("{", "truncated"),
         ("[]", "Expected `object`, got `array`"),
-        ('{"id":"a"}', "missing required field `values`"),
+        ('{"id":"a"}', "the row needs values, or a text"),
         ('{"values":[1]}', "the row has no id"),
         ('{"id":7,"values":[1]}', r"Expected `str \| null`, got `int` - at `\$.id`"),
         ('{"id":"","values":[1]}', "length >= 1"),
@@ -162,6 +162,26 @@ def test_a_row_of_a_matrix_without_an_id_is_named(tmp_path, read):
     assert [row["id"] for row in found] == ["b"]
     assert where == f"{tmp_path / 'm.npy'}: row 1"
     assert "id" in what
+
+
+def test_lines_may_have_a_text_in_place_of_values(tmp_path, read):
+    """One of the two, and not both."""
+    lines = ['{"id":"a","text":"t"}', '{"id":"b"}', '{"id":"c","text":"t","values":[1]}']
+    found, problems = read(write(tmp_path / "rows.jsonl", "\n".join(lines)))
+    assert found == [{"id": "a", "text": "t"}]
+    assert [(where[-1], what) for where, what in problems] == [
+        (line, "the row needs values, or a text, and not both") for line in "23"
+    ]
+
+
+def test_parquet_without_values_has_texts(tmp_path, read):
+    """Beside values, a column text is metadata, as any other."""
+    columns = {"id": ["a"], "text": ["t"], "year": [2004]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "rows.parquet")
+    assert read(tmp_path / "rows.parquet") == ([{"id": "a", "text": "t", "metadata": {"year": 2004}}], [])
+    parquet.write_table(pyarrow.table(columns | {"values": [[1.0]]}), tmp_path / "rows.parquet")
+    metadata = {"text": "t", "year": 2004}
+    assert read(tmp_path / "rows.parquet") == ([{"id": "a", "values": [1], "metadata": metadata}], [])
 
 
 def test_parquet_columns_are_id_values_and_metadata(tmp_path, read):

@@ -53,6 +53,17 @@ def test_a_row_without_metadata_says_nothing_of_it():
 
 
 @pytest.mark.parametrize(
+    "row",
+    [{"id": "a", "text": "t", "metadata": {"x": 1}}, rows.Row("a", None, {"x": 1}, text="t")],
+    ids=["mapping", "row"],
+)
+def test_a_row_may_have_a_text_in_place_of_values(row):
+    """The index embeds it."""
+    assert json.loads(rows.encode(row)) == {"id": "a", "text": "t", "metadata": {"x": 1}}
+    assert rows.fields_of(row).text == "t"
+
+
+@pytest.mark.parametrize(
     ("row", "message"),
     [
         ("a", "a row is a Row, a mapping or"),
@@ -61,7 +72,9 @@ def test_a_row_without_metadata_says_nothing_of_it():
         (("", [1]), "a row's id is a string"),
         ((7, [1]), "a row's id is a string of 1 to 512 characters, not int 7"),
         ({"values": [1]}, "a row's id is a string"),
-        ({"id": "a"}, "row 'a' has no values"),
+        ({"id": "a"}, "row 'a' has no values and no text"),
+        ({"id": "a", "values": [1], "text": "t"}, "row 'a' has values and a text to be embedded"),
+        ({"id": "a", "text": 1}, "the text of row 'a' is not a string: int 1"),
         ({"id": "a", "values": [1], "colour": "red"}, "put fields of your own into metadata"),
         (("a", [1], "red"), "the metadata of row 'a' is not a mapping"),
         (("a", [1], None, [2]), "the vectors of row 'a' are not a mapping"),

@@ -1,0 +1,1 @@
+"""Calls to the services that an index names: JSON over HTTP, bounded, retried, never redirected."""
