@@ -15,6 +15,8 @@ from harness import handle, index
         ({"shards": 0}, "shards"),
         ({"index": {"type": "hnsw", "profile": "recall", "m": 8}}, "profile may not be given together with"),
         ({"index": {"type": "flat", "m": 8}}, "may only be given where type is hnsw"),
+        ({"embedder": {"url": "http://169.254.169.254/v1"}}, "link-local"),
+        ({"embedder": {"url": "http://user@embedder/v1"}}, "spec.embedder.url"),
         ({"shrads": 3}, "unknown field"),
     ],
 )

@@ -1,4 +1,4 @@
-"""How an index is served: embedder, consistency, gateway."""
+"""How an index is served: consistency, gateway."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,17 +6,6 @@ from typing import Annotated
 from pydantic import Field
 
 from . import base, workload_spec
-
-
-class Embedder(base.Part):
-    """A service with the form of OpenAI's /v1/embeddings that turns text into vectors."""
-
-    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s]+$")] = Field(
-        description="Base URL, such as http://embedder:8000/v1."
-    )
-    secret_ref: base.SecretKeyReference | None = Field(
-        default=None, description="Entry of a Secret with the service's API key."
-    )
 
 
 class WriteConsistency(StrEnum):

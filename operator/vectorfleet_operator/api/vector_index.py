@@ -7,7 +7,16 @@ from pydantic import Field
 
 from vectorfleet_shardnode.api import config
 
-from . import base, build_spec, condition, metadata_spec, move_spec, serving_spec, workload_spec
+from . import (
+    base,
+    build_spec,
+    condition,
+    metadata_spec,
+    move_spec,
+    services_spec,
+    serving_spec,
+    workload_spec,
+)
 
 _GENERATION = build_spec.NEEDS_GENERATION
 _NAME = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -76,8 +85,9 @@ class VectorIndexSpec(base.Part):
     metadata_schema: metadata_spec.Schema = Field(
         default=metadata_spec.Schema(), alias="schema", description="What is known of rows' metadata."
     )
-    embedder: Annotated[serving_spec.Embedder | None, base.Later()] = Field(
-        default=None, description="The service that turns text into vectors. Not supported yet."
+    embedder: services_spec.Embedder | None = Field(
+        default=None,
+        description="The service that turns texts into vectors; texts are refused where not given.",
     )
     consistency: serving_spec.Consistency = Field(
         default=serving_spec.Consistency(), description="What an acknowledged write promises."

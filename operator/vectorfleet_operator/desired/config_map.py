@@ -22,8 +22,13 @@ def build_index_config(given: inputs.Inputs) -> config.IndexConfig:
         for number in range(spec.shards)
     )
     serving = spec.generation().model_copy(update={"name": names.GENERATION, "shards": shards})
-    schema = spec.metadata_schema.settled()
-    return config.IndexConfig(index=key.name, namespace=key.namespace, serving=serving, metadata=schema)
+    return config.IndexConfig(
+        index=key.name,
+        namespace=key.namespace,
+        serving=serving,
+        metadata=spec.metadata_schema.settled(),
+        embedder=None if spec.embedder is None else spec.embedder.settled(spec.model.name),
+    )
 
 
 def build_config_map(given: inputs.Inputs) -> inputs.Object:
@@ -37,7 +42,7 @@ def config_hash(given: inputs.Inputs, component: str) -> str:
     """Return a digest of what a component's pods read at their start: when it changes, they start anew."""
     index = build_index_config(given)
     if component == names.SHARD:
-        index = index.model_copy(update={"serving": _without_effort(index.serving)})
+        index = index.model_copy(update={"serving": _without_effort(index.serving), "embedder": None})
     text = _to_json(index) + given.credentials.token
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -54,4 +59,7 @@ def _without_effort(serving: config.Generation) -> config.Generation:
 
 
 def _to_json(value: config.IndexConfig) -> str:
-    return json.dumps(value.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True) + "\n"
+    return (
+        json.dumps(value.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2, sort_keys=True)
+        + "\n"
+    )

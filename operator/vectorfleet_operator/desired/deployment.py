@@ -1,7 +1,7 @@
 """The gateway's Deployment."""
 
 from .. import ports
-from . import inputs, names, pod
+from . import inputs, names, pod, service_keys
 
 _KEYS_DIR = "/etc/vectorfleet/api-keys"
 
@@ -23,6 +23,7 @@ def build_deployment(given: inputs.Inputs) -> inputs.Object:
             volumes=[
                 *pod.build_volumes(index),
                 pod.build_secret_volume("api-keys", names.api_key_secret(given.index)),
+                *service_keys.build_volumes(given),
             ],
         ),
     }
@@ -40,6 +41,8 @@ def _container(given: inputs.Inputs) -> inputs.Object:
     ]
     container["ports"].append({"name": "http", "containerPort": names.HTTP_PORT, "protocol": "TCP"})
     container["volumeMounts"].append({"name": "api-keys", "mountPath": _KEYS_DIR, "readOnly": True})
+    container["env"] += service_keys.build_variables(given)
+    container["volumeMounts"] += service_keys.build_mounts(given)
     # Endpoints forget a stopping pod a moment after its stop begins; till then it goes on serving.
     container["lifecycle"] = {"preStop": {"sleep": {"seconds": 3}}}
     return container

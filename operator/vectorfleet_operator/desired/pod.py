@@ -1,6 +1,6 @@
 """What the pods of shards and gateways share: identity, hardening, probes, configuration, a place to run."""
 
-from ..api import workload_spec
+from ..api import base, workload_spec
 from . import config_map, inputs, names
 
 USER = 65532  # the customary number of a user that is nobody
@@ -82,6 +82,17 @@ def build_volumes(index: str) -> list[inputs.Object]:
 def build_secret_volume(volume: str, secret: str) -> inputs.Object:
     """Return a volume with a Secret's entries, readable by the pod's group alone."""
     return {"name": volume, "secret": {"secretName": secret, "defaultMode": _READ_ONLY_BY_GROUP}}
+
+
+def build_entry_volume(volume: str, entry: base.SecretKeyReference, file: str) -> inputs.Object:
+    """Return a volume with one entry of a Secret as a file; empty while there is no such entry."""
+    secret: inputs.Object = {
+        "secretName": entry.name,
+        "defaultMode": _READ_ONLY_BY_GROUP,
+        "items": [{"key": entry.key, "path": file}],
+        "optional": True,
+    }
+    return {"name": volume, "secret": secret}
 
 
 def _probes() -> inputs.Object:

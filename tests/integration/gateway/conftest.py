@@ -85,8 +85,8 @@ class Process:
 class Fleet:
     """An index: its shards and one gateway."""
 
-    def __init__(  # noqa: PLR0913  # all that a fleet may be
-        self, folder, shards=2, serving=None, schema=None, tuning=None, named=None, certified=False, **env
+    def __init__(
+        self, folder, *, shards=2, serving=None, schema=None, tuning=None, named=None, certified=False, **env
     ):
         self.folder = folder
         self.certificates = folders.Folders(folder) if certified else None

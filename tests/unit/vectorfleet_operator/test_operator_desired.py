@@ -26,6 +26,13 @@ FULL = {
         "language": "german",
         "bm25": {"k1": 1.5},
     },
+    "embedder": {
+        "url": "https://embedder.models.svc/v1",
+        "secretRef": {"name": "embedder", "key": "token"},
+        "query": {"prefix": "query: "},
+        "document": {"inputType": "passage"},
+        "requestsPerSecond": 50,
+    },
     "shards": 2,
     "resources": {"requests": {"cpu": 1, "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
     "storage": {"size": "20Gi", "storageClassName": "fast", "deletionPolicy": "Delete"},
@@ -215,6 +222,7 @@ def test_pods_start_anew_when_what_they_read_changes():
     [
         ({"index": {"efSearch": 200}}, {names.GATEWAY}),
         ({"schema": {"language": "german"}}, {names.GATEWAY, names.SHARD}),
+        ({"embedder": {"url": "http://embedder/v1"}}, {names.GATEWAY}),
         ({"quantization": {"type": "sq8", "rescore": {"oversampling": 8}}}, {names.GATEWAY}),
         ({"quantization": {"type": "sq8", "rescore": {"enabled": False}}}, {names.GATEWAY, names.SHARD}),
     ],
@@ -258,6 +266,29 @@ def test_the_data_plane_reads_what_the_spec_says():
     assert built.metadata == config.Schema(
         fields=[{"name": "day", "type": "datetime"}], text=["body"], language="german", bm25={"k1": 2}
     )
+
+
+def test_the_embedder_of_the_data_plane():
+    """Its model is the index's unless it is called otherwise; its cache is in bytes."""
+    given = {"url": "http://embedder/v1/", "cacheSize": "1Mi", "timeoutSeconds": 3}
+    built = config_map.build_index_config(build_inputs(embedder=given)).embedder
+    assert (built.url, built.model, built.field) == ("http://embedder/v1", "m", None)
+    assert (built.cache_bytes, built.timeout_seconds) == (2**20, 3)
+    assert config_map.build_index_config(build_inputs(embedder=given | {"model": "x"})).embedder.model == "x"
+
+
+def test_the_embedders_key_is_a_file_of_the_gateway_alone():
+    """One entry of the Secret; where it is missing, pods start all the same."""
+    entry = {"name": "embedder", "key": "token"}
+    made = build_all(embedder={"url": "http://embedder/v1", "secretRef": entry})
+    gateway = made["Deployment", "products-gateway"]["spec"]["template"]["spec"]
+    [volume] = [one for one in gateway["volumes"] if one["name"] == "embedder-key"]
+    assert volume["secret"]["items"] == [{"key": "token", "path": "key"}]
+    assert (volume["secret"]["secretName"], volume["secret"]["optional"]) == ("embedder", True)
+    variables = {one["name"]: one.get("value") for one in gateway["containers"][0]["env"]}
+    assert variables["VECTORFLEET_EMBEDDER_KEY_FILE"] == "/etc/vectorfleet/embedder/key"
+    assert "embedder" not in json.dumps(made["StatefulSet", "products-g1-s0"])
+    assert "embedder" not in json.dumps(build_all()["ConfigMap", "products-config"]["data"])
 
 
 def test_an_hnsw_of_hnswlib():

@@ -77,6 +77,16 @@ def test_hnsw_parameters_come_from_profile_or_values(index, expected):
         ({"shards": 0}, "spec.shards: Input should be greater than or equal to 1"),
         ({"storage": {"size": "10 GB"}}, "spec.storage.size: '10 GB' is not a quantity"),
         ({"sharts": 2}, "spec.sharts: there is no such field"),
+        ({"embedder": {"url": "embedder:80"}}, "spec.embedder.url: String should match pattern"),
+        (
+            {"embedder": {"url": "http://me:secret@embedder"}},
+            "spec.embedder.url: String should match pattern",
+        ),
+        ({"embedder": {"url": "http://169.254.169.254/v1"}}, "no service may be at 169.254.169.254"),
+        (
+            {"embedder": {"url": "http://embedder", "batchSize": 1}},
+            "spec.embedder.batchSize: Input should be",
+        ),
         ({"metric": "hamming"}, "spec.metric: Input should be 'cosine', 'dotproduct' or 'euclidean'"),
     ],
 )

@@ -85,7 +85,7 @@ class Volumes:
         if "configMap" in volume:
             _write(path, self._entries(who.namespace, ports.CONFIG_MAP.kind, volume["configMap"]["name"]))
         elif "secret" in volume:
-            _write(path, self._entries(who.namespace, ports.SECRET.kind, volume["secret"]["secretName"]))
+            _write(path, self._chosen(who.namespace, volume["secret"]))
         elif "emptyDir" in volume:
             path.mkdir(parents=True, exist_ok=True)
         else:
@@ -110,6 +110,19 @@ class Volumes:
         data = path / "data"
         data.mkdir(exist_ok=True)
         return data
+
+    def _chosen(self, namespace: str, wanted: Mapping[str, Any]) -> dict[str, bytes]:
+        """Return the files that a volume of a Secret has: all of its entries, or those that it names."""
+        optional = bool(wanted.get("optional"))
+        if optional and self._objects.find((ports.SECRET.kind, namespace, wanted["secretName"])) is None:
+            return {}
+        entries = self._entries(namespace, ports.SECRET.kind, wanted["secretName"])
+        if "items" not in wanted:
+            return entries
+        missing = [item["key"] for item in wanted["items"] if item["key"] not in entries]
+        if missing and not optional:
+            raise errors.Transient(f"Secret {wanted['secretName']} has no entry {missing[0]}")
+        return {item["path"]: entries[item["key"]] for item in wanted["items"] if item["key"] in entries}
 
     def _entries(self, namespace: str, kind: str, name: str) -> dict[str, bytes]:
         found = self._objects.find((kind, namespace, name))

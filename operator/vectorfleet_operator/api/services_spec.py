@@ -1,0 +1,98 @@
+"""The services that an index names. All of it changes in place: gateways restart, shards do not."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vectorfleet_shardnode.api import services
+
+from . import base, workload_spec
+
+Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")]
+_SPECIAL = "the url may not name a link-local or special address"
+_LINK_LOCAL = r"^https?://(169[.]254[.]|\\[[fF][eE][89aAbB])"
+_PLAIN = services.Embedder(url="http://embedder", model="none")
+
+
+class TextRole(base.Part):
+    """How texts of one kind are sent, where the model wants to know what they are."""
+
+    prefix: Annotated[str, Field(max_length=256)] = Field(
+        default="", description='Put before each text, such as "query: " for E5.'
+    )
+    input_type: Annotated[str, Field(max_length=64)] = Field(
+        default="", description="Sent as input_type; nothing is sent where it is empty."
+    )
+
+    def settled(self) -> services.TextRole:
+        """Return the role as the data plane reads it."""
+        return services.TextRole(prefix=self.prefix, input_type=self.input_type)
+
+
+class Embedder(base.Part):
+    """A service with the form of OpenAI's /v1/embeddings that turns text into vectors."""
+
+    cel_rules = (base.Rule(f"!self.url.matches('{_LINK_LOCAL}')", _SPECIAL),)
+
+    url: Url = Field(description="Base URL, such as http://embedder:8000/v1; /embeddings is appended.")
+    secret_ref: base.SecretKeyReference | None = Field(
+        default=None,
+        description="Entry of a Secret with the service's API key. It rotates without a restart.",
+    )
+    model: base.ShortText | None = Field(
+        default=None, description="What the service calls the model; spec.model.name where not given."
+    )
+    field: base.ShortText | None = Field(
+        default=None,
+        description="Metadata field that the text of a row is kept in. The first of schema.text where not "
+        "given, or text where there is none.",
+    )
+    query: TextRole = Field(default=TextRole(), description="How texts of queries are sent.")
+    document: TextRole = Field(default=TextRole(), description="How texts of rows are sent.")
+    send_dimensions: bool = Field(
+        default=False, description="Whether dimensions are sent, for models whose vectors can be cut."
+    )
+    batch_size: int = Field(
+        default=_PLAIN.batch_size, ge=4, le=2048, description="Texts of one request, at most."
+    )
+    concurrency: int = Field(
+        default=_PLAIN.concurrency, ge=1, le=64, description="Requests in flight, of one gateway."
+    )
+    requests_per_second: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=10_000,
+        description="Requests a second, of one gateway; no limit where not given.",
+    )
+    timeout_seconds: int = Field(default=10, ge=1, le=600, description="Seconds that one request may take.")
+    retries: int = Field(
+        default=_PLAIN.retries, ge=0, le=10, description="How often a request is sent again after it failed."
+    )
+    cache_size: base.Quantity = Field(
+        default="32Mi", description='Memory for vectors of texts, of one gateway; "0" keeps none.'
+    )
+
+    def broken_rule(self) -> str:
+        """Return why no service may be at the URL, or an empty string."""
+        try:
+            services.check_url(self.url)
+        except ValueError as wrong:
+            return str(wrong)
+        return ""
+
+    def settled(self, model: str) -> services.Embedder:
+        """Return the embedder as the data plane reads it; `model` is what the index calls its model."""
+        return services.Embedder(
+            url=self.url,
+            model=self.model or model,
+            field=self.field,
+            query=self.query.settled(),
+            document=self.document.settled(),
+            send_dimensions=self.send_dimensions,
+            batch_size=self.batch_size,
+            concurrency=self.concurrency,
+            requests_per_second=self.requests_per_second,
+            timeout_seconds=self.timeout_seconds,
+            retries=self.retries,
+            cache_bytes=min(int(workload_spec.amount(self.cache_size)), 2**40),
+        )
