@@ -339,7 +339,7 @@ def _fill_rows(message: shard_pb2.Rows, rows: records.Rows) -> None:
 
 def _users_rows(state: Snapshot) -> int:
     own = state.locate(keys.keys_of(reserved.NAMESPACE, reserved.PROBES))
-    return state.live_rows - int(np.count_nonzero(own.parts >= 0))
+    return state.live_rows - int((own.parts >= 0).sum())
 
 
 def resident_bytes() -> int:
