@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -182,6 +182,14 @@ class Client:
     async def delete_namespace(self, name: str) -> None:
         """Delete a namespace and every row in it."""
         await self._send(calls.delete_namespace(name))
+
+    async def openapi(self) -> dict[str, Any]:
+        """Return the description of the index's API as OpenAPI 3.1."""
+        return await self._send(calls.openapi())
+
+    async def docs(self) -> str:
+        """Return the description of the index's API as a page of HTML."""
+        return await self._send(calls.docs())
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -174,6 +174,16 @@ def delete_namespace(name: str) -> Call[None]:
     return Call("DELETE", _namespace_path(name), _ignore, repeat=Repeat.IF_NOT_DONE)
 
 
+def openapi() -> Call[dict[str, Any]]:
+    """Read the description of the index's API for programs."""
+    return Call("GET", "openapi.json", _decoder(dict[str, Any]))
+
+
+def docs() -> Call[str]:
+    """Read the description of the index's API for people."""
+    return Call("GET", "docs", bytes.decode)
+
+
 def _fetch(ids: Sequence[tuple[str, str]], namespace_: str) -> Call[results.FetchResult]:
     params = (*ids, ("namespace", namespace_))
     return Call("GET", "vectors/fetch", _decoder(results.FetchResult), params=params)

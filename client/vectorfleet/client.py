@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -252,6 +252,14 @@ class Client:
     def delete_namespace(self, name: str) -> None:
         """Delete a namespace and every row in it."""
         self._send(calls.delete_namespace(name))
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of the index's API as OpenAPI 3.1."""
+        return self._send(calls.openapi())
+
+    def docs(self) -> str:
+        """Return the description of the index's API as a page of HTML."""
+        return self._send(calls.docs())
 
     def close(self) -> None:
         """Give the connections back."""

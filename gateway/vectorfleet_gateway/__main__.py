@@ -60,6 +60,7 @@ async def run(wanted: settings.Settings) -> None:
             wanted.max_bodies_bytes,
         ),
         audit.Audit(wanted.audit_log, config.index),
+        open_docs=wanted.open_docs,
     )
     following = [asyncio.create_task(_follow(folder))]
     if issuer is not None:

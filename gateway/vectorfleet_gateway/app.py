@@ -18,8 +18,6 @@ from .routes import table
 
 _log = logging.getLogger(__name__)
 
-_JSON = ("content-type", "application/json")
-
 
 class Scope(Protocol):
     """A request's head, as RSGI gives it; `path` is percent-decoded."""
@@ -93,6 +91,7 @@ class App:
         entrance: knows callers by their keys.
         bounds: what a request may take.
         log: where requests are written down.
+        open_docs: whether the description of the API is for whoever asks, without a key.
     """
 
     def __init__(
@@ -101,6 +100,8 @@ class App:
         entrance: Entrance,
         bounds: Bounds | None = None,
         log: audit.Audit | None = None,
+        *,
+        open_docs: bool = False,
     ) -> None:
         self._index = served
         self._entrance = entrance
@@ -108,6 +109,7 @@ class App:
         self._house = admission.House(self._bounds.max_requests, self._bounds.max_bodies_bytes)
         self._meters = quotas.Meters()
         self._audit = log or audit.Audit()
+        self._open_docs = open_docs
         self._in_flight: set[asyncio.Task[object] | None] = set()
 
     def cut_off(self) -> None:
@@ -137,7 +139,8 @@ class App:
         finally:
             metrics.IN_FLIGHT.dec()
             self._in_flight.discard(task)
-        headers = [_JSON, ("x-request-id", request_id), *(reply.headers or {}).items()]
+        usual = [("content-type", reply.kind), ("x-request-id", request_id)]
+        headers = [*usual, *(reply.headers or {}).items()]
         if closing():
             headers.append(("connection", "close"))
         exchange.response_bytes(reply.status, headers, reply.body)
@@ -170,7 +173,7 @@ class App:
         self, resolved: table.Resolved, scope: Scope, exchange: Exchange, entry: audit.Entry
     ) -> replies.Reply:
         now = time.time()
-        principal = self._entrance.enter(scope.headers, now)
+        principal = self._enter(resolved, scope, now)
         entry.principal = principal.name
         route = resolved.require()
         policy.authorize(principal, route.role)
@@ -206,6 +209,11 @@ class App:
         finally:
             if held:
                 self._house.give(held)
+
+    def _enter(self, resolved: table.Resolved, scope: Scope, now: float) -> policy.Principal:
+        if self._open_docs and resolved.route is not None and resolved.route.operation.describes:
+            return policy.ANYONE
+        return self._entrance.enter(scope.headers, now)
 
     async def _set_aside(self, headers: body.Headers) -> int:
         """Set aside what a body takes at most; one without a length may be as long as any."""

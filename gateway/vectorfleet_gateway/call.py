@@ -75,7 +75,7 @@ class Call:
         for field in self.query:
             if field not in known:
                 raise errors.InvalidArgumentError(
-                    f"unknown query field {field[:64]!r}; this route takes {', '.join(known)}"
+                    f"unknown query field {field[:64]!r}; this route takes {', '.join(known) or 'none'}"
                 )
 
     def text(self, field: str) -> str:
@@ -87,9 +87,9 @@ class Call:
 
     def number(self, field: str, default: int) -> int:
         """Return a whole number of the query string."""
-        text = self.text(field)
-        if not text:
+        if field not in self.query:
             return default
+        text = self.text(field)
         if not (text.isascii() and text.isdecimal() and len(text) < 10):
             raise errors.InvalidArgumentError(f"{field} is {text[:32]!r}; it must be a whole number")
         return int(text)

@@ -36,6 +36,8 @@ MAX_EMBEDDED_CHARACTERS = 32_768
 MAX_RRF_K = 10_000
 MAX_WEIGHT = 1_000
 MAX_INTEGER = 2**63 - 1
+FLOAT32_BOUND = float(2**128 - 2**103)
+"""The least number that rounds to no float32; those below it do, to the greatest one at most."""
 
 DEFAULT_NAMESPACE = "__default__"
 """Another name of the namespace "" where a name can't be empty."""

@@ -58,6 +58,10 @@ class Principal:
         return self.namespaces is None or namespace in self.namespaces
 
 
+ANYONE = Principal("anyone", Role.READ, frozenset())
+"""Whoever asks without a key, where that is allowed; no namespace is theirs."""
+
+
 def authorize(principal: Principal, needed: Role) -> None:
     """Let a principal pass who has the role, or a greater one.
 

@@ -22,14 +22,16 @@ class Reply:
     """An answer before its headers.
 
     Attributes:
-        body: JSON.
+        body: JSON, unless `kind` is another one.
         status: HTTP status.
         headers: header fields beside the usual ones.
+        kind: of the body.
     """
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] | None = None
+    kind: str = "application/json"
 
 
 EMPTY = Reply(b"{}")

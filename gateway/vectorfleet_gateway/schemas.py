@@ -4,12 +4,12 @@ Field names are Pinecone's. What is unknown is refused, so that a field that wou
 ignored; what is known and not supported yet is refused by its name. JSON null means absent.
 """
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from . import duplicates, errors
+from . import duplicates, errors, limits
 
 NOT_JSON = "NaN and Infinity are not JSON"
 
@@ -18,92 +18,212 @@ class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Base of the requests: camelCase in JSON, unknown fields refused."""
 
 
-Fields = dict[str, list[float | list[float]] | None]
-"""Vectors by field: one vector, or in a field with late interaction one for each token; null is none."""
+def _told(description: str, **schema: Any) -> msgspec.Meta:
+    """Say what the API's description tells of a field; it is checked elsewhere, with better words."""
+    return msgspec.Meta(description=description, extra_json_schema=schema or None)
+
+
+Number = Annotated[
+    float,
+    msgspec.Meta(
+        extra_json_schema={
+            "exclusiveMinimum": -limits.FLOAT32_BOUND,
+            "exclusiveMaximum": limits.FLOAT32_BOUND,
+        }
+    ),
+]
+Id = Annotated[
+    str, _told("1 to 512 characters, any but NUL", minLength=1, maxLength=limits.MAX_ID_CHARACTERS)
+]
+Ids = Annotated[list[Id], _told("ids of rows", minItems=1, maxItems=limits.MAX_VECTORS)]
+Namespace = Annotated[str, _told("unless given, the default one", maxLength=limits.MAX_NAMESPACE_CHARACTERS)]
+Values = Annotated[list[Number], _told("as many as the index has dimensions; not all 0 under cosine")]
+Metadata = Annotated[dict[str, Any], _told("strings, numbers, booleans and lists of strings; 40 KB as JSON")]
+Filter = Annotated[dict[str, Any], _told("a condition on metadata, in Pinecone's language", minProperties=1)]
+Fields = Annotated[
+    dict[str, list[Number | list[Number]] | None],
+    _told("by vector field: one vector, or with late interaction one for each token; null is none"),
+]
+EmbeddedText = Annotated[
+    str,
+    _told(
+        "what the index's embedder makes the values of, where there are none",
+        minLength=1,
+        maxLength=limits.MAX_EMBEDDED_CHARACTERS,
+    ),
+]
+Sparse = Annotated[Any, _told("not supported: refused unless null")]
 
 
 class Vector(Body):
     """One row of an upsert."""
 
-    id: str
-    values: list[float] | UnsetType | None = UNSET
+    id: Id
+    values: Values | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
-    metadata: dict[str, Any] | UnsetType | None = UNSET
-    text: str | UnsetType | None = UNSET
-    sparse_values: Any | UnsetType = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    text: EmbeddedText | UnsetType | None = UNSET
+    sparse_values: Sparse | UnsetType = UNSET
 
 
 class Upsert(Body):
     """`POST /vectors/upsert`."""
 
-    vectors: list[Vector]
-    namespace: str | UnsetType | None = UNSET
+    vectors: Annotated[list[Vector], _told("the rows", minItems=1, maxItems=limits.MAX_VECTORS)]
+    namespace: Namespace | UnsetType | None = UNSET
 
 
 class SearchParams(Body):
     """How hard to search: our addition to Pinecone's query."""
 
-    ef_search: int | UnsetType | None = UNSET
-    exact: bool | UnsetType | None = UNSET
-    probes: int | UnsetType | None = UNSET
-    oversampling: int | UnsetType | None = UNSET
+    ef_search: (
+        Annotated[int, _told("HNSW's candidates", minimum=1, maximum=limits.MAX_EF_SEARCH)] | UnsetType | None
+    ) = UNSET
+    exact: Annotated[bool, _told("compare with every row")] | UnsetType | None = UNSET
+    probes: Annotated[int, _told("IVF's lists", minimum=1, maximum=limits.MAX_PROBES)] | UnsetType | None = (
+        UNSET
+    )
+    oversampling: (
+        Annotated[
+            int,
+            _told(
+                "candidates scored anew with full vectors, as a multiple of topK",
+                minimum=1,
+                maximum=limits.MAX_OVERSAMPLING,
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 class Fusion(Body):
     """How the matches by vector and by text become one list: our addition to Pinecone's query."""
 
-    method: Literal["rrf", "weighted"] = "rrf"
-    k: int | UnsetType | None = UNSET
-    alpha: float | UnsetType | None = UNSET
-    candidates: int | UnsetType | None = UNSET
+    method: Annotated[Literal["rrf", "weighted"], _told("by ranks, or by scores brought to 0 to 1")] = "rrf"
+    k: (
+        Annotated[int, _told("of rrf; 60 unless given", minimum=1, maximum=limits.MAX_RRF_K)]
+        | UnsetType
+        | None
+    ) = UNSET
+    alpha: (
+        Annotated[float, _told("of weighted: the vector's weight; 0.5 unless given", minimum=0, maximum=1)]
+        | UnsetType
+        | None
+    ) = UNSET
+    candidates: (
+        Annotated[
+            int,
+            _told(
+                "matches of each list that are looked at; 100 or topK unless given",
+                minimum=1,
+                maximum=limits.MAX_TOP_K,
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 class Query(Body):
     """`POST /query`."""
 
-    top_k: int
-    vector: list[float] | UnsetType | None = UNSET
-    id: str | UnsetType | None = UNSET
+    top_k: Annotated[int, _told("matches to return", minimum=1, maximum=limits.MAX_TOP_K)]
+    vector: Values | UnsetType | None = UNSET
+    id: Annotated[Id, _told("a row whose values are the vector")] | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
-    weights: dict[str, float] | UnsetType | None = UNSET
-    text: str | UnsetType | None = UNSET
-    search: Literal["vector", "text", "hybrid"] | UnsetType | None = UNSET
+    weights: (
+        Annotated[dict[str, float], _told("of a sum over vectors, by field; `values` is the vector")]
+        | UnsetType
+        | None
+    ) = UNSET
+    text: (
+        Annotated[
+            str,
+            _told(
+                "what to search for: by BM25, by the vector that the embedder makes of it, or by both",
+                minLength=1,
+                maxLength=limits.MAX_TEXT_CHARACTERS,
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    search: (
+        Annotated[
+            Literal["vector", "text", "hybrid"],
+            _told("how the text is searched; in each way that the index has, unless given"),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
     fusion: Fusion | UnsetType | None = UNSET
-    namespace: str | UnsetType | None = UNSET
-    filter: dict[str, Any] | UnsetType | None = UNSET
-    include_values: bool | UnsetType | None = UNSET
-    include_metadata: bool | UnsetType | None = UNSET
+    namespace: Namespace | UnsetType | None = UNSET
+    filter: Filter | UnsetType | None = UNSET
+    include_values: Annotated[bool, _told("return the matches' vectors")] | UnsetType | None = UNSET
+    include_metadata: Annotated[bool, _told("return the matches' metadata")] | UnsetType | None = UNSET
     params: SearchParams | UnsetType | None = UNSET
-    explain: bool | UnsetType | None = UNSET
-    allow_partial: bool | UnsetType | None = UNSET
-    sparse_vector: Any | UnsetType = UNSET
+    explain: Annotated[bool, _told("tell what was done, and how long it took")] | UnsetType | None = UNSET
+    allow_partial: (
+        Annotated[bool, _told("take an answer that lacks shards which can't answer")] | UnsetType | None
+    ) = UNSET
+    sparse_vector: Sparse | UnsetType = UNSET
 
 
 class Update(Body):
     """`POST /vectors/update`."""
 
-    id: str
-    values: list[float] | UnsetType | None = UNSET
+    id: Id
+    values: Values | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
-    set_metadata: dict[str, Any] | UnsetType | None = UNSET
-    text: str | UnsetType | None = UNSET
-    namespace: str | UnsetType | None = UNSET
-    sparse_values: Any | UnsetType = UNSET
+    set_metadata: Annotated[Metadata, _told("fields to set; the others stay")] | UnsetType | None = UNSET
+    text: EmbeddedText | UnsetType | None = UNSET
+    namespace: Namespace | UnsetType | None = UNSET
+    sparse_values: Sparse | UnsetType = UNSET
 
 
 class Delete(Body):
     """`POST /vectors/delete`: exactly one of ids, deleteAll and filter."""
 
-    ids: list[str] | UnsetType | None = UNSET
-    delete_all: bool | UnsetType | None = UNSET
-    filter: dict[str, Any] | UnsetType | None = UNSET
-    namespace: str | UnsetType | None = UNSET
+    ids: Ids | UnsetType | None = UNSET
+    delete_all: Annotated[bool, _told("every row of the namespace")] | UnsetType | None = UNSET
+    filter: Filter | UnsetType | None = UNSET
+    namespace: Namespace | UnsetType | None = UNSET
 
 
 class Stats(Body):
     """`POST /describe_index_stats`."""
 
-    filter: dict[str, Any] | UnsetType | None = UNSET
+    filter: Annotated[dict[str, Any], _told("count the rows that pass it")] | UnsetType | None = UNSET
+
+
+PageLimit = Annotated[
+    int, _told("entries of a page; 100 unless given", minimum=1, maximum=limits.MAX_LIST_LIMIT)
+]
+Token = Annotated[str, _told("`pagination.next` of the page before")]
+
+
+class FetchQuery(Body):
+    """The query string of `GET /vectors/fetch`."""
+
+    ids: Annotated[Ids, _told("given once for each")]
+    namespace: Namespace | UnsetType = UNSET
+
+
+class ListQuery(Body):
+    """The query string of `GET /vectors/list`."""
+
+    namespace: Namespace | UnsetType = UNSET
+    prefix: Annotated[str, _told("how the ids begin", maxLength=limits.MAX_ID_CHARACTERS)] | UnsetType = UNSET
+    limit: PageLimit | UnsetType = UNSET
+    pagination_token: Token | UnsetType = UNSET
+
+
+class NamespacesQuery(Body):
+    """The query string of `GET /namespaces`."""
+
+    limit: PageLimit | UnsetType = UNSET
+    pagination_token: Token | UnsetType = UNSET
 
 
 T = TypeVar("T", bound=Body)
@@ -145,6 +265,11 @@ class Decoder(msgspec.Struct, frozen=True):
 def decoder(kind: type[T]) -> Decoder:
     """Return the decoder of a kind of request."""
     return Decoder(msgspec.json.Decoder(kind))
+
+
+def names_of(query: type[Body]) -> tuple[str, ...]:
+    """Return the fields that a query string may have."""
+    return query.__struct_encode_fields__
 
 
 def given(value: V | UnsetType | None) -> V | None:

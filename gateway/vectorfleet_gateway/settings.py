@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(default=30, gt=0, le=600)
     # One process is one worker; a fleet of gateways is a Deployment with more replicas.
     workers: Literal[1] = 1
+    open_docs: bool = False
     audit_log: audit.Level = audit.Level.CHANGES
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from .. import version
-from . import data, key, query, serve, upsert
+from . import data, docs, key, query, serve, upsert
 
 app = typer.Typer(
     name="vectorfleet",
@@ -47,6 +47,7 @@ app.command("fetch")(data.fetch)
 app.command("delete")(data.delete)
 app.command("list")(data.list_ids)
 app.command("stats")(data.stats)
+app.command("docs")(docs.docs)
 app.command("key")(key.key)
 app.command("serve")(serve.serve)
 

@@ -22,7 +22,12 @@ NOT_A_TERMINAL_WIDTH = 10_000
 
 def write_json(value: object) -> None:
     """Write a value as one JSON document."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode())
+    typer.echo(to_json(value))
+
+
+def to_json(value: object) -> str:
+    """Return a value as one JSON document, for people to read too."""
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode()
 
 
 def write_json_line(value: object) -> None:

@@ -178,6 +178,9 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
             "--tls-dir", show_default=False, help="Speak HTTPS by the tls.crt and tls.key in this folder."
         ),
     ] = None,
+    open_docs: Annotated[
+        bool, typer.Option("--open-docs", help="Show /docs and /openapi.json to whoever asks, without a key.")
+    ] = False,
     log_level: Annotated[
         LogLevel, typer.Option("--log-level", help="The least that is logged.")
     ] = LogLevel.WARNING,
@@ -222,6 +225,7 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
                 metrics_port=metrics_port,
                 max_body_bytes=max_body_bytes,
                 embedder_key_file=embedder_key_file,
+                open_docs=open_docs,
             )
             how = serving.Logs(log_level, as_json=log_format is LogFormat.JSON)
             serving.run(settled, data_dir, door, how)

@@ -37,6 +37,7 @@ class Door:
         guard: who is let in.
         metrics_port: of health and metrics; 0 is none.
         embedder_key_file: holds the embedder's key; None where it wants none.
+        open_docs: whether the API's description needs no key.
     """
 
     host: str
@@ -45,6 +46,7 @@ class Door:
     metrics_port: int
     max_body_bytes: int
     embedder_key_file: pathlib.Path | None = None
+    open_docs: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,7 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
             served = index.Index(settled, [inprocess.InProcessShard(0, shard)])
             services.attach(served, services.Keys(door.embedder_key_file))
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
-            application = app.App(served, entering, bounds)
+            application = app.App(served, entering, bounds, open_docs=door.open_docs)
             try:
                 await server.serve(application, claimed, stop, started, shown)
             finally:

@@ -2,7 +2,7 @@
 
 import itertools
 
-from .. import call, errors, index, limits, replies, tokens
+from .. import call, errors, index, limits, replies, schemas, tokens
 
 LIST_LIMIT = 100
 """Namespaces of a page where the caller does not say."""
@@ -10,7 +10,7 @@ LIST_LIMIT = 100
 
 async def list_names(asked: call.Call, served: index.Index) -> replies.Reply:
     """List namespaces by name, ascending, a page at a time; the default one is called `__default__`."""
-    asked.check_fields("limit", "paginationToken")
+    asked.check_fields(*schemas.names_of(schemas.NamespacesQuery))
     limit = asked.number("limit", LIST_LIMIT)
     limits.check_range("limit", limit, 1, limits.MAX_LIST_LIMIT)
     after = tokens.decode(asked.text("paginationToken"))

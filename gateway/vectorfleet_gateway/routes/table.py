@@ -4,48 +4,67 @@ A path, percent-decoded once, resolves exactly or not at all: nothing is normali
 decided on the route, so it holds however the path was written.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from .. import call, errors, index, policy, replies
-from . import namespaces, query, stats, vectors
+from .. import call, errors, index, operations, policy, replies
+from . import about, namespaces, query, stats, vectors
 
 Handler = Callable[[call.Call, index.Index], Awaitable[replies.Reply]]
+
+_HANDLERS: Mapping[str, Handler] = MappingProxyType(
+    {
+        "upsert": vectors.upsert,
+        "update": vectors.update,
+        "delete": vectors.delete,
+        "fetch": vectors.fetch,
+        "list": vectors.list_ids,
+        "query": query.query,
+        "stats": stats.describe,
+        "list_namespaces": namespaces.list_names,
+        "describe_namespace": namespaces.describe,
+        "delete_namespace": namespaces.delete,
+        "openapi": about.describe,
+        "docs": about.show,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path.
+    """An operation and its handler."""
 
-    Attributes:
-        name: in metrics and logs.
-        method: HTTP method.
-        path: the whole path; what ends in `/` goes on with a name.
-        role: what a key must allow.
-        handler: answers.
-        takes_body: whether the body is read.
-    """
-
-    name: str
-    method: str
-    path: str
-    role: policy.Role
+    operation: operations.Operation
     handler: Handler
-    takes_body: bool = False
+
+    @property
+    def name(self) -> str:
+        """In metrics and logs."""
+        return self.operation.name
+
+    @property
+    def method(self) -> str:
+        """Of HTTP."""
+        return self.operation.method
+
+    @property
+    def path(self) -> str:
+        """The whole path; what ends in `/` goes on with a name."""
+        return self.operation.path
+
+    @property
+    def role(self) -> policy.Role:
+        """What a key must allow."""
+        return self.operation.role
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether the body is read."""
+        return self.operation.body is not None
 
 
-ROUTES = (
-    Route("upsert", "POST", "/vectors/upsert", policy.Role.WRITE, vectors.upsert, takes_body=True),
-    Route("update", "POST", "/vectors/update", policy.Role.WRITE, vectors.update, takes_body=True),
-    Route("delete", "POST", "/vectors/delete", policy.Role.WRITE, vectors.delete, takes_body=True),
-    Route("fetch", "GET", "/vectors/fetch", policy.Role.READ, vectors.fetch),
-    Route("list", "GET", "/vectors/list", policy.Role.READ, vectors.list_ids),
-    Route("query", "POST", "/query", policy.Role.READ, query.query, takes_body=True),
-    Route("stats", "POST", "/describe_index_stats", policy.Role.READ, stats.describe, takes_body=True),
-    Route("list_namespaces", "GET", "/namespaces", policy.Role.READ, namespaces.list_names),
-    Route("describe_namespace", "GET", "/namespaces/", policy.Role.READ, namespaces.describe),
-    Route("delete_namespace", "DELETE", "/namespaces/", policy.Role.WRITE, namespaces.delete),
-)
+ROUTES = tuple(Route(one, _HANDLERS[one.name]) for one in operations.OPERATIONS)
 
 _BY_PATH: dict[str, dict[str, Route]] = {}
 for _route in ROUTES:

@@ -37,7 +37,7 @@ async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
 
 async def fetch(asked: call.Call, served: index.Index) -> replies.Reply:
     """Read rows by id; those that do not exist are left out."""
-    asked.check_fields("ids", "namespace")
+    asked.check_fields(*schemas.names_of(schemas.FetchQuery))
     ids = asked.query.get("ids", ())
     limits.check_ids(ids)
     name = asked.text("namespace")
@@ -93,7 +93,7 @@ async def delete(asked: call.Call, served: index.Index) -> replies.Reply:
 
 async def list_ids(asked: call.Call, served: index.Index) -> replies.Reply:
     """List ids by prefix, in ascending order of their UTF-8 bytes, a page at a time."""
-    asked.check_fields("namespace", "prefix", "limit", "paginationToken")
+    asked.check_fields(*schemas.names_of(schemas.ListQuery))
     limit = asked.number("limit", LIST_LIMIT)
     limits.check_range("limit", limit, 1, limits.MAX_LIST_LIMIT)
     prefix = asked.text("prefix")

@@ -28,7 +28,7 @@ def run(command, program, tmp_path, environment):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=270,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

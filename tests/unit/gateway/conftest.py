@@ -239,13 +239,14 @@ class Exchange:
 class Gateway:
     """An app over twins, and a way to ask it."""
 
-    def __init__(self, shards=2, schema=None, bounds=None, **generation):
+    def __init__(self, shards=2, schema=None, bounds=None, open_docs=False, **generation):
         serving = {"dimensions": 2} | generation
         settled = config.IndexConfig(index="test", serving=serving, schema=schema or {})
         self.shards = [TwinShard(settled) for _ in range(shards)]
         clients = [inprocess.InProcessShard(number, shard) for number, shard in enumerate(self.shards)]
         self.ring = keys.KeyRing([grants.plain("first", KEY)])
-        self.app = app.App(index.Index(settled, clients), self.ring, app.Bounds(**(bounds or {})))
+        served = index.Index(settled, clients)
+        self.app = app.App(served, self.ring, app.Bounds(**(bounds or {})), open_docs=open_docs)
 
     async def ask(self, method, path, body=None, query="", headers=None, exchange=None):
         """Send a request and return its exchange; `body` is JSON's value, or bytes."""

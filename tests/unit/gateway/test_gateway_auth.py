@@ -195,9 +195,11 @@ REQUESTS = {
     "list_namespaces": ("GET", "/namespaces", None, ""),
     "describe_namespace": ("GET", "/namespaces/", None, ""),
     "delete_namespace": ("DELETE", "/namespaces/", None, ""),
+    "openapi": ("GET", "/openapi.json", None, ""),
+    "docs": ("GET", "/docs", None, ""),
 }
 """A good request of each route; where the route takes a namespace is known by its form."""
-EVERYWHERE = {"stats", "list_namespaces"}
+EVERYWHERE = {"stats", "list_namespaces", "openapi", "docs"}
 
 
 def test_every_route_is_tried():

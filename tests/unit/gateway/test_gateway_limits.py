@@ -139,3 +139,11 @@ def test_filters_are_kept_from_being_endless():
     assert "empty" in refusal(limits.filter_of, {})
     assert "64 bits" in refusal(limits.filter_of, {"a": 2**70})
     assert "65546 bytes" in refusal(limits.filter_of, {"k": "a" * 65_538})
+
+
+def test_the_bound_of_float32():
+    """The greatest number below it is taken, and it is not."""
+    below = float(np.nextafter(limits.FLOAT32_BOUND, 0))
+    assert np.isfinite(limits.vectors_of([("a", [below])], 1, config.Metric.DOTPRODUCT)).all()
+    with pytest.raises(errors.InvalidArgumentError, match="float32"):
+        limits.vectors_of([("a", [limits.FLOAT32_BOUND])], 1, config.Metric.DOTPRODUCT)

@@ -214,7 +214,17 @@ async def test_ids_are_listed_by_prefix(gateway):
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=10001", "limit=-1", "limit=x", "limit=1e2", "limit=٣", "paginationToken=x", "p=1"],
+    [
+        "limit=0",
+        "limit=",
+        "limit=10001",
+        "limit=-1",
+        "limit=x",
+        "limit=1e2",
+        "limit=٣",
+        "paginationToken=x",
+        "p=1",
+    ],
 )
 async def test_listings_that_are_refused(gateway, query):
     """A page has 1 to 10,000 ids; tokens are those that the API gave."""

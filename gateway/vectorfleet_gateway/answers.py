@@ -1,0 +1,143 @@
+"""The API's answers as its description has them. Pure.
+
+`replies` writes them, without these: an answer to a query is made thousands of times a second. Tests hold
+each kind of reply against its kind of answer here.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+
+
+class Answer(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Base of the answers."""
+
+
+class Usage(Answer):
+    """What a read cost."""
+
+    read_units: Annotated[int, msgspec.Meta(description="shards that answered")]
+
+
+class Pagination(Answer):
+    """Where the next page starts."""
+
+    next: Annotated[str, msgspec.Meta(description="paginationToken of the next page")]
+
+
+class Upserted(Answer):
+    """What an upsert wrote."""
+
+    upserted_count: int
+
+
+class Nothing(Answer):
+    """Done; there is nothing to tell."""
+
+
+class Row(Answer):
+    """A row; `values` is empty where they were not asked for."""
+
+    id: str
+    values: list[float]
+    vectors: dict[str, list[float | list[float]]] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Fetched(Answer):
+    """The rows that exist among those asked for, by id."""
+
+    vectors: dict[str, Row]
+    namespace: str
+    usage: Usage
+
+
+class Match(Row, kw_only=True):
+    """A row that a query found."""
+
+    score: Annotated[
+        float,
+        msgspec.Meta(
+            description="cosine similarity, dot product, or squared Euclidean distance (there, smaller is "
+            "better); of text BM25's; of both, that of the fusion"
+        ),
+    ]
+    explain: (
+        Annotated[dict[str, Any], msgspec.Meta(description="rank and score in each fused list")] | None
+    ) = None
+
+
+class MissingShard(Answer):
+    """A shard that did not answer, and why."""
+
+    shard: int
+    message: str
+
+
+class Matches(Answer):
+    """What a query found, best first."""
+
+    matches: list[Match]
+    namespace: str
+    usage: Usage
+    explain: (
+        Annotated[dict[str, Any], msgspec.Meta(description="what each part of the query did and took")] | None
+    ) = None
+    partial: Annotated[bool, msgspec.Meta(description="whether rows of some shards are missing")] = False
+    missing_shards: list[MissingShard] = []
+
+
+class ListedId(Answer):
+    """One id of a page."""
+
+    id: str
+
+
+class Listed(Answer):
+    """A page of ids, ascending."""
+
+    vectors: list[ListedId]
+    namespace: str
+    usage: Usage
+    pagination: Pagination | None = None
+
+
+class NamespaceCount(Answer):
+    """How many rows a namespace has."""
+
+    vector_count: int
+
+
+class Statistics(Answer):
+    """What an index holds."""
+
+    namespaces: Annotated[
+        dict[str, NamespaceCount], msgspec.Meta(description="by name; the default one is empty")
+    ]
+    dimension: int
+    index_fullness: float
+    total_vector_count: int
+    metric: str
+    vector_type: str
+
+
+class Namespace(msgspec.Struct):
+    """A namespace that has rows."""
+
+    name: str
+    record_count: int
+
+
+class Namespaces(Answer):
+    """A page of namespaces, by name."""
+
+    namespaces: list[Namespace]
+    pagination: Pagination | None = None
+
+
+class Problem(Answer):
+    """Why a request was refused, or failed."""
+
+    code: Annotated[int, msgspec.Meta(description="gRPC's number of such errors")]
+    message: Annotated[str, msgspec.Meta(description="what was wrong, and what would be right")]
+    details: list[Any]

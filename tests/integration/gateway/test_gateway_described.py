@@ -1,0 +1,99 @@
+"""The gateway does what its own description says: generated requests, right and wrong, real processes."""
+
+import copy
+import pathlib
+import subprocess
+import sys
+
+import httpx
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from vectorfleet_gateway import call, openapi, operations
+from vectorfleet_shardnode.api import config
+
+KEY = "integration-key"
+VECTORFLEET = pathlib.Path(sys.executable).with_name("vectorfleet")
+SERVING = {
+    "dimensions": 3,
+    "vectors": [
+        {"name": "title", "dimensions": 2},
+        {"name": "tokens", "dimensions": 2, "lateInteraction": True},
+    ],
+}
+DOCUMENT = openapi.describe(operations.OPERATIONS, config.Generation(**SERVING), "")
+
+
+def without_timeouts(document):
+    """Return a description without the time that a caller gives: a generated millisecond is no fault."""
+    document = copy.deepcopy(document)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["parameters"] = [
+                one for one in operation["parameters"] if one["name"] != call.TIMEOUT_HEADER
+            ]
+    return document
+
+
+# Header fields that nobody knows are no error in HTTP, so none are added to see them refused.
+SETTINGS = GenerationConfig(deterministic=True, allow_extra_parameters=False)
+schema = schemathesis.openapi.from_dict(
+    without_timeouts(DOCUMENT),
+    config=SchemathesisConfig(
+        projects=ProjectsConfig(default=ProjectConfig(generation=SETTINGS, base_url="http://127.0.0.1"))
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def described(make_fleet):
+    """A fleet whose index has all that bodies may speak of."""
+    return make_fleet(serving=SERVING, schema={"text": ["about"]})
+
+
+@schema.parametrize()
+@hypothesis.settings(max_examples=40, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+def test_requests_of_every_kind(described, case):
+    """Statuses, types and bodies of answers are as described, wrong requests are refused, nothing is a fault.
+
+    That what fits is accepted is not asked: that a query needs a vector or a text, or that a cosine vector
+    is not all zero, is more than a schema says.
+    """
+    case.call_and_validate(
+        base_url=described.host,
+        headers={"Api-Key": KEY},
+        excluded_checks=[positive_data_acceptance],
+        timeout=30,
+    )
+
+
+def test_the_description_is_served(described):
+    """The same that the requests were made of."""
+    with described.http() as http:
+        served = http.get("/openapi.json")
+    assert served.json() | {"info": {}} == DOCUMENT | {"info": {}}
+    assert served.json()["info"]["version"]
+
+
+def test_an_open_description(make_fleet):
+    """To whoever asks, where that is allowed; nothing else is open."""
+    host = make_fleet(shards=1, OPEN_DOCS="true").host
+    page = httpx.get(f"{host}/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert httpx.get(f"{host}/openapi.json").status_code == 200
+    assert httpx.get(f"{host}/vectors/list").status_code == 401
+
+
+def test_the_command_writes_it(fleet, tmp_path):
+    """A page in a file, a document on standard output, with the key that every other index asks for."""
+    command = [str(VECTORFLEET), "docs", "--host", fleet.host, "--api-key"]
+    shown = subprocess.run([*command, KEY, "--openapi"], check=True, capture_output=True, timeout=60)
+    assert b'"openapi": "3.1.0"' in shown.stdout
+    page = tmp_path / "docs.html"
+    subprocess.run([*command, KEY, "--out", str(page)], check=True, timeout=60)
+    assert page.read_text().startswith("<!doctype html>")
+    refused = subprocess.run([*command, "wrong"], check=False, capture_output=True, timeout=60)
+    assert (refused.returncode, b"not valid" in refused.stderr) == (1, True)
