@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import errors, log, log_files, log_index, metrics, records, recovery, shard
+from . import errors, log, log_files, log_index, metrics, records, recovery, shard, transitions
 from . import shape as shapes
 from .api import config
 from .limits import attempts, estimates, memory, meter
@@ -99,7 +99,7 @@ def _replay(
     def replay(place: log_index.Position, record: records.Record) -> None:
         nonlocal state
         try:
-            state = _bounded(shard.apply(state, place, record), tuning)
+            state = _bounded(transitions.applied(state, place, record), tuning)
         except (ValueError, msgspec.MsgspecError, RecursionError) as unfit:
             raise errors.DataLossError(f"record {place.seq} can't be applied: {unfit}") from unfit
 
@@ -122,8 +122,4 @@ def _replay(
 
 def _bounded(state: Snapshot, tuning: Tuning) -> Snapshot:
     """Go on in a new growing segment where the last one is full."""
-    last = state.growing[-1].segment
-    if last.rows < tuning.growing_rows and last.bytes < tuning.growing_bytes:
-        return state
-    last.frozen_at = state.seq
-    return dataclasses.replace(state, growing=(*state.growing, growing.empty_view(state.shape)))
+    return transitions.frozen(state) if transitions.is_full(state, tuning) else state

@@ -66,6 +66,7 @@ class Log:
         self._reading = threading.Lock()  # held while files must not be cut
         self._syncing = threading.Lock()  # held while a descriptor must stay open
         self._state = threading.Condition()
+        self.cuts = 0  # how many there were in this process
         self._durable = index.last_seq
         self._committed = self._marked = committed
         self._failure: errors.LogFailedError | None = None
@@ -117,6 +118,15 @@ class Log:
         """
         with self._state:
             return self._index.spans.epoch_at(seq) if seq <= self._index.last_seq else None
+
+    def history(self) -> tuple[list[log_index.Position], log_index.Position]:
+        """Return where each epoch begins, and the last position.
+
+        The first of the beginnings is the position just before the log's first record; each other one is the
+        epoch's first record that the log holds.
+        """
+        with self._state:
+            return self._index.spans.beginnings, self._index.last
 
     def find_write(self, write_id: bytes) -> log_index.Write | None:
         """Return what became of a write with this id; None where the log doesn't know (any more).
@@ -221,8 +231,7 @@ class Log:
 
     def note_committed(self, seq: int) -> None:
         """Take note of the commit index; the next mark carries it, and a start applies what it covers."""
-        with self._state:
-            self._committed = max(self._committed, seq)
+        self._committed = max(self._committed, seq)
 
     def cut_after(self, last_seq: int) -> None:
         """Remove every record behind `last_seq`; durable when this returns. Nothing to do where none is.
@@ -238,7 +247,7 @@ class Log:
             self._check_open()
             if last_seq >= self._index.last_seq:
                 return
-            self._check_cut(last_seq)
+            self.check_cut(last_seq)
             try:
                 log_files.cut_after(self._folder, last_seq, self._committed)
             except OSError as refused:
@@ -248,9 +257,15 @@ class Log:
             self._stored.forget()
             self._index.cut_after(last_seq)
             self._durable = last_seq
+            self.cuts += 1
             self._listeners.durable(last_seq)
 
-    def _check_cut(self, last_seq: int) -> None:
+    def check_cut(self, last_seq: int) -> None:
+        """Find out whether the log can be cut there.
+
+        Raises:
+            ShardError, CutAwayError: as `cut_after`.
+        """
         if last_seq < self._committed:
             raise errors.ShardError(
                 f"the log can't be cut after seq {last_seq}: seq {self._committed} is committed"

@@ -41,6 +41,14 @@ class Spans:
         return Position(self._epochs[0], self._firsts[0])
 
     @property
+    def beginnings(self) -> list[Position]:
+        """The position before the first record, and the first record of each later epoch.
+
+        Where the first record is of a later epoch than the one before it, it is among them.
+        """
+        return [Position(epoch, first) for first, epoch in zip(self._firsts, self._epochs, strict=True)]
+
+    @property
     def last_epoch(self) -> int:
         """Of the newest record."""
         return self._epochs[-1]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from . import analysis, errors, failpoints, files, metrics, shard
+from . import analysis, errors, failpoints, files, metrics, shard, transitions
 from .api import config
 from .limits import estimates, guard, relief
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
@@ -145,8 +145,8 @@ class Maintenance:
             case None:
                 self._shard.limits.note_nothing_waits()
             case compaction.Flush():
-                if len(self._shard.snapshot.growing) == 1:  # else one waits already
-                    self._shard.freeze().result()
+                if len(self._shard.snapshot.growing) == 1 and not self._shard.freezing:  # else one waits
+                    self._shard.freeze()
             case compaction.Merge():
                 views = self._shard.snapshot.sealed
                 inputs = tuple(view for view in views if view.segment.name in action.names)
@@ -158,8 +158,8 @@ class Maintenance:
     def _flush(self, frozen: growing.GrowingView) -> None:
         """Seal a frozen segment: its rows to files, and the log behind it away."""
         covered = frozen.segment.frozen_at
-        if covered is None:
-            raise errors.ShardError("a segment that still grows can't be flushed")
+        if covered is None or covered > self._shard.snapshot.seq:
+            raise errors.ShardError("a segment that still grows, or is not committed, can't be flushed")
         started, added = time.monotonic(), None
         if frozen.live_rows:
             output = self._workplace() / "flush"
@@ -266,7 +266,7 @@ class Maintenance:
         return sealed.SealedView(segment, np.ones(described.rows, np.bool_))
 
     def _swap(self, before: Sequence[part.Part], added: sealed.SealedView | None, covered: int) -> None:
-        state = shard.replaced(self._shard.snapshot, before, added)
+        state = transitions.replaced(self._shard.snapshot, before, added)
         listed = tuple(self._list(view, state.seq) for view in state.sealed)
         number = self._manifest.next_number + (1 if added else 0)
         renewed = manifest.Manifest(
@@ -279,7 +279,7 @@ class Maintenance:
         )
         self._write_manifest(renewed)
         self._manifest = renewed
-        self._shard.install(before, added).result()
+        self._shard.install(before, added)
         failpoints.reached("swap.installed")
         self._shard.trim_log(covered)
         failpoints.reached("swap.trimmed")
@@ -325,8 +325,8 @@ class Maintenance:
     def _relieve(self) -> None:
         """Seal what grows, and give the kernel back what was freed."""
         state = self._shard.snapshot
-        if len(state.growing) == 1 and state.growing[0].segment.rows:
-            self._shard.freeze().result()
+        if len(state.growing) == 1 and state.growing[0].segment.rows and not self._shard.freezing:
+            self._shard.freeze()
         relief.give_back()
 
     def _load_graphs(self) -> None:
@@ -337,7 +337,7 @@ class Maintenance:
             return
         for view in waiting:
             segment = sealed.SealedSegment(view.segment.folder, view.segment.descriptor)
-            self._shard.install((view,), sealed.SealedView(segment, view.live)).result()
+            self._shard.install((view,), sealed.SealedView(segment, view.live))
         self._shard.limits.note_loaded()
 
     def _probe_disk(self) -> None:

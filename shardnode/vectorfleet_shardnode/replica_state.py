@@ -117,6 +117,19 @@ class Replica:
             self._change(configuration=configuration, promised=promised)
             return True
 
+    def store(self, promised: int, configuration: Configuration | None) -> None:
+        """Make both durable, as they were decided.
+
+        Raises:
+            ShardError: something that was promised would be taken back: a mistake.
+            OSError: as `promise`.
+        """
+        with self._changing:
+            known = self._state.configuration
+            if promised < self._state.promised or (known and not configuration):
+                raise errors.ShardError(f"{self._state.promised} is promised; {promised} would take it back")
+            self._change(promised=promised, configuration=configuration)
+
     def begin_cut(self, seq: int) -> None:
         """Note that the log is being cut behind a seq, before anything of it goes."""
         with self._changing:

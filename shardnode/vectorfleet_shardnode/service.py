@@ -28,7 +28,7 @@ from . import (
     operations,
     readers,
     records,
-    shard,
+    states,
     storage,
     text_search,
 )
@@ -130,7 +130,7 @@ class ShardService:
         written = await asyncio.wrap_future(done)
         return shard_pb2.WriteReply(position=self._position(written), affected=written.affected)
 
-    def _submit(self, request: shard_pb2.WriteRequest) -> shard.Done:
+    def _submit(self, request: shard_pb2.WriteRequest) -> states.Done:
         return self._shard.write(operations.parse(request, self._shard.shape))
 
     async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
@@ -263,7 +263,7 @@ class ShardService:
     def _state(self) -> tuple[shard_pb2.ReportReply, dict[str, int]]:
         return self._report(), self._shard.snapshot.count(None)
 
-    def _position(self, at: shard.Written | Snapshot) -> shard_pb2.Position:
+    def _position(self, at: states.Written | Snapshot) -> shard_pb2.Position:
         return shard_pb2.Position(shard=self._number, epoch=at.epoch, seq=at.seq)
 
     async def _state_at(self, wanted: shard_pb2.Position) -> Snapshot:

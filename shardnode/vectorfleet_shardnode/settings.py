@@ -27,6 +27,11 @@ class Tuning(pydantic.BaseModel):
             "less where the volume is small or filling up."
         ),
     )
+    digest_every: int = pydantic.Field(
+        default=4_096,
+        ge=0,
+        description="Records between digests of the rows, which replicas compare; 0 for none.",
+    )
     unindexed_bytes: int = pydantic.Field(
         default=24 << 20, ge=1, description="Sealed vectors that may wait for a graph while writes go on."
     )

@@ -1,27 +1,43 @@
 """One shard: log, growing segment and sealed segments behind one small interface.
 
 One writer at a time plans a write on the newest state, appends it to the log and applies it. The state
-becomes visible when the log says that it is durable, and only then is the writer told. Readers take the
-visible snapshot, which never changes; they wait for nobody.
+becomes visible once its record is committed, and only then is the writer told. Readers take the visible
+snapshot, which never changes; they wait for nobody.
+
+A shard leads or follows. Alone it always leads, and what is on its disk is committed. As one of several
+replicas it does what its driver tells it: as a follower it takes records into its log and applies them once
+they are committed; told to lead, it applies what is left of its log, begins an epoch and takes writes; told
+to follow again, it forgets the effects of what is not committed, but not its records, which are the log's.
 """
 
-import collections
-import concurrent.futures
 import dataclasses
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import errors, keys, log, log_format, log_index, operations, records, recovery, replica_state
+from . import (
+    digests,
+    errors,
+    log,
+    log_format,
+    log_index,
+    operations,
+    records,
+    recovery,
+    replica_state,
+    transitions,
+)
 from . import shape as shapes
 from .limits import estimates, guard
-from .segments import growing, part, sealed
+from .segments import part, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
+from .states import Done, States, Written
 
 _MAX_FROZEN = 2
 _FLUSH_PATIENCE = 20.0  # seconds that a write waits for room in memory
+_PIECE = 8 << 20  # bytes of records that are read from the log at a time
 LOG = "log"
 
 
@@ -42,26 +58,24 @@ class Start:
     alone: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class Written:
-    """Where a write stands in the log, and how many rows it concerned."""
-
-    seq: int
-    affected: int
-    epoch: int
-
-
-Done = concurrent.futures.Future[Written]
-"""Done when the write is durable and visible, or the log has failed."""
+def _nothing(*_: object) -> None:
+    """Nobody listens."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pending:
-    """A state that waits for its seq to be durable, and who waits for it."""
+class Listener:
+    """Who is told what becomes of the log. Called in any thread; must be quick and not call the shard.
 
-    snapshot: Snapshot
-    written: Written
-    future: Done = dataclasses.field(default_factory=concurrent.futures.Future)
+    Attributes:
+        durable: with a seq up to which the log is on the disk, and with `log.cuts` as it was then: what is
+            said of records that were cut since has a smaller count.
+        failed: with why the log has failed; nothing more can be promised until a restart.
+        trimmed: with the seq before the log's first record, when files behind the segments were deleted.
+    """
+
+    durable: Callable[[int, int], None] = _nothing
+    failed: Callable[[errors.LogFailedError], None] = _nothing
+    trimmed: Callable[[int], None] = _nothing
 
 
 class Shard:
@@ -72,35 +86,58 @@ class Shard:
         tuning: bounds.
         start: what it begins with; the log is sound.
         limits: what it may take of memory and disk; None for the disk's alone.
+
+    Attributes:
+        log: to be read by anyone: `read`, `epoch_at`, `find_write`, `history`, `last`, `durable_seq`. What
+            changes it goes through the shard.
+        replica: what was promised.
+        digests: of states at chosen seqs; none where the shard is alone.
     """
 
     def __init__(self, folder: Path, tuning: Tuning, start: Start, limits: guard.Guard | None = None) -> None:
         self.folder = folder
         self.tuning = tuning
         self.limits = limits or guard.Guard(folder, tuning)
+        self.replica = start.replica
+        self.digests = digests.Digests(0 if start.alone else tuning.digest_every)
         self.last_write = time.monotonic()
         self.frozen = threading.Event()  # set when there is a segment to flush
+        self._alone = start.alone
         self._failure: errors.LogFailedError | None = None
         self._writing = threading.Condition()  # held by the one writer
-        self._publishing = threading.Lock()
-        self._pending: collections.deque[_Pending] = collections.deque()
-        self._head = self._visible = start.state
+        self._states = States(start.state, self.digests.offer)
+        self._listener = Listener()
+        self._epoch = (start.found.index.last.epoch or 1) if start.alone else 0
         self._durable = start.found.index.last_seq
-        self._epoch = start.found.index.last.epoch or 1
+        self._committed = start.found.committed
         listeners = log.Listeners(self._on_durable, self._on_failed)
-        self._log = log.Log(
+        self.log = log.Log(
             folder / LOG, start.found.index, listeners, alone=start.alone, committed=start.found.committed
         )
 
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody what becomes of the log, from now on."""
+        self._listener = listener
+
     @property
     def snapshot(self) -> Snapshot:
-        """The newest state that is durable."""
-        return self._visible
+        """The newest state that is committed."""
+        return self._states.visible
 
     @property
     def shape(self) -> shapes.Shape:
         """What vectors must be."""
-        return self._visible.shape
+        return self.snapshot.shape
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the writes that are taken; 0 where it follows and takes none."""
+        return self._epoch
+
+    @property
+    def committed(self) -> int:
+        """The greatest commit index that it knows; all up to here that is durable becomes visible."""
+        return self._committed
 
     @property
     def failed(self) -> bool:
@@ -112,167 +149,306 @@ class Shard:
         """Why writes are refused now, empty where they are taken."""
         return str(self._failure) if self._failure else self.limits.problem
 
-    def write(self, operation: operations.Operation) -> Done:
-        """Write one operation; the future is done when it is durable and visible.
+    # ----------------------------------------------------------------------------------- leading
+
+    def write(self, operation: operations.Operation, write_id: bytes = b"") -> Done:
+        """Write one operation; the future is done when it is committed and visible.
+
+        Args:
+            operation: what to do.
+            write_id: 16 bytes. A write whose id the log knows is not done again: its future is that of the
+                first one, with the same position and number of rows. Empty: it can't be recognised.
 
         Raises:
+            NotPrimaryError: this shard follows.
             MemoryFullError, StorageFullError: no room; nothing was written.
             LogFailedError: the disk failed; a restart is needed.
         """
         with self._writing:
-            if self._failure:
-                raise self._failure
+            self._check_leading()
+            if known := self.log.find_write(write_id):
+                return self._states.wait(Written(*known, self.log.epoch_at(known.seq) or 0))
             try:
                 self._make_room()
-                pending = self._write(operation)
+                self._check_leading()  # it may have been told to follow while it waited
+                done = self._write(operation, write_id)
             except errors.StorageFullError as full:
                 self.limits.note_full(str(full))
                 raise
             self.limits.note_written()
-            return self._publish_later(pending)
+            return done
 
-    def _write(self, operation: operations.Operation) -> _Pending:
-        planned = operations.plan(operation, self._head)
+    def _check_leading(self) -> None:
+        if self._failure:
+            raise self._failure
+        if not self._epoch:
+            raise errors.NotPrimaryError("this replica takes no writes: it is not the primary")
+
+    def _write(self, operation: operations.Operation, write_id: bytes) -> Done:
+        head = self._states.head
+        planned = operations.plan(operation, head)
         if planned.record is not None:
-            self._admit(planned.record)
-            op, payload = records.encode(planned.record)
-            head = log_format.Head(self._epoch, op, b"", planned.affected)
-            seq = self._log.append(head, payload)
-            self._apply(log_index.Position(self._epoch, seq), planned.record)
+            self._admit(planned.record, head)
+            head = self._append(head, planned, write_id)
         self.last_write = time.monotonic()
-        return self._waiting(planned.affected)
+        return self._states.add(head, Written(head.seq, planned.affected, head.epoch))
 
-    def _waiting(self, affected: int) -> _Pending:
-        return _Pending(self._head, Written(self._head.seq, affected, self._head.epoch))
+    def _append(self, head: Snapshot, planned: operations.Planned, write_id: bytes) -> Snapshot:
+        assert planned.record is not None
+        op, payload = records.encode(planned.record)
+        seq = self.log.append(log_format.Head(self._epoch, op, write_id, planned.affected), payload)
+        return self._applied(head, log_index.Position(self._epoch, seq), planned.record)
 
-    def _apply(self, place: log_index.Position, record: records.Record) -> None:
+    def _applied(self, state: Snapshot, place: log_index.Position, record: records.Record) -> Snapshot:
         try:
-            self._head = apply(self._head, place, record)
+            return transitions.applied(state, place, record)
         except Exception:
             self._failure = errors.LogFailedError(
                 f"record {place.seq} is in the log but could not be applied; restart"
             )
             raise
 
-    def _admit(self, record: records.Record) -> None:
+    def _admit(self, record: records.Record, head: Snapshot) -> None:
         if isinstance(record, records.Put):
-            waiting = self._head.growing[-1].segment.metadata_bytes
-            self.limits.admit(estimates.write_of(record.rows, self.shape, waiting), self._head.stored_bytes)
+            waiting = head.growing[-1].segment.metadata_bytes
+            self.limits.admit(estimates.write_of(record.rows, self.shape, waiting), head.stored_bytes)
 
     def _make_room(self) -> None:
-        if not self._is_full():
+        full = transitions.is_full(self._states.head, self.tuning)
+        if not full and self.log.bytes_in_file < self.tuning.log_file_bytes:
             return
-        room = self._writing.wait_for(lambda: len(self._head.growing) <= _MAX_FROZEN, _FLUSH_PATIENCE)
-        if not room:
+        if not self._wait_for_room():
             raise errors.StorageFullError(
                 f"{_MAX_FROZEN} full segments wait to be written to the disk; try again later"
             )
         self.freeze()
 
-    def _is_full(self) -> bool:
-        segment, tuning = self._head.growing[-1].segment, self.tuning
-        return (
-            segment.rows >= tuning.growing_rows
-            or segment.bytes >= tuning.growing_bytes
-            or self._log.bytes_in_file >= tuning.log_file_bytes
-        )
+    def _wait_for_room(self) -> bool:
+        """Wait a while, without holding anybody up, until not too many segments wait to be flushed."""
+        return self._writing.wait_for(lambda: len(self._states.head.growing) <= _MAX_FROZEN, _FLUSH_PATIENCE)
+
+    def lead(self, epoch: int, *, resumes: bool = False) -> log_index.Position:
+        """Apply what is left of the log, and take writes under this epoch; returns the log's last position.
+
+        The first record of the epoch is appended at once, a start record, unless the shard `resumes` an epoch
+        whose start record it has. What was not committed before becomes visible by `commit` only.
+
+        Raises:
+            ShardError: it leads already, or the epoch is not the one that it has promised: a mistake.
+            StorageFullError, LogFailedError: the disk; it follows as before.
+        """
+        with self._writing:
+            if self._failure:
+                raise self._failure
+            self._check_may_lead(epoch, resumes=resumes)
+            try:
+                for entry in self._entries_after(self._states.visible.seq):
+                    self._take_in(entry)
+                if not resumes:
+                    seq = self.log.append(log_format.Head(epoch, records.Op.START), [])
+                    place = log_index.Position(epoch, seq)
+                    self._states.add(self._applied(self._states.head, place, records.Start()))
+            except BaseException:
+                self._states.drop(errors.UnknownOutcomeError("the shard could not take over"))
+                raise
+            self._epoch = epoch
+            return self.log.last
+
+    def _check_may_lead(self, epoch: int, *, resumes: bool) -> None:
+        last = self.log.last
+        fits = last.epoch == epoch if resumes else last.epoch < epoch
+        if self._epoch or not fits or epoch != self.replica.promised:
+            raise errors.ShardError(
+                f"can't lead epoch {epoch}: the log ends in epoch {last.epoch}, {self.replica.promised} is "
+                f"promised, and {self._epoch or 'none'} is led"
+            )
+
+    def _entries_after(self, seq: int) -> Iterator[log_format.Entry]:
+        while entries := self.log.read(seq + 1, _PIECE, unsynced=True):
+            yield from entries
+            seq = entries[-1].seq
+
+    def _take_in(self, entry: log_format.Entry) -> None:
+        """Apply a record that the log has to the head."""
+        head = self._states.head
+        if transitions.is_full(head, self.tuning):
+            head = transitions.frozen(head)
+        record = records.decode(entry.op, memoryview(entry.payload))
+        self._states.add(self._applied(head, log_index.Position(entry.epoch, entry.seq), record))
+
+    def follow(self) -> log_index.Position:
+        """Take no more writes, and forget the effects of what is not committed; returns the last position.
+
+        Its records are still in the log: they count once `commit` says so, or go by `cut_after`. Whoever
+        waits for a write is told UnknownOutcomeError. Nothing to do where it follows already.
+        """
+        with self._writing:
+            self._epoch = 0
+            self._states.drop(
+                errors.UnknownOutcomeError(
+                    "this replica is not the primary any more, and the write may have been taken over or "
+                    "not; send it again with the same id"
+                )
+            )
+            self._writing.notify_all()
+            return self.log.last
+
+    def fail_pending(self, failure: errors.ShardError) -> None:
+        """Tell everyone who waits for a write this, and go on; what they wrote may still be committed."""
+        self._states.fail(failure)
+
+    # --------------------------------------------------------------------------------- following
+
+    def append_entries(self, entries: Sequence[log_format.Entry]) -> None:
+        """Take records of a primary into the log, as they are; `Listener.durable` tells when they are there.
+
+        They are applied once `commit` says so.
+
+        Raises:
+            ShardError: this shard leads, or they are of an epoch that was not promised: a mistake.
+            BadRequestError: they don't follow the log's last record; see `log.Log.append_entries`.
+            StorageFullError, LogFailedError: the disk; none of them was appended.
+        """
+        with self._writing:
+            self._check_following(entries)
+            try:
+                if self.log.bytes_in_file >= self.tuning.log_file_bytes:
+                    self.log.rotate()
+                self.log.append_entries(entries)
+            except errors.StorageFullError as full:
+                self.limits.note_full(str(full))
+                raise
+
+    def _check_following(self, entries: Sequence[log_format.Entry] = ()) -> None:
+        if self._failure:
+            raise self._failure
+        if self._epoch:
+            raise errors.ShardError(f"this shard leads epoch {self._epoch}, so its log is its own")
+        if entries and entries[-1].epoch > self.replica.promised:
+            raise errors.ShardError(
+                f"records of epoch {entries[-1].epoch} came, but {self.replica.promised} is promised"
+            )
+
+    def cut_after(self, last_seq: int) -> None:
+        """Remove every record behind `last_seq` from the log; durable when this returns, or at a start.
+
+        Nothing to do where there is none.
+
+        Raises:
+            ShardError: a committed record would go, or this shard leads: a mistake; nothing was changed.
+            CutAwayError: the log begins behind it; nothing was changed.
+            LogFailedError, OSError: the disk; a start goes on with it.
+        """
+        with self._writing:
+            self._check_following()
+            if last_seq >= self.log.last_seq:
+                return
+            self.log.check_cut(last_seq)
+            self.replica.begin_cut(last_seq)
+            self.log.cut_after(last_seq)
+            self.replica.end_cut()
+
+    def commit(self, seq: int) -> int:
+        """Take note that everything up to `seq` is committed, and show it; returns the seq that readers see.
+
+        As a follower: `seq` must be in this log as it is in the primary's. What is durable of it is applied
+        here, in the caller's thread; where segments can't be flushed as quickly as they fill, the call waits
+        20 s at most and then returns with less: a later call goes on. As a leader: quick, and never waits.
+        """
+        self._committed = max(self._committed, seq)
+        self.log.note_committed(self._committed)
+        if self._epoch:
+            self._states.show(min(self._committed, self._durable))
+            return self.snapshot.seq
+        with self._writing:
+            if not self._failure:
+                self._apply_up_to(min(self._committed, self._durable))
+            return self.snapshot.seq
+
+    def _apply_up_to(self, last_seq: int) -> None:
+        while (state := self._states.visible).seq < last_seq:
+            for entry in self.log.read(state.seq + 1, _PIECE):
+                if entry.seq > last_seq or not self._apply_next(entry):
+                    return
+            self.last_write = time.monotonic()
+
+    def _apply_next(self, entry: log_format.Entry) -> bool:
+        """Apply the record behind the visible state; False where there was no room."""
+        if transitions.is_full(self._states.visible, self.tuning):
+            if not self._wait_for_room():
+                return False
+            self._states.advance(transitions.frozen(self._states.visible))
+            self.frozen.set()
+        record = records.decode(entry.op, memoryview(entry.payload))
+        place = log_index.Position(entry.epoch, entry.seq)
+        self._states.advance(self._applied(self._states.visible, place, record))
+        return True
+
+    # ------------------------------------------------------------------------------- maintenance
+
+    @property
+    def freezing(self) -> bool:
+        """Whether a growing segment was ended whose rows are not all committed yet."""
+        return len(self._states.head.growing) > len(self.snapshot.growing)
 
     def freeze(self) -> Done:
         """End the growing segment and start the next, with a new log file.
+
+        The future is done once readers see it so, which is when all in it is committed; nobody has to wait.
 
         Raises:
             StorageFullError, LogFailedError: the log can't go on in a new file; nothing has changed.
         """
         with self._writing:
-            self._log.rotate()
-            head = self._head
-            head.growing[-1].segment.frozen_at = head.seq
-            fresh = growing.empty_view(head.shape)
-            self._head = dataclasses.replace(head, growing=(*head.growing, fresh))
-            done = self._publish_later(self._waiting(0))
+            self.log.rotate()
+            head = transitions.frozen(self._states.head)
+            done = self._states.add(head, Written(head.seq, 0, head.epoch))
         self.frozen.set()
         return done
 
-    def install(self, before: Sequence[part.Part], added: sealed.SealedView | None) -> Done:
-        """Replace parts by a segment that was made of them; what died meanwhile is dead in it too."""
-        with self._writing:
-            self._head = replaced(self._head, before, added)
-            self._writing.notify_all()
-            return self._publish_later(self._waiting(0))
+    def install(self, before: Sequence[part.Part], added: sealed.SealedView | None) -> None:
+        """Replace parts by a segment that was made of them; what died meanwhile is dead in it too.
 
-    @property
-    def epoch(self) -> int:
-        """Of the writes that are taken."""
-        return self._epoch
+        It is so in every state at once, in those that are not committed as well.
+        """
+        with self._writing:
+            self._states.replace(before, added)
+            self._writing.notify_all()
 
     def epoch_at(self, seq: int) -> int:
-        """Return the epoch of a record that the log holds, or of the one before its first."""
-        epoch = self._log.epoch_at(seq)
+        """Return the epoch of a record that the log holds, or of the one before its first.
+
+        Raises:
+            CutAwayError: it holds it no more.
+        """
+        epoch = self.log.epoch_at(seq)
         if epoch is None:
             raise errors.CutAwayError(f"the log does not hold record {seq}")
         return epoch
 
     def trim_log(self, covered: int) -> None:
         """Delete log files that the durable manifest has made superfluous, but for those that are kept."""
-        stored = self._visible.stored_bytes
-        kept = self._log.kept_bytes(covered)
-        self._log.trim(covered, self.limits.retained_log(stored, kept, self.tuning.log_retained_bytes))
+        before, stored = self.log.first_seq, self.snapshot.stored_bytes
+        kept = self.log.kept_bytes(covered)
+        self.log.trim(covered, self.limits.retained_log(stored, kept, self.tuning.log_retained_bytes))
+        if self.log.first_seq > before:
+            self._listener.trimmed(self.log.first_seq - 1)
 
     def close(self) -> None:
         """Make durable what was written, and take no more writes."""
-        self._log.close()
-
-    def _publish_later(self, pending: _Pending) -> Done:
-        with self._publishing:
-            self._pending.append(pending)
-        self._publish()
-        return pending.future
+        self.log.close()
+        self._states.fail(errors.UnknownOutcomeError("the shard stopped before the write was committed"))
+        self.digests.wait()
 
     def _on_durable(self, seq: int) -> None:
-        self._durable = max(self._durable, seq)
-        self._publish()
-
-    def _publish(self) -> None:
-        with self._publishing:
-            while self._pending and self._pending[0].snapshot.seq <= self._durable:
-                pending = self._pending.popleft()
-                self._visible = pending.snapshot
-                pending.future.set_result(pending.written)
-            while self._failure and self._pending:
-                self._pending.popleft().future.set_exception(self._failure)
+        self._durable = seq
+        if self._alone:
+            self._committed = seq
+        if self._epoch:
+            self._states.show(min(self._committed, seq))
+        self._listener.durable(seq, self.log.cuts)
 
     def _on_failed(self, failure: errors.LogFailedError) -> None:
         self._failure = failure
-        self._publish()
-
-
-def apply(before: Snapshot, place: log_index.Position, record: records.Record) -> Snapshot:
-    """Return the state after a record; a Put is appended to the growing segment of the newest state."""
-    epoch, seq = place
-    match record:
-        case records.Start():
-            return dataclasses.replace(before, seq=seq, epoch=epoch)
-        case records.Clear(namespace):
-            return dataclasses.replace(before.without_namespace(namespace), seq=seq, epoch=epoch)
-        case records.Remove(namespace, ids):
-            return dataclasses.replace(before.without(keys.keys_of(namespace, ids)), seq=seq, epoch=epoch)
-        case records.Put(namespace, rows):
-            sought = keys.keys_of(namespace, rows.ids)
-            after = before.without(sought)
-            last = after.growing[-1]
-            last.segment.append(sought, rows, seq)
-            grown = (*after.growing[:-1], last.extended())
-            return dataclasses.replace(after, seq=seq, epoch=epoch, growing=grown)
-
-
-def replaced(state: Snapshot, before: Sequence[part.Part], added: sealed.SealedView | None) -> Snapshot:
-    """Return the state in which one segment stands for the parts it was made of, as they were before."""
-    gone = {id(view.segment) for view in before}
-    for old in before:
-        now = next(view for view in state.parts if view.segment is old.segment)
-        for died in old.keys_of((old.live & ~now.live).nonzero()[0]) if added else ():
-            found = added.find(died)  # type: ignore[union-attr]
-            added = added.without(found[found >= 0])  # type: ignore[union-attr]
-    kept = tuple(view for view in state.sealed if id(view.segment) not in gone)
-    left = tuple(view for view in state.growing if id(view.segment) not in gone)
-    return dataclasses.replace(state, sealed=(*kept, *((added,) if added else ())), growing=left)
+        self._states.fail(failure)
+        self._listener.failed(failure)

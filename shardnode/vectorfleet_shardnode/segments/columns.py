@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from .. import keys
-from ..arrays import Hashes, RowNumbers
+from ..arrays import Hashes, Mask, RowNumbers
 from . import blobs
 
 _PIECE_ROWS = 16_384
@@ -68,6 +68,12 @@ class Columns:
         by_row = np.empty(self.rows, np.uint64)
         by_row[self._hash_rows] = self._hashes
         return by_row
+
+    def versions(self, live: Mask) -> tuple[Hashes, Hashes]:
+        """Return the key hash and the seq of each live row, in order of the hashes."""
+        chosen = live[self._hash_rows]
+        seqs = self.batch.column("seq").to_numpy()
+        return self._hashes[chosen], seqs[self._hash_rows[chosen]]
 
     def table(self, rows: RowNumbers) -> pa.Table:
         """Return namespace, id, metadata and seq of some rows."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .. import filters, keys, ragged, records
 from ..api import config
-from ..arrays import Mask, RowNumbers, Scores, Vectors
+from ..arrays import Hashes, Mask, RowNumbers, Scores, Vectors
 from ..engines import base
 
 
@@ -185,6 +185,9 @@ class Part(Protocol):
 
     def count(self, wanted: filters.Filter | None) -> dict[str, int]:
         """Return how many live rows pass, by namespace; namespaces without such rows may be missing."""
+
+    def versions(self) -> tuple[Hashes, Hashes]:
+        """Return the key hash and the seq of each live row, in no order."""
 
     def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
         """Return the keys of rows, by namespace."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import bits, errors, filters, keys, postings, ragged, records
 from ..api import config
-from ..arrays import Bits, Mask, RowNumbers
+from ..arrays import Bits, Hashes, Mask, RowNumbers
 from ..engines import base, clusters, registry
 from . import (
     columns,
@@ -260,6 +260,10 @@ class SealedView:
         stored = self.segment.columns
         counts = np.add.reduceat(self.live, stored.starts, dtype=np.int64)
         return dict(zip(stored.namespaces, counts.tolist(), strict=True))
+
+    def versions(self) -> tuple[Hashes, Hashes]:
+        """Return the key hash and the seq of each live row, in no order."""
+        return self.segment.columns.versions(self.live)
 
     def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
         """Return the keys of rows, by namespace."""

@@ -18,7 +18,10 @@ from vectorfleet_shardnode import failpoints, log_files
 CLIENTS = 3
 AT_SET_UP = ("identity.", "setup.")
 AT_START = ("recovery.", "start.")
-AT_REPLICAS = ("replica.", "cut.")  # no node that is alone comes by these: see test_shard_log_replicated.py
+AT_REPLICAS = (
+    "replica.",
+    "cut.",
+)  # no node that is alone comes by these: see test_shardnode_replica_failpoints.py
 
 
 @pytest.fixture(scope="module")

@@ -127,12 +127,12 @@ def open_replica(folder, **options):
 def test_a_cut_that_was_begun_is_done_at_the_start(tmp_path):
     """Before anything is read; a second start has nothing left to do."""
     opened = open_replica(tmp_path)
-    opened.shard._log.append_entries(entries(1, 5))
+    opened.shard.log.append_entries(entries(1, 5))
     opened.replica.begin_cut(3)
     opened.close()
     for _ in range(2):
         opened = open_replica(tmp_path)
-        assert opened.shard._log.last_seq == 3
+        assert opened.shard.log.last_seq == 3
         assert opened.replica.state.cut_after is None
         opened.close()
 
@@ -141,7 +141,7 @@ def test_a_log_of_primaries_that_were_promised_nothing_is_refused(tmp_path):
     """Without its promises a replica could follow two primaries at once."""
     opened = open_replica(tmp_path)
     opened.replica.promise(2)
-    opened.shard._log.append_entries(entries(1, 2, epoch=2))
+    opened.shard.log.append_entries(entries(1, 2, epoch=2))
     opened.close()
     open_replica(tmp_path).close()
     (tmp_path / replica_state.FILE_NAME).unlink()
@@ -165,7 +165,7 @@ def test_one_of_several_is_not_served_alone(tmp_path):
 def test_replica_state_is_damage_when_unreadable_and_changes_nothing(tmp_path):
     """A start that refuses leaves log and all else as it is."""
     opened = open_replica(tmp_path)
-    opened.shard._log.append_entries(entries(1, 5))
+    opened.shard.log.append_entries(entries(1, 5))
     opened.replica.begin_cut(3)
     opened.close()
     path = tmp_path / replica_state.FILE_NAME

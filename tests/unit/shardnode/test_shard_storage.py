@@ -20,6 +20,7 @@ from vectorfleet_shardnode import (
     settings,
     shape,
     shard,
+    states,
     storage,
 )
 from vectorfleet_shardnode.api import config, shard_pb2
@@ -87,7 +88,7 @@ def opening(tmp_path):
 
     yield open_it
     for each in opened:
-        if each.shard._log._committer.is_alive():
+        if each.shard.log._committer.is_alive():
             each.close()
 
 
@@ -159,8 +160,8 @@ def test_a_write_is_seen_only_once_it_is_durable(opening, monkeypatch):
     nothing = served.shard.write(operations.DeleteIds("", ["nobody"]))
     assert not nothing.done()
     release.set()
-    assert done.result(10) == shard.Written(1, 1, 1)
-    assert nothing.result(10) == shard.Written(1, 0, 1)
+    assert done.result(10) == states.Written(1, 1, 1)
+    assert nothing.result(10) == states.Written(1, 0, 1)
     assert ids_of(served) == ["a"]
 
 
