@@ -21,6 +21,7 @@ from .errors import TooLargeError as TooLargeError
 from .errors import UnavailableError as UnavailableError
 from .errors import VectorfleetError as VectorfleetError
 from .queries import Fusion as Fusion
+from .queries import Rerank as Rerank
 from .queries import SearchParams as SearchParams
 from .results import BatchFailure as BatchFailure
 from .results import BatchResult as BatchResult

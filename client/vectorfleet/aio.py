@@ -86,6 +86,7 @@ class Client:
         text: str | None = None,
         search: queries.Search | None = None,
         fusion: queries.Fusion | None = None,
+        rerank: queries.Rerank | None = None,
         top_k: int = 10,
         namespace: str = "",
         filter: rows.Metadata | None = None,  # noqa: A002  # the API's word
@@ -104,6 +105,7 @@ class Client:
             text=text,
             search=search,
             fusion=fusion,
+            rerank=rerank,
             top_k=top_k,
             namespace=namespace,
             filter=filter,

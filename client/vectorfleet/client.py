@@ -121,6 +121,7 @@ class Client:
         text: str | None = None,
         search: queries.Search | None = None,
         fusion: queries.Fusion | None = None,
+        rerank: queries.Rerank | None = None,
         top_k: int = 10,
         namespace: str = "",
         filter: rows.Metadata | None = None,  # noqa: A002  # the API's word
@@ -143,6 +144,7 @@ class Client:
                 an embedder, or by both, fused. Beside a vector of your own it is searched by its words.
             search: which of these, where the index has both.
             fusion: how; by ranks unless given.
+            rerank: order the first matches anew, by the index's reranker; scores are then its own.
             top_k: number of matches, 1 to 10,000.
             namespace: "" is the default one.
             filter: on metadata, such as `{"year": {"$gte": 2004}}`.
@@ -164,6 +166,7 @@ class Client:
             text=text,
             search=search,
             fusion=fusion,
+            rerank=rerank,
             top_k=top_k,
             namespace=namespace,
             filter=filter,

@@ -48,6 +48,20 @@ class Fusion(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw
     candidates: int | None = None
 
 
+class Rerank(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
+    """How the first matches are ordered anew, by the service that the index names; None is as it has it.
+
+    Attributes:
+        query: what texts are compared with; the query's own text unless given.
+        field: the metadata field that holds the texts.
+        candidates: how many of the first matches are looked at, from top_k to 1,000.
+    """
+
+    query: str | None = None
+    field: str | None = None
+    candidates: int | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Query:
     """What to search for, and what to tell of each hit."""
@@ -59,6 +73,7 @@ class Query:
     text: str | None = None
     search: Search | None = None
     fusion: Fusion | None = None
+    rerank: Rerank | None = None
     top_k: int = 10
     namespace: str = ""
     filter: rows.Metadata | None = None
@@ -93,6 +108,7 @@ def body_of(question: Query) -> dict[str, Any]:
         "text": question.text,
         "search": question.search,
         "fusion": question.fusion,
+        "rerank": question.rerank,
         "filter": None if question.filter is None else dict(question.filter),
         "params": question.params,
         "explain": question.explain or None,

@@ -49,7 +49,7 @@ async def run(wanted: settings.Settings) -> None:
         for shard in config.serving.shards
     ]
     served = index.Index(config, clients)
-    services.attach(served, services.Keys(wanted.embedder_key_file))
+    services.attach(served, services.Keys(wanted.embedder_key_file, wanted.reranker_key_file))
     application = app.App(
         served,
         entering,

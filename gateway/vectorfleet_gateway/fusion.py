@@ -58,10 +58,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """A match of the fused list; `hit.score` is the fused score, greater is better."""
+    """A match of the fused list; `hit.score` is the fused score, greater is better.
+
+    Attributes:
+        hit: the row and its score.
+        places: where it stood in each list.
+        before: where it stood before it was ordered anew, if it was.
+    """
 
     hit: routing.Hit
     places: Mapping[Source, Place] = field(default_factory=dict)
+    before: Place | None = None
 
 
 def fuse(lists: Mapping[Source, Sequence[routing.Hit]], how: Fusion, top_k: int) -> list[Fused]:

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from vectorfleet_shardnode.api import config, field_types, placement, reserved, shard_pb2
 
-from . import batching, errors, routing, shards
+from . import batching, errors, fusion, routing, shards
 from .embedding import embedder, wire
+from .reranking import order, reranker
 
 A = TypeVar("A")
 
@@ -36,10 +37,11 @@ class Index:
         self._clients = tuple(clients)
         self._lanes = tuple(map(batching.Lanes, clients))
         self._embedder: embedder.Embedder | None = None
+        self._reranker: reranker.Reranker | None = None
 
-    def attach(self, embedding: embedder.Embedder | None) -> None:
+    def attach(self, embedding: embedder.Embedder | None, reranking: reranker.Reranker | None) -> None:
         """Take the services that the configuration names; they are closed with the index."""
-        self._embedder = embedding
+        self._embedder, self._reranker = embedding, reranking
 
     @property
     def shards(self) -> int:
@@ -153,10 +155,23 @@ class Index:
         # A little is kept back, so that whoever is late can be named.
         return await self._embedder.embed(texts, role, seconds * 0.95)
 
+    async def rerank(
+        self, how: order.Rerank, matches: Sequence[fusion.Fused], top_k: int, seconds: float
+    ) -> order.Reranked:
+        """Return the best of some matches, ordered anew; see `reranker.Reranker.rerank`.
+
+        Raises:
+            InvalidArgumentError: the index has no reranker.
+        """
+        if self._reranker is None:
+            raise errors.InvalidArgumentError("the index has no reranker; name one in its manifest")
+        return await self._reranker.rerank(how, matches, top_k, seconds * 0.95)
+
     async def close(self) -> None:
         """Let go of the shards, and of the services."""
-        if self._embedder is not None:
-            await self._embedder.close()
+        for service in (self._embedder, self._reranker):
+            if service is not None:
+                await service.close()
         await _gather(client.close() for client in self._clients)
 
     async def _write(self, requests: Mapping[int, shard_pb2.WriteRequest], seconds: float) -> int:

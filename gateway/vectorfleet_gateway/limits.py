@@ -33,6 +33,7 @@ MAX_QUERY_TOKENS = 512
 MAX_TEXT_CHARACTERS = 8_192
 MAX_EMBEDDED_CHARACTERS = 32_768
 """Of a row's text that is to be embedded; its metadata's limit holds besides."""
+MAX_RERANKED = 1_000
 MAX_RRF_K = 10_000
 MAX_WEIGHT = 1_000
 MAX_INTEGER = 2**63 - 1

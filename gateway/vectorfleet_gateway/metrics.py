@@ -34,6 +34,16 @@ EMBEDDER_CALLS = Counter(
     "Requests to the embedder, by how they ended: ok, an HTTP status, unreachable, late or unusable.",
     ("outcome",),
 )
+RERANKER_CALLS = Counter(
+    "vectorfleet_gateway_reranker_calls",
+    "Requests to the reranker, by how they ended: ok, an HTTP status, unreachable, late or unusable.",
+    ("outcome",),
+)
+RERANKER_SECONDS = Histogram(
+    "vectorfleet_gateway_reranker_call_duration_seconds",
+    "Time of a request to the reranker.",
+    buckets=_SECONDS,
+)
 EMBEDDED_TEXTS = Counter(
     "vectorfleet_gateway_embedded_texts",
     "Texts that were to be embedded, by where their vectors came from: cache or embedder.",
@@ -114,6 +124,12 @@ def observe_request(route: str, status: int, seconds: float) -> None:
     """Count and time a request."""
     REQUESTS.labels(route, str(status)).inc()
     REQUEST_SECONDS.labels(route).observe(seconds)
+
+
+def observe_reranker_call(outcome: str, seconds: float) -> None:
+    """Count and time a request to the reranker."""
+    RERANKER_CALLS.labels(outcome).inc()
+    RERANKER_SECONDS.observe(seconds)
 
 
 def observe_embedder_call(outcome: str, seconds: float) -> None:

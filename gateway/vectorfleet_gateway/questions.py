@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from vectorfleet_shardnode.api import config, shard_pb2
 
 from . import errors, fields, fusion, limits, schemas
+from .reranking import order
 
 CANDIDATES = 100
 """Matches of each list that a fusion looks at, unless more are to be returned or it says so."""
+RERANKED = 50
+"""Matches that are ordered anew, unless more are to be returned or the query says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Question:
         top_k: how many matches to return.
         explain: whether to tell what was done.
         partial: whether the answers of some shards are enough.
+        rerank: how the first matches are ordered anew; None where they are not.
     """
 
     queries: Mapping[fusion.Source, shard_pb2.Query]
@@ -42,6 +46,7 @@ class Question:
     top_k: int
     explain: bool
     partial: bool = False
+    rerank: order.Rerank | None = None
 
     def with_values(self, values: NDArray[np.float32]) -> None:
         """Put in the vector: the values of the row that the query names, or what its text was embedded as."""
@@ -74,10 +79,12 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
         queries[fusion.Source.TEXT].MergeFrom(template)
     if not queries:
         raise errors.InvalidArgumentError("a query needs a vector, the id of a row, vectors, or text")
-    fused = _fusion(request, len(queries))
-    if fused is not None:
-        for query in queries.values():
-            query.top_k = fused.candidates
+    rerank = _rerank(request, index)
+    depth = request.top_k if rerank is None else rerank.candidates
+    fused = _fusion(request, len(queries), depth)
+    for query in queries.values():
+        query.top_k = depth if fused is None else fused.candidates
+        query.include_metadata = query.include_metadata or rerank is not None
     return Question(
         queries,
         schemas.given(request.id),
@@ -86,6 +93,7 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
         request.top_k,
         explain=bool(schemas.given(request.explain)),
         partial=bool(schemas.given(request.allow_partial)),
+        rerank=rerank,
     )
 
 
@@ -223,7 +231,27 @@ def _set_params(params: schemas.SearchParams, query: shard_pb2.Query) -> None:
             setattr(query, field, value)
 
 
-def _fusion(request: schemas.Query, lists: int) -> fusion.Fusion | None:
+def _rerank(request: schemas.Query, index: config.IndexConfig) -> order.Rerank | None:
+    given = schemas.given(request.rerank)
+    if given is None:
+        return None
+    if index.reranker is None:
+        raise errors.InvalidArgumentError(
+            "the index has no reranker: name one in its manifest, or leave rerank out"
+        )
+    own, text = schemas.given(given.query), schemas.given(request.text)
+    query = text if own is None else own
+    if query is None:
+        raise errors.InvalidArgumentError("rerank.query is needed where a query has no text")
+    limits.check_text(query)
+    candidates = schemas.given(given.candidates)
+    candidates = max(request.top_k, RERANKED) if candidates is None else candidates
+    limits.check_range("rerank.candidates", candidates, request.top_k, limits.MAX_RERANKED)
+    field = schemas.given(given.field) or index.reranker.field or index.text_field
+    return order.Rerank(query, field, candidates, bool(schemas.given(request.include_metadata)))
+
+
+def _fusion(request: schemas.Query, lists: int, depth: int) -> fusion.Fusion | None:
     given = schemas.given(request.fusion)
     if lists < 2:
         if given is not None:
@@ -239,8 +267,8 @@ def _fusion(request: schemas.Query, lists: int) -> fusion.Fusion | None:
     if method is fusion.Method.WEIGHTED and k is not None:
         raise errors.InvalidArgumentError("fusion.k is of the method rrf, and alpha of weighted")
     candidates = schemas.given(given.candidates)
-    candidates = max(request.top_k, CANDIDATES) if candidates is None else candidates
-    limits.check_range("fusion.candidates", candidates, request.top_k, limits.MAX_TOP_K)
+    candidates = max(depth, CANDIDATES) if candidates is None else candidates
+    limits.check_range("fusion.candidates", candidates, depth, limits.MAX_TOP_K)
     k, alpha = 60 if k is None else k, 0.5 if alpha is None else alpha
     limits.check_range("fusion.k", k, 1, limits.MAX_RRF_K)
     limits.check_range("fusion.alpha", alpha, 0, 1)

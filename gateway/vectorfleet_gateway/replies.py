@@ -120,10 +120,11 @@ def namespaces(counts: Mapping[str, int], next_token: str | None) -> Reply:
 
 def _match(match: fusion.Fused, *, explained: bool) -> dict[str, Any]:
     body = _row(match.hit.row) | {"score": match.hit.score}
-    if explained and match.places:
-        body["explain"] = {
-            str(source): {"rank": place.rank, "score": place.score} for source, place in match.places.items()
-        }
+    places = {str(source): place for source, place in match.places.items()}
+    if match.before is not None:
+        places["before"] = match.before
+    if explained and places:
+        body["explain"] = {name: {"rank": place.rank, "score": place.score} for name, place in places.items()}
     return body
 
 

@@ -125,6 +125,36 @@ class Fusion(Body):
     ) = UNSET
 
 
+class Rerank(Body):
+    """How the first matches are ordered anew by the index's reranker: our addition to Pinecone's query."""
+
+    query: (
+        Annotated[
+            str,
+            _told(
+                "what texts are compared with; the query's own text unless given",
+                minLength=1,
+                maxLength=limits.MAX_TEXT_CHARACTERS,
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    field: Annotated[str, _told("the metadata field that is judged")] | UnsetType | None = UNSET
+    candidates: (
+        Annotated[
+            int,
+            _told(
+                "first matches that are looked at; 50 or topK unless given",
+                minimum=1,
+                maximum=limits.MAX_RERANKED,
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+
+
 class Query(Body):
     """`POST /query`."""
 
@@ -158,6 +188,7 @@ class Query(Body):
         | None
     ) = UNSET
     fusion: Fusion | UnsetType | None = UNSET
+    rerank: Rerank | UnsetType | None = UNSET
     namespace: Namespace | UnsetType | None = UNSET
     filter: Filter | UnsetType | None = UNSET
     include_values: Annotated[bool, _told("return the matches' vectors")] | UnsetType | None = UNSET

@@ -8,6 +8,8 @@ from vectorfleet_shardnode.api import services
 from . import index, metrics, remembering
 from .embedding import embedder, wire
 from .outbound import service
+from .reranking import reranker
+from .reranking import wire as reranking_wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +17,16 @@ class Keys:
     """The files that hold the services' keys; None where a service wants none."""
 
     embedder: Path | None = None
+    reranker: Path | None = None
 
 
 def attach(served: index.Index, keys: Keys) -> None:
     """Attach the services to an index, which closes them with itself."""
-    settings = served.config.embedder
-    if settings is not None:
-        served.attach(_embedder(settings, served, keys.embedder))
+    embedding, reranking = served.config.embedder, served.config.reranker
+    served.attach(
+        None if embedding is None else _embedder(embedding, served, keys.embedder),
+        None if reranking is None else _reranker(reranking, keys.reranker),
+    )
 
 
 def _embedder(settings: services.Embedder, served: index.Index, key_file: Path | None) -> embedder.Embedder:
@@ -37,3 +42,17 @@ def _embedder(settings: services.Embedder, served: index.Index, key_file: Path |
     )
     asked = service.Service(terms, metrics.observe_embedder_call)
     return embedder.Embedder(settings, served.generation, asked, remembering.IndexMemory(served))
+
+
+def _reranker(settings: services.Reranker, key_file: Path | None) -> reranker.Reranker:
+    terms = service.Terms(
+        name="the reranker",
+        url=settings.url,
+        key_file=key_file,
+        timeout=settings.timeout_seconds,
+        retries=settings.retries,
+        concurrency=settings.concurrency,
+        rate=settings.requests_per_second,
+        max_bytes=reranking_wire.MAX_BYTES,
+    )
+    return reranker.Reranker(settings, service.Service(terms, metrics.observe_reranker_call))

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     jwt_namespaces_claim: str = Field(default="namespaces", min_length=1)
     jwt_max_role: Literal["read", "write", "admin"] = "write"
     embedder_key_file: Path | None = None
+    reranker_key_file: Path | None = None
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
     max_requests: int = Field(default=512, ge=1, le=100_000)
     max_bodies_bytes: int = Field(default=128 * 1024 * 1024, ge=1024, le=1024**4)

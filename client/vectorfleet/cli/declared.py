@@ -1,8 +1,9 @@
-"""What the options of `vectorfleet serve` declare: vector fields, typed fields, a language, an embedder.
+"""What the options of `vectorfleet serve` declare: vector fields, typed fields, a language, services.
 
 Imported only when it is needed, since the configuration's models are an extra.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -13,8 +14,18 @@ import typer
 from vectorfleet_shardnode.api import config, services
 
 T = TypeVar("T")
+S = TypeVar("S", services.Embedder, services.Reranker)
 
 TOKENS = "tokens"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A service as options name it."""
+
+    url: str
+    model: str | None
+    options: Sequence[str]
 
 
 def vector_fields(texts: Sequence[str]) -> tuple[config.VectorField, ...]:
@@ -49,31 +60,32 @@ def language(text: str) -> config.Language:
         raise typer.BadParameter(f"{text!r} is none of {known}", param_hint="'--language'") from wrong
 
 
-def embedder(url: str, model: str | None, texts: Sequence[str]) -> services.Embedder:
-    """Return an embedder from its URL, its model's name, and options such as `query.prefix=query: `.
+def service(kind: type[S], given: Named) -> S:
+    """Return a service from its URL, its model's name, and options such as `query.prefix=query: `.
 
     Raises:
         typer.BadParameter: it can't be one; what is wrong is named as the manifest names it.
     """
+    option, url, model = f"--{kind.__name__.lower()}", given.url, given.model
     if not model:
-        raise typer.BadParameter("is needed beside --embedder", param_hint="'--embedder-model'")
+        raise typer.BadParameter(f"is needed beside {option}", param_hint=f"'{option}-model'")
     document: dict[str, Any] = {"url": url, "model": model}
-    for text in texts:
+    for text in given.options:
         name, separator, value = text.partition("=")
         if not separator:
-            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="'--embedder-option'")
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=f"'{option}-option'")
         *parents, last = name.split(".")
         part = document
         for parent in parents:
             part = part.setdefault(parent, {})
         part[last] = _plain(value)
     try:
-        return services.Embedder.model_validate(document)
+        return kind.model_validate(document)
     except pydantic.ValidationError as wrong:
         [first, *_] = wrong.errors(include_url=False, include_input=False)
         named = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
-        raise typer.BadParameter(f"{named}: {said}", param_hint="'--embedder'") from wrong
+        raise typer.BadParameter(f"{named}: {said}", param_hint=f"'{option}'") from wrong
 
 
 def _plain(text: str) -> object:

@@ -34,6 +34,7 @@ class Wanted:
     text: tuple[str, ...] | None = None
     language: str | None = None
     embedder: services.Embedder | Literal["none"] | None = None
+    reranker: services.Reranker | Literal["none"] | None = None
 
 
 @contextlib.contextmanager
@@ -72,9 +73,14 @@ def settle(wanted: Wanted) -> config.IndexConfig:
     except pydantic.ValidationError as wrong:
         said = "; ".join(one["msg"].removeprefix("Value error, ") for one in wrong.errors(include_url=False))
         raise errors.FolderError(f"there can't be such an index: {said}") from wrong
-    has = kept.embedder if kept is not None else None
-    embedder = None if wanted.embedder == "none" else wanted.embedder or has
-    settled = config.IndexConfig(index="local", serving=generation, metadata=schema, embedder=embedder)
+    embedder, reranker = (None, None) if kept is None else (kept.embedder, kept.reranker)
+    settled = config.IndexConfig(
+        index="local",
+        serving=generation,
+        metadata=schema,
+        embedder=None if wanted.embedder == "none" else wanted.embedder or embedder,
+        reranker=None if wanted.reranker == "none" else wanted.reranker or reranker,
+    )
     if settled != kept:
         _write(path, settled.model_dump_json(by_alias=True, indent=2))
     return settled

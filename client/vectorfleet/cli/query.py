@@ -27,6 +27,7 @@ class Asked:
     text: str | None = None
     search: queries.Search | None = None
     fusion: queries.Fusion | None = None
+    rerank: queries.Rerank | None = None
     params: queries.SearchParams | None = None
     explain: bool = False
     allow_partial: bool = False
@@ -90,6 +91,19 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
             "--alpha", min=0, max=1, show_default=False, help="weighted: what the vector counts for."
         ),
     ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Order the first matches anew, by the index's reranker.")
+    ] = False,
+    rerank_field: Annotated[
+        str | None,
+        typer.Option("--rerank-field", show_default=False, help="The metadata field that it judges."),
+    ] = None,
+    rerank_candidates: Annotated[
+        int | None,
+        typer.Option(
+            "--rerank-candidates", min=1, max=1000, show_default="50", help="How many matches it looks at."
+        ),
+    ] = None,
     host: options.Host = options.DEFAULT_URL,
     api_key: options.ApiKey = None,
     api_key_file: options.ApiKeyFile = None,
@@ -148,6 +162,7 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         text=text,
         search=None if search is None else search.value,
         fusion=_fusion_of(fusion, alpha),
+        rerank=_rerank_of(rerank, rerank_field, rerank_candidates),
         params=None if hard == queries.SearchParams() else hard,
         explain=explain,
         allow_partial=allow_partial,
@@ -161,6 +176,12 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         answer = index.query(values, id=id_, **_arguments(asked))
     _tell_missing(answer)
     _show(answer, asked, output_as)
+
+
+def _rerank_of(wanted: bool, field: str | None, candidates: int | None) -> queries.Rerank | None:
+    if not wanted and field is None and candidates is None:
+        return None
+    return queries.Rerank(field=field, candidates=candidates)
 
 
 def _fusion_of(method: Method | None, alpha: float | None) -> queries.Fusion | None:

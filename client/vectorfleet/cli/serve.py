@@ -157,6 +157,35 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
             help="Another field of spec.embedder, as NAME=VALUE: query.inputType=query; may be given again.",
         ),
     ] = None,
+    reranker: Annotated[
+        str | None,
+        typer.Option(
+            "--reranker",
+            show_default=False,
+            help="Base URL of a service in the form of Cohere's /v1/rerank, such as "
+            "http://127.0.0.1:8000/v1, that orders matches anew; none is none any more.",
+        ),
+    ] = None,
+    reranker_model: Annotated[
+        str | None, typer.Option("--reranker-model", show_default=False, help="What it calls its model.")
+    ] = None,
+    reranker_key_file: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            "--reranker-key-file",
+            envvar="VECTORFLEET_RERANKER_KEY_FILE",
+            show_default=False,
+            help="File that holds its API key.",
+        ),
+    ] = None,
+    reranker_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reranker-option",
+            show_default=False,
+            help="Another field of spec.reranker, as NAME=VALUE: maxCharacters=2000; may be given again.",
+        ),
+    ] = None,
     api_keys_dir: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -209,7 +238,8 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         fields=declared.typed_fields(field) if field else None,
         text=tuple(text_field) if text_field else None,
         language=declared.language(language) if language else None,
-        embedder=_embedder(declared, embedder, embedder_model, embedder_option or []),
+        embedder=_service("Embedder", embedder, embedder_model, embedder_option or []),
+        reranker=_service("Reranker", reranker, reranker_model, reranker_option or []),
     )
     try:
         with folder.claim(data_dir):
@@ -226,6 +256,7 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
                 max_body_bytes=max_body_bytes,
                 embedder_key_file=embedder_key_file,
                 open_docs=open_docs,
+                reranker_key_file=reranker_key_file,
             )
             how = serving.Logs(log_level, as_json=log_format is LogFormat.JSON)
             serving.run(settled, data_dir, door, how)
@@ -233,14 +264,16 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         session.fail(str(error))
 
 
-def _embedder(declared: Any, url: str | None, model: str | None, given: list[str]) -> Any:
+def _service(kind: str, url: str | None, model: str | None, given: list[str]) -> Any:
+    option = f"--{kind.lower()}"
     if url == "none":
         return url
     if url is None:
         if model or given:
-            raise typer.BadParameter("needs --embedder", param_hint="'--embedder-model'")
+            raise typer.BadParameter(f"needs {option}", param_hint=f"'{option}-model'")
         return None
-    return declared.embedder(url, model, given)
+    declared = _load("declared")
+    return declared.service(getattr(declared.services, kind), declared.Named(url, model, given))
 
 
 def _load(name: str) -> Any:

@@ -37,6 +37,7 @@ class Door:
         guard: who is let in.
         metrics_port: of health and metrics; 0 is none.
         embedder_key_file: holds the embedder's key; None where it wants none.
+        reranker_key_file: likewise.
         open_docs: whether the API's description needs no key.
     """
 
@@ -46,6 +47,7 @@ class Door:
     metrics_port: int
     max_body_bytes: int
     embedder_key_file: pathlib.Path | None = None
+    reranker_key_file: pathlib.Path | None = None
     open_docs: bool = False
 
 
@@ -88,7 +90,7 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
     with _probes(door, ready, stop):
         async with guarding.watched(door.guard) as entering, _shard(settled, data_dir) as shard:
             served = index.Index(settled, [inprocess.InProcessShard(0, shard)])
-            services.attach(served, services.Keys(door.embedder_key_file))
+            services.attach(served, services.Keys(door.embedder_key_file, door.reranker_key_file))
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
             application = app.App(served, entering, bounds, open_docs=door.open_docs)
             try:

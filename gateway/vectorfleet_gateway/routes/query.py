@@ -1,11 +1,7 @@
-"""`/query`: the best rows by vector, by vector fields, by text, or by vector and text together."""
+"""`/query`: the best rows by vector, by vector fields, by text, or by several of these, and ordered anew."""
 
-from typing import Any
-
-import orjson
-
-from .. import call, fusion, index, metrics, questions, replies, routing, schemas
-from ..embedding import embedder, wire
+from .. import call, explaining, fusion, index, metrics, questions, replies, routing, schemas
+from ..embedding import wire
 
 _query = schemas.decoder(schemas.Query)
 
@@ -22,50 +18,33 @@ async def query(asked: call.Call, served: index.Index) -> replies.Reply:
             if not rows or rows[0].values is None:
                 return replies.matches(replies.Answer([], name, {}), read_units=1)
             question.with_values(rows[0].values)
-        embedded = None
-        if question.embed is not None:
-            embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
-            question.with_values(embedded.vectors[0])
-        queries = list(question.queries.values())
-        found = await served.search(queries, asked.remaining(), partial=question.partial)
-        lists = dict(zip(question.queries, found, strict=True))
-        missing = {number: why for one in found for number, why in one.missing.items()}
-        metrics.PARTIAL_ANSWERS.inc(bool(missing))
-        told = _explain(question, lists, embedded)
-        answer = replies.Answer(_merge(question, lists), name, told, missing)
-        return replies.matches(answer, read_units=served.shards - len(missing))
+        return await _answer(asked, served, question, name)
+
+
+async def _answer(
+    asked: call.Call, served: index.Index, question: questions.Question, name: str
+) -> replies.Reply:
+    embedded = reranked = None
+    if question.embed is not None:
+        embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
+        question.with_values(embedded.vectors[0])
+    queries = list(question.queries.values())
+    found = await served.search(queries, asked.remaining(), partial=question.partial)
+    lists = dict(zip(question.queries, found, strict=True))
+    matches = _merge(question, lists)
+    if question.rerank is not None:
+        reranked = await served.rerank(question.rerank, matches, question.top_k, asked.remaining())
+        matches = list(reranked.matches)
+    missing = {number: why for one in found for number, why in one.missing.items()}
+    metrics.PARTIAL_ANSWERS.inc(bool(missing))
+    told = explaining.explain(question, explaining.Course(lists, embedded, reranked))
+    answer = replies.Answer(matches, name, told, missing)
+    return replies.matches(answer, read_units=served.shards - len(missing))
 
 
 def _merge(question: questions.Question, lists: dict[fusion.Source, routing.Found]) -> list[fusion.Fused]:
     if question.fusion is None:
         (only,) = lists.values()
         return [fusion.Fused(hit) for hit in only.hits]
-    return fusion.fuse(
-        {source: found.hits for source, found in lists.items()}, question.fusion, question.top_k
-    )
-
-
-def _explain(
-    question: questions.Question,
-    lists: dict[fusion.Source, routing.Found],
-    embedded: embedder.Embedded | None,
-) -> dict[str, Any]:
-    """Return what was done for a query, as JSON has it; empty where it was not asked."""
-    if not question.explain:
-        return {}
-    told: dict[str, Any] = {
-        str(source): {
-            "candidates": len(found.hits),
-            "milliseconds": round(found.seconds * 1000, 3),
-            "shards": [orjson.Fragment(one) for one in found.explanations],
-        }
-        for source, found in lists.items()
-    }
-    if embedded is not None:
-        took = round(embedded.seconds * 1000, 3)
-        told["embedding"] = {"milliseconds": took, "cached": embedded.cached == 1}
-    how = question.fusion
-    if how is not None:
-        own = {"k": how.k} if how.method is fusion.Method.RRF else {"alpha": how.alpha}
-        told["fusion"] = {"method": how.method, "candidates": how.candidates, **own}
-    return told
+    depth = question.top_k if question.rerank is None else question.rerank.candidates
+    return fusion.fuse({source: found.hits for source, found in lists.items()}, question.fusion, depth)

@@ -11,7 +11,16 @@ from . import base, workload_spec
 Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")]
 _SPECIAL = "the url may not name a link-local or special address"
 _LINK_LOCAL = r"^https?://(169[.]254[.]|\\[[fF][eE][89aAbB])"
+_PLAIN_RERANKER = services.Reranker(url="http://reranker", model="none")
 _PLAIN = services.Embedder(url="http://embedder", model="none")
+
+
+def _broken_url(url: str) -> str:
+    try:
+        services.check_url(url)
+    except ValueError as wrong:
+        return str(wrong)
+    return ""
 
 
 class TextRole(base.Part):
@@ -74,11 +83,7 @@ class Embedder(base.Part):
 
     def broken_rule(self) -> str:
         """Return why no service may be at the URL, or an empty string."""
-        try:
-            services.check_url(self.url)
-        except ValueError as wrong:
-            return str(wrong)
-        return ""
+        return _broken_url(self.url)
 
     def settled(self, model: str) -> services.Embedder:
         """Return the embedder as the data plane reads it; `model` is what the index calls its model."""
@@ -96,3 +101,53 @@ class Embedder(base.Part):
             retries=self.retries,
             cache_bytes=min(int(workload_spec.amount(self.cache_size)), 2**40),
         )
+
+
+class Reranker(base.Part):
+    """A service with the form of Cohere's, Jina's and vLLM's /v1/rerank that judges texts against a query."""
+
+    cel_rules = (base.Rule(f"!self.url.matches('{_LINK_LOCAL}')", _SPECIAL),)
+
+    url: Url = Field(description="Base URL, such as http://reranker:8000/v1; /rerank is appended.")
+    secret_ref: base.SecretKeyReference | None = Field(
+        default=None,
+        description="Entry of a Secret with the service's API key. It rotates without a restart.",
+    )
+    model: base.ShortText = Field(description="What the service calls its model.")
+    field: base.ShortText | None = Field(
+        default=None,
+        description="Metadata field that is judged. Where not given, the one that texts of rows are kept in.",
+    )
+    batch_size: int = Field(
+        default=_PLAIN_RERANKER.batch_size, ge=1, le=1000, description="Texts of one request, at most."
+    )
+    max_characters: int = Field(
+        default=_PLAIN_RERANKER.max_characters,
+        ge=1,
+        le=65_536,
+        description="Of a text; the rest is not sent.",
+    )
+    concurrency: int = Field(
+        default=_PLAIN_RERANKER.concurrency, ge=1, le=64, description="Requests in flight, of one gateway."
+    )
+    requests_per_second: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=10_000,
+        description="Requests a second, of one gateway; no limit where not given.",
+    )
+    timeout_seconds: int = Field(default=10, ge=1, le=600, description="Seconds that one request may take.")
+    retries: int = Field(
+        default=_PLAIN_RERANKER.retries,
+        ge=0,
+        le=10,
+        description="How often a request is sent again after it failed.",
+    )
+
+    def broken_rule(self) -> str:
+        """Return why no service may be at the URL, or an empty string."""
+        return _broken_url(self.url)
+
+    def settled(self) -> services.Reranker:
+        """Return the reranker as the data plane reads it."""
+        return services.Reranker.model_validate(self.model_dump(exclude={"secret_ref"}))

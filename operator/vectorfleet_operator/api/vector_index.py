@@ -89,6 +89,10 @@ class VectorIndexSpec(base.Part):
         default=None,
         description="The service that turns texts into vectors; texts are refused where not given.",
     )
+    reranker: services_spec.Reranker | None = Field(
+        default=None,
+        description="The service that orders the first matches anew, for queries that ask for it.",
+    )
     consistency: serving_spec.Consistency = Field(
         default=serving_spec.Consistency(), description="What an acknowledged write promises."
     )

@@ -28,6 +28,7 @@ def build_index_config(given: inputs.Inputs) -> config.IndexConfig:
         serving=serving,
         metadata=spec.metadata_schema.settled(),
         embedder=None if spec.embedder is None else spec.embedder.settled(spec.model.name),
+        reranker=None if spec.reranker is None else spec.reranker.settled(),
     )
 
 
@@ -42,7 +43,9 @@ def config_hash(given: inputs.Inputs, component: str) -> str:
     """Return a digest of what a component's pods read at their start: when it changes, they start anew."""
     index = build_index_config(given)
     if component == names.SHARD:
-        index = index.model_copy(update={"serving": _without_effort(index.serving), "embedder": None})
+        index = index.model_copy(
+            update={"serving": _without_effort(index.serving), "embedder": None, "reranker": None}
+        )
     text = _to_json(index) + given.credentials.token
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

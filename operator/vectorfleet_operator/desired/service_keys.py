@@ -44,7 +44,7 @@ def build_variables(given: inputs.Inputs) -> list[inputs.Object]:
 
 
 def _keys(given: inputs.Inputs) -> list[_Key]:
-    named = {"embedder": given.spec.embedder}
+    named = {"embedder": given.spec.embedder, "reranker": given.spec.reranker}
     return [
         _Key(service, spec.secret_ref)
         for service, spec in named.items()

@@ -231,6 +231,7 @@ class IndexConfig(base.Model):
     serving: Generation
     metadata: Schema = Field(default=Schema(), alias="schema")
     embedder: services.Embedder | None = None
+    reranker: services.Reranker | None = None
 
     @property
     def text_field(self) -> str:

@@ -94,3 +94,29 @@ class Embedder(base.Model):
     timeout_seconds: float = Field(default=10, gt=0, le=600)
     retries: int = Field(default=2, ge=0, le=10)
     cache_bytes: int = Field(default=32 * 1024 * 1024, ge=0, le=2**40)
+
+
+class Reranker(base.Model):
+    """A service in the form that Cohere's, Jina's and vLLM's `/v1/rerank` share.
+
+    Attributes:
+        url: base URL, such as `http://reranker:8000/v1`.
+        model: sent as `model`.
+        field: the metadata field that is judged; None is the one that texts of rows are kept in.
+        batch_size: texts of one request.
+        max_characters: of a text; what is longer is cut.
+        concurrency: requests in flight, of one gateway.
+        requests_per_second: of one gateway; None is as fast as it answers.
+        timeout_seconds: that one request may take.
+        retries: how often a request is sent again.
+    """
+
+    url: Url
+    model: str = Field(min_length=1, max_length=256)
+    field: str | None = Field(default=None, min_length=1, max_length=256)
+    batch_size: int = Field(default=100, ge=1, le=1000)
+    max_characters: int = Field(default=8192, ge=1, le=65_536)
+    concurrency: int = Field(default=4, ge=1, le=64)
+    requests_per_second: float | None = Field(default=None, gt=0, le=10_000)
+    timeout_seconds: float = Field(default=10, gt=0, le=600)
+    retries: int = Field(default=2, ge=0, le=10)

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from services import reranker
 
 import vectorfleet
 
@@ -92,3 +93,26 @@ def test_options_that_make_no_embedder(serve, more, said):
     shown = " ".join(served.stderr().replace("│", " ").split())
     assert said in shown
     assert "hidden" not in shown
+
+
+def test_matches_are_reranked(serve, program, clean_environment):
+    """By the options of serve, the SDK, and the command."""
+    with reranker.serving() as url:
+        options = ("--reranker", url, "--reranker-model", reranker.MODEL, "--reranker-option", "retries=0")
+        served = serve("--dimensions", "4", "--text-field", "about", *options).until_ready()
+        with served.client() as index:
+            rows = enumerate(ROWS.items())
+            index.upsert([(row_id, [1, n, 0, 0], {"about": text}) for n, (row_id, text) in rows])
+            wanted = vectorfleet.Rerank(query="public transport", candidates=3)
+            assert index.query([1, 0, 0, 0], top_k=1, rerank=wanted).matches[0].id == "bus"
+            assert index.query([1, 0, 0, 0], top_k=1).matches[0].id == "apple"
+        command = [program, "query", "[1, 0, 0, 0]", "--text", "car", "--rerank", "-k", "1", "-o", "json"]
+        found = subprocess.run(
+            [*command, "--rerank-field", "about", "--rerank-candidates", "10"],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=clean_environment | {"VECTORFLEET_URL": served.url, "VECTORFLEET_API_KEY": "test-key"},
+        )
+        assert json.loads(found.stdout)["matches"][0]["id"] == "bus"

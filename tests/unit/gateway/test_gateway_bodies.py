@@ -76,7 +76,7 @@ async def test_bodies_that_are_refused(gateway, body, said):
 async def test_fields_that_are_not_ours_are_refused(gateway):
     """A field that would do nothing is never ignored."""
     for path, body in {
-        "/query": {"vector": [1.0, 2.0], "topK": 1, "rerank": {}},
+        "/query": {"vector": [1.0, 2.0], "topK": 1, "reranker": {}},
         "/vectors/delete": {"ids": ["a"], "when": "now"},
         "/vectors/update": {"id": "a", "values": [1.0, 2.0], "filter": {}},
         "/describe_index_stats": {"verbose": True},

@@ -33,6 +33,7 @@ FULL = {
         "document": {"inputType": "passage"},
         "requestsPerSecond": 50,
     },
+    "reranker": {"url": "http://reranker/v1", "model": "r", "secretRef": {"name": "reranker", "key": "k"}},
     "shards": 2,
     "resources": {"requests": {"cpu": 1, "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
     "storage": {"size": "20Gi", "storageClassName": "fast", "deletionPolicy": "Delete"},
@@ -223,6 +224,7 @@ def test_pods_start_anew_when_what_they_read_changes():
         ({"index": {"efSearch": 200}}, {names.GATEWAY}),
         ({"schema": {"language": "german"}}, {names.GATEWAY, names.SHARD}),
         ({"embedder": {"url": "http://embedder/v1"}}, {names.GATEWAY}),
+        ({"reranker": {"url": "http://reranker/v1", "model": "m"}}, {names.GATEWAY}),
         ({"quantization": {"type": "sq8", "rescore": {"oversampling": 8}}}, {names.GATEWAY}),
         ({"quantization": {"type": "sq8", "rescore": {"enabled": False}}}, {names.GATEWAY, names.SHARD}),
     ],
@@ -275,6 +277,14 @@ def test_the_embedder_of_the_data_plane():
     assert (built.url, built.model, built.field) == ("http://embedder/v1", "m", None)
     assert (built.cache_bytes, built.timeout_seconds) == (2**20, 3)
     assert config_map.build_index_config(build_inputs(embedder=given | {"model": "x"})).embedder.model == "x"
+
+
+def test_the_reranker_of_the_data_plane():
+    """Field by field."""
+    given = {"url": "http://reranker/v1", "model": "r", "field": "body", "maxCharacters": 100, "retries": 0}
+    built = config_map.build_index_config(build_inputs(reranker=given)).reranker
+    assert (built.url, built.model, built.field) == ("http://reranker/v1", "r", "body")
+    assert (built.max_characters, built.retries, built.batch_size) == (100, 0, 100)
 
 
 def test_the_embedders_key_is_a_file_of_the_gateway_alone():

@@ -87,6 +87,8 @@ def test_hnsw_parameters_come_from_profile_or_values(index, expected):
             {"embedder": {"url": "http://embedder", "batchSize": 1}},
             "spec.embedder.batchSize: Input should be",
         ),
+        ({"reranker": {"url": "http://[fe80::1]/v1", "model": "m"}}, "no service may be at fe80::1"),
+        ({"reranker": {"url": "http://reranker/v1"}}, "spec.reranker.model: Field required"),
         ({"metric": "hamming"}, "spec.metric: Input should be 'cosine', 'dotproduct' or 'euclidean'"),
     ],
 )
