@@ -1,5 +1,7 @@
 """A shard against a dictionary: any sequence of writes, maintenance, restarts and crashes leaves them equal.
 
+Rows, counts and lists, searches by vector, and text search against BM25 of the dictionary's live rows.
+
 Segments are tiny, so that a few steps already flush, merge, and search graphs.
 """
 
@@ -14,8 +16,18 @@ import hypothesis
 import numpy as np
 from hypothesis import stateful
 from hypothesis import strategies as st
+from oracles import bm25
 
-from vectorfleet_shardnode import failpoints, files, filters, keys, operations, records, storage
+from vectorfleet_shardnode import (
+    failpoints,
+    files,
+    filters,
+    keys,
+    operations,
+    records,
+    storage,
+    text_search,
+)
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, flat
 from vectorfleet_shardnode.segments import builder, part
@@ -38,7 +50,12 @@ namespaces = st.sampled_from(["", "", "", "a", "é"])
 ids = st.sampled_from(["x", "y", "ab", "abc", "ö", "漢", *(f"n{number}" for number in range(40))])
 values = st.lists(st.integers(-3, 3), min_size=DIMENSIONS, max_size=DIMENSIONS).filter(any)
 vectors = values.map(lambda whole: np.array([whole], np.float32) * np.float32(0.1))
-metadata = st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from([1, 2, True, "1", ["1", "2"]]))
+plain = st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from([1, 2, True, "1", ["1", "2"]]))
+WORDS = ("red", "cat", "cats", "the", "running", "runs", "mat", "2004")
+TEXTS = ("t", "u")
+words = st.lists(st.sampled_from(WORDS), max_size=5)
+texts = st.fixed_dictionaries({}, optional={"t": words.map(" ".join), "u": words | st.just(3)})
+metadata = st.tuples(plain, st.just({}) | texts).map(lambda both: both[0] | both[1])
 wanted = st.sampled_from(
     [
         b'{"k": 1}',
@@ -97,7 +114,8 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         generation = config.Generation(
             dimensions=DIMENSIONS, metric=metric, engine=engine, hnsw=hnsw, quantization=coded
         )
-        self.index = config.IndexConfig(index="model", serving=generation)
+        schema = config.Schema(text=TEXTS)
+        self.index = config.IndexConfig(index="model", serving=generation, metadata=schema)
         self.expected: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self.open()
         numbers = np.random.default_rng(len(metric) + len(engine))
@@ -147,8 +165,9 @@ class ShardMachine(stateful.RuleBasedStateMachine):
             chosen = [f"n{row}" for row in numbers.choice(40, size=5, replace=False)]
             drawn = numbers.integers(1, 9, (5, 1, DIMENSIONS)).astype(np.float32)
             if numbers.random() < 0.5:
+                written = {"k": 1, "t": " ".join(numbers.choice(WORDS, 3))}
                 self.put(
-                    "", {row_id: (vector, {"k": 1}) for row_id, vector in zip(chosen, drawn, strict=True)}
+                    "", {row_id: (vector, written) for row_id, vector in zip(chosen, drawn, strict=True)}
                 )
             else:
                 self.delete_ids("", chosen)
@@ -276,6 +295,33 @@ class ShardMachine(stateful.RuleBasedStateMachine):
     @stateful.invariant()
     def graphs_answer(self):
         self.check_search("", np.ones((1, DIMENSIONS), np.float32), 1, None, False)
+
+    @stateful.rule(
+        namespace=namespaces,
+        text=words.map(" ".join),
+        k=st.sampled_from([1, 3, 50]),
+        source=st.none() | wanted,
+    )
+    def search_text(self, namespace, text, k, source):
+        self.check_text(namespace, text, k, source)
+
+    @stateful.invariant()
+    def texts_answer(self):
+        self.check_text("", "red cats of 2004", 50, None)
+
+    def check_text(self, namespace, text, k, source):
+        """The oracle's rows that pass, in its order, with its scores; those that don't pass count in them."""
+        state, chosen = self.opened.shard.snapshot, filters.parse(source or b"")
+        scores, place = text_search.search(state, text_search.Question(namespace, text, k, chosen))
+        rows = {
+            row_id: json.loads(data or b"{}")
+            for (owner, row_id), (_, data) in self.expected.items()
+            if owner == namespace
+        }
+        passing = set(self.passing(namespace, source))
+        right = [one for one in bm25.ranked(rows, text, TEXTS) if one[0] in passing][:k]
+        assert state.take(place, EVERYTHING).ids == [row_id for row_id, _ in right]
+        np.testing.assert_allclose(scores, [score for _, score in right], rtol=1e-6)
 
     def check_search(self, namespace, query, k, source, exact):
         """An exact search is the oracle's; any other returns passing rows with right scores, best first."""
