@@ -1,8 +1,12 @@
 """Memory that runs out: a node in a real memory cgroup, and starts under limits that are too small."""
 
+import contextlib
+import json
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import time
 
 import grpc
@@ -11,6 +15,7 @@ import pytest
 
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.api import shard_pb2 as pb
+from vectorfleet_shardnode.limits import meter
 
 MIB = 1 << 20
 DIMENSIONS = 256
@@ -143,6 +148,44 @@ def test_writes_stop_before_memory_runs_out_and_resume_when_rows_are_gone(make_l
     assert node.end() == 0
 
 
+@contextlib.contextmanager
+def ballast(cgroup, size):
+    """A neighbour in the cgroup that holds so many bytes."""
+    program = "import sys; held = b'x' * int(sys.argv[1]); print(len(held), flush=True); sys.stdin.read()"
+    neighbour = subprocess.Popen(
+        [sys.executable, "-S", "-c", program, str(size)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=cgroup.join,  # noqa: PLW1509 (it starts no thread and takes no lock)
+    )
+    assert int(neighbour.stdout.readline()) == size
+    yield
+    neighbour.communicate()
+
+
+def test_a_merge_waits_until_there_is_memory_for_it(make_limited, cgroup):
+    """MergePostponed while it would not fit: writes and exact searches go on. It is merged by itself then."""
+    node = make_limited(index_min_rows=100, settle_seconds=0.1)
+    stub = node.serve()
+    with ballast(cgroup, 310 * MIB - meter.anonymous_bytes(node.process.pid)):
+        stub.Write(rows_of(0, 2_000)[1])
+        wait_until(lambda: conditions(stub) == {"MemoryPressure": "MergePostponed"})
+        [told] = stub.Report(pb.ReportRequest()).conditions
+        assert "a merge of segments takes" in told.message
+        assert "it waits, and more rows are searched exactly meanwhile" in told.message
+        stub.Write(rows_of(1, 100)[1])
+        wait_until(lambda: stub.Report(pb.ReportRequest()).segments == 2)
+        assert stub.Report(pb.ReportRequest()).unindexed_rows == 2_100
+        assert conditions(stub) == {"MemoryPressure": "MergePostponed"}
+        vector = np.random.default_rng(1).standard_normal((1, DIMENSIONS), np.float32)
+        [found] = stub.Search(pb.SearchRequest(queries=[pb.Query(vector=vector.tobytes(), top_k=1)])).results
+        assert list(found.rows.ids) == ["1-0"]
+    wait_until(lambda: not stub.Report(pb.ReportRequest()).unindexed_rows)
+    wait_until(lambda: conditions(stub) == {})
+    assert stub.Stats(pb.StatsRequest()).namespaces == {"": 2_100}
+    assert cgroup.kills() == 0
+
+
 def kill_while_it_loads(node, times):
     """Start a node that is killed before it serves, so often."""
     node.environment |= {"VECTORFLEET_FAILPOINT": "recovery.before-cut:1"}
@@ -212,3 +255,49 @@ def test_r09_a_start_whose_log_does_not_fit_says_why_and_stays(make_limited, cgr
     cgroup.allow(400 * MIB)
     assert node.serve().Stats(pb.StatsRequest()).namespaces == {"": 25_000}
     assert cgroup.kills() == 0
+
+
+def test_r09_starts_that_run_out_of_memory_end_in_one_that_says_why(make_limited, cgroup):
+    """The kernel kills starts that were thought to fit; after six of them one stays and serves the reason.
+
+    2,000 short strings a row come to far more than a start takes a log for. A larger limit serves all.
+    """
+    node = make_limited(
+        growing_rows=1_000_000, growing_bytes=1 << 40, log_file_bytes=1 << 40, settle_seconds=1_000
+    )
+    cgroup.allow(1_000 * MIB)
+    stub = node.serve()
+    tags = json.dumps([f"{tag % 97:02}" for tag in range(2_000)]).replace(" ", "")
+    for number in range(10):
+        stub.Write(rows_of(number, 100, b'{"tags":%s}' % tags.encode())[1])
+    node.end(signal.SIGKILL)
+
+    cgroup.allow(130 * MIB)
+    died = 0
+    while not stays(node):
+        died += 1
+        assert died <= 6
+    assert died == cgroup.kills() == 6
+    _, said = node.health("ready")
+    assert "nothing is served" in said
+    assert "6 starts were killed while they loaded" in said
+    assert conditions(node.stub()) == {"MemoryPressure": "TooLarge"}
+    assert node.end() == 0
+
+    cgroup.allow(1_000 * MIB)
+    assert node.serve().Stats(pb.StatsRequest()).namespaces == {"": 1_000}
+    assert cgroup.kills() == 6
+
+
+def stays(node):
+    """Start a node; tell whether it stays and says why it serves nothing, or the kernel ended it."""
+    node.start()
+    deadline = time.monotonic() + 60
+    while "nothing is served" not in node.health("ready")[1]:
+        if node.process.poll() is not None:
+            node.process.stderr.close()
+            assert node.process.returncode == -signal.SIGKILL
+            return False
+        assert time.monotonic() < deadline, node.health("ready")
+        time.sleep(0.05)
+    return True
