@@ -5,11 +5,12 @@ anew until the operator restarts.
 """
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from . import errors, metrics, ports, reconcile
+from . import errors, lookout, metrics, ports, reconcile
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -17,6 +18,8 @@ _GATHER_SECONDS = 0.2  # what happens together is looked at once
 _FORGOTTEN = 3600.0
 
 Pass = Callable[[ports.Key], Awaitable[reconcile.Outcome]]
+Look = Callable[[ports.Key], Awaitable[bool]]
+"""Looks at the replicas of an index; whether a pass should be taken at once."""
 
 
 class Board:
@@ -48,10 +51,29 @@ class Board:
             del self._generations[known]
 
 
-async def attend(key: ports.Key, take_pass: Pass, board: Board) -> None:
+@dataclasses.dataclass(frozen=True)
+class Attendant:
+    """What is done for each index."""
+
+    take_pass: Pass
+    look: Look
+    forget: Callable[[ports.Key], None]
+
+
+def build_attendant(operator: reconcile.Operator) -> Attendant:
+    """Return what the operator does for each index."""
+
+    async def take_pass(key: ports.Key) -> reconcile.Outcome:
+        return await reconcile.reconcile(operator, key)
+
+    return Attendant(take_pass, operator.watch.finds_work, operator.watch.forget)
+
+
+async def attend(key: ports.Key, attendant: Attendant, board: Board) -> None:
     """Attend to one index until the task is cancelled; a pass may be cut off anywhere."""
-    flag, failures = board.flag(key), 0
+    flag, failures, take_pass = board.flag(key), 0, attendant.take_pass
     metrics.INDEXES.inc()
+    watching = asyncio.create_task(_watch(key, attendant.look, board))
     try:
         while True:
             flag.clear()
@@ -64,9 +86,23 @@ async def attend(key: ports.Key, take_pass: Pass, board: Board) -> None:
                 _report(key, error, pause)
             await _sleep(flag, pause)
     finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         metrics.INDEXES.dec()
         _drop_gauges(key)
+        attendant.forget(key)
         board.forget(key)
+
+
+async def _watch(key: ports.Key, look: Look, board: Board) -> None:
+    """Look at the replicas about once a second, and wake who attends to them where there is work."""
+    while True:
+        await asyncio.sleep(lookout.PERIOD_SECONDS)
+        try:
+            if await look(key):
+                board.wake(key)
+        except Exception as error:  # noqa: BLE001  whatever it is, the loop goes on
+            _LOG.error("a look at the replicas failed", extra=_names(key), exc_info=error)
 
 
 async def _measured(key: ports.Key, take_pass: Pass) -> float:
@@ -85,7 +121,8 @@ async def _measured(key: ports.Key, take_pass: Pass) -> float:
 
 async def _sleep(flag: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(flag.wait(), seconds)
+        async with asyncio.timeout(seconds):  # wait_for may lose a cancellation that comes with the flag
+            await flag.wait()
     except TimeoutError:
         return
     await asyncio.sleep(_GATHER_SECONDS)

@@ -23,17 +23,19 @@ _OWNED = (
     ports.SECRET,
     ports.SERVICE_ACCOUNT,
     ports.POD_DISRUPTION_BUDGET,
+    ports.POD,
+    ports.PERSISTENT_VOLUME_CLAIM,
 )
 
 
-def build_registry(take_pass: attend.Pass, board: attend.Board) -> kopf.OperatorRegistry:
+def build_registry(attendant: attend.Attendant, board: attend.Board) -> kopf.OperatorRegistry:
     """Return the handlers of the operator."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(_login)
 
     async def daemon(namespace: str | None, name: str | None, **_: Any) -> None:
         # kopf ends it by cancelling it, be it in the middle of a pass.
-        await attend.attend(ports.Key(str(namespace), str(name)), take_pass, board)
+        await attend.attend(ports.Key(str(namespace), str(name)), attendant, board)
 
     async def on_index(meta: kopf.Meta, **_: Any) -> None:
         key = ports.Key(str(meta.namespace), str(meta.name))
@@ -70,18 +72,20 @@ def build_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def operate(take_pass: attend.Pass, namespaces: tuple[str, ...], ready: Any, stop: Any = None) -> None:
+async def operate(
+    attendant: attend.Attendant, namespaces: tuple[str, ...], ready: Any, stop: Any = None
+) -> None:
     """Watch and attend until `stop` is set or the process is told to end.
 
     Args:
-        take_pass: what one pass does.
+        attendant: what is done for each index.
         namespaces: those to watch; all where empty.
         ready: an asyncio.Event that is set once the watches are being started.
         stop: an asyncio.Event that ends it.
     """
     board = attend.Board()
     await kopf.operator(
-        registry=build_registry(take_pass, board),
+        registry=build_registry(attendant, board),
         settings=build_settings(),
         # kopf would ask for the name of the user, and in a container the user has none.
         identity=_IDENTITY,

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import logging
 import pathlib
 import signal
@@ -18,7 +17,7 @@ import sys
 import vectorfleet_runtime.listener
 import vectorfleet_runtime.logs
 
-from . import attend, errors, ports, reconcile
+from . import attend, errors, lookout, ports, reconcile
 from .adapters import shards, system
 from .adapters.local import cluster, complaints, folder, inbox, lock, store, workloads
 from .desired import names
@@ -61,14 +60,15 @@ class Supervisor:
         world = ports.Ports(
             cluster.LocalCluster(self._objects), nodes, system.SystemClock(), system.SystemEntropy()
         )
-        take_pass = functools.partial(reconcile.reconcile, world, IMAGE)
+        watch = lookout.Lookout(nodes, world.clock)
+        attendant = attend.build_attendant(reconcile.Operator(world, watch, IMAGE))
         keep = asyncio.create_task(self._workloads.run())
         listener = self._listen()
         try:
             while not stop.is_set():
                 with self._complaints.apart("a request can't be carried out", "inbox"):
                     self._read_inbox()
-                self._attend(take_pass)
+                self._attend(attendant)
                 if keep.done():
                     keep.result()
                 with contextlib.suppress(TimeoutError):
@@ -96,10 +96,10 @@ class Supervisor:
             case inbox.Delete(place):
                 self._objects.delete(place)
 
-    def _attend(self, take_pass: attend.Pass) -> None:
+    def _attend(self, attendant: attend.Attendant) -> None:
         there = {_key(one) for one in self._objects.of_kind(ports.VECTOR_INDEX)}
         for key in there - set(self._attended):
-            self._attended[key] = asyncio.create_task(attend.attend(key, take_pass, self._board))
+            self._attended[key] = asyncio.create_task(attend.attend(key, attendant, self._board))
         for key in set(self._attended) - there:
             self._attended.pop(key).cancel()
 

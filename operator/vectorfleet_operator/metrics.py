@@ -21,6 +21,37 @@ CONDITION = prometheus_client.Gauge(
     "Whether a condition of a VectorIndex holds (1) or not (0).",
     ["namespace", "index", "condition"],
 )
+SHARD_FAILOVERS = prometheus_client.Counter(
+    "vectorfleet_shard_failovers_total",
+    "Changes of a shard's configuration that were committed, by kind; Promote is an unplanned failover.",
+    ["namespace", "index", "shard", "kind"],
+)
+SHARD_CHANGE_FAILURES = prometheus_client.Counter(
+    "vectorfleet_shard_change_failures_total",
+    "Changes of a shard's configuration that were begun and not committed, by kind.",
+    ["namespace", "index", "shard", "kind"],
+)
+SHARD_CHANGE_SECONDS = prometheus_client.Histogram(
+    "vectorfleet_shard_change_duration_seconds",
+    "Duration of committed changes, from the reservation of the epoch on.",
+    ["kind"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+SHARD_EPOCH = prometheus_client.Gauge(
+    "vectorfleet_shard_epoch",
+    "Epoch of the configuration that is in force.",
+    ["namespace", "index", "shard"],
+)
+SHARD_MEMBERS = prometheus_client.Gauge(
+    "vectorfleet_shard_members",
+    "Members of the configuration that is in force.",
+    ["namespace", "index", "shard"],
+)
+SHARD_READY_MEMBERS = prometheus_client.Gauge(
+    "vectorfleet_shard_ready_members",
+    "Members that answer and have caught up.",
+    ["namespace", "index", "shard"],
+)
 VECTORS = prometheus_client.Gauge(
     "vectorfleet_index_vectors",
     "Live rows of a VectorIndex, as its shards last reported.",

@@ -1,4 +1,4 @@
-"""Observation: fresh lists by label, namesakes by name, and each shard's own report.
+"""Observation: fresh lists by label, and namesakes by name.
 
 Nothing is decided here. Every pass reads anew, so that no decision stands on a stale cache.
 """
@@ -9,7 +9,7 @@ import binascii
 
 from . import ports
 from .api import vector_index
-from .desired import inputs, names, secret
+from .desired import inputs, names
 from .plan import observed
 
 LISTED = (
@@ -22,6 +22,7 @@ LISTED = (
     ports.SERVICE_ACCOUNT,
     ports.POD_DISRUPTION_BUDGET,
     ports.POD,
+    ports.PERSISTENT_VOLUME_CLAIM,
 )
 
 
@@ -51,22 +52,7 @@ async def observe_namesakes(
     objects = dict(seen.objects)
     for manifest in desired.manifests:
         await _add(cluster, manifest["metadata"]["namespace"], observed.ref(manifest), objects)
-    return observed.Observed(seen.owner_uid, objects, seen.reports)
-
-
-async def observe_reports(
-    shards: ports.Shards, index: vector_index.VectorIndex, seen: observed.Observed
-) -> observed.Observed:
-    """Return `seen` with the reports of the shards that have a ready pod and answer."""
-    key, token = names.key(index), entry(seen, names.internal_secret(index.metadata.name), secret.TOKEN)
-    serving = [
-        number for number in range(index.spec.shards) if token and _has_ready_pod(seen, key.name, number)
-    ]
-    reports = await asyncio.gather(
-        *(shards.report(names.replica_address(key, number, 0), token) for number in serving)
-    )
-    answered = {number: report for number, report in zip(serving, reports, strict=True) if report is not None}
-    return observed.Observed(seen.owner_uid, seen.objects, answered)
+    return observed.Observed(seen.owner_uid, objects)
 
 
 def entry(seen: observed.Observed, name: str, key: str) -> str:
@@ -86,8 +72,3 @@ async def _add(
     found = await cluster.get(ports.KINDS[ref[0]], namespace, ref[1])
     if found is not None:
         objects[ref] = found
-
-
-def _has_ready_pod(seen: observed.Observed, index: str, number: int) -> bool:
-    workload = seen.find(ports.STATEFUL_SET, names.shard(index, number))
-    return workload is not None and observed.serves(workload)

@@ -9,6 +9,8 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from . import replication
+
 Manifest = Mapping[str, Any]
 """A Kubernetes object as plain JSON values: apiVersion, kind, metadata and the rest."""
 
@@ -65,14 +67,17 @@ class Cluster(Protocol):
     async def list(self, kind: Kind, namespace: str, labels: Mapping[str, str]) -> tuple[Manifest, ...]:
         """Return the objects that carry all of `labels`, freshly read, ordered by name."""
 
-    async def delete(self, manifest: Manifest) -> None:
-        """Delete exactly this object: one of the same name but another uid stays. Missing is fine."""
+    async def delete(self, manifest: Manifest, *, orphan: bool = False) -> None:
+        """Delete exactly this object: one of the same name but another uid stays. Missing is fine.
 
-    async def apply_status(self, manifest: Manifest) -> None:
+        What belongs to it goes with it, unless it is to be orphaned.
+        """
+
+    async def apply_status(self, manifest: Manifest) -> Manifest:
         """Make the object's status equal to `manifest["status"]`; the object must exist.
 
         Where `manifest` carries a metadata.resourceVersion that is not the object's any more, nothing is
-        written and `errors.Transient` is raised: a compare-and-swap.
+        written and `errors.Transient` is raised: a compare-and-swap. Returns the object as stored.
         """
 
     async def emit(self, event: "Event") -> None:
@@ -114,16 +119,40 @@ class ShardReport:
     version: str
     problem: str
     conditions: tuple[ShardCondition, ...] = ()
+    replica: replication.ReplicaState | None = None
+    """Its part in the shard; None of a version that knows of no replication."""
 
 
 class Shards(Protocol):
-    """The shard nodes, asked one by one."""
+    """The shard nodes, asked one by one, at their addresses (host:port), with the index's internal token.
+
+    None is silence: the call may have been carried out or not.
+    """
 
     async def report(self, address: str, token: str) -> ShardReport | None:
-        """Return the report of the replica at `address` (host:port), None where it does not answer.
+        """Return the report of a replica."""
 
-        `token` is the index's internal token.
-        """
+    async def seal(
+        self, address: str, token: str, epoch: int, disk: str, *, begins: bool
+    ) -> replication.Sealed | None:
+        """Let a replica promise an epoch and tell its last record; one that `begins` must be empty."""
+
+    async def lead(
+        self, address: str, token: str, configuration: replication.Configuration, seconds: float
+    ) -> replication.Led | None:
+        """Let a sealed replica ship its log, and wait up to `seconds` until enough members hold it."""
+
+    async def configure(
+        self,
+        address: str,
+        token: str,
+        configuration: replication.Configuration,
+        learners: tuple[replication.Member, ...],
+    ) -> int | None:
+        """Tell a committed configuration; return the epoch of the newest that the replica knows."""
+
+    async def rebuild(self, address: str, token: str, disk: str, epoch: int) -> str | None:
+        """Let a replica give up the data of `disk`; return the new disk."""
 
 
 class Clock(Protocol):
@@ -131,6 +160,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime.datetime:
         """Return the present moment, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, to measure spans of time by."""
 
 
 class Entropy(Protocol):

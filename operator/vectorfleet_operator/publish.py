@@ -1,8 +1,10 @@
 """Publication: statuses are written once, last, and only where they changed; events on transitions only."""
 
-from . import ports, status
-from .api import condition, vector_index, vector_shard
+from . import lookout, ports, register, shard_status, status, viewing
+from .api import condition, vector_index
 from .desired import names
+
+_POSITIONS_SECONDS = 10.0
 
 
 async def publish(
@@ -22,19 +24,20 @@ async def publish(
         await given.cluster.emit(event)
 
 
-async def publish_shards(given: ports.Ports, done: status.Pass) -> None:
-    """Write the statuses of the shards where they changed, each as a compare-and-swap.
+async def publish_shards(given: ports.Ports, watch: lookout.Lookout, done: status.Pass) -> None:
+    """Write the statuses of the shards where they changed; positions alone, which always do, now and then.
 
     Raises:
         errors.Transient: one could not be written, or somebody else was faster; the next pass tries again.
     """
-    for number in range(done.index.spec.shards):
-        found = done.seen.find(ports.VECTOR_SHARD, names.shard(done.index.metadata.name, number))
-        if found is None:
+    key = names.key(done.index)
+    for number, entry in viewing.find_entries(done.index, done.seen).items():
+        before, fresh = entry.status, status.of_shard(done, number, entry, given.clock.now())
+        if fresh == before:
             continue
-        written = _to_json(status.shard_status(done, number, given.clock.now()))
-        if written != found.get("status"):
-            await given.cluster.apply_status(_with_status(found, written, locked=True))
+        is_news = shard_status.without_positions(fresh) != shard_status.without_positions(before)
+        if is_news or watch.may_tell(key, entry.name, _POSITIONS_SECONDS):
+            await register.write(given.cluster, entry, fresh)
 
 
 def transitions(
@@ -62,19 +65,14 @@ def _is_news(was: condition.Condition | None, now: condition.Condition) -> bool:
     return now.holds if was is None else was.status != now.status
 
 
-def _with_status(
-    manifest: ports.Manifest, written: dict[str, object], *, locked: bool = False
-) -> ports.Manifest:
-    kept = ("name", "namespace", "resourceVersion") if locked else ("name", "namespace")
+def _with_status(manifest: ports.Manifest, written: dict[str, object]) -> ports.Manifest:
     return {
         "apiVersion": manifest["apiVersion"],
         "kind": manifest["kind"],
-        "metadata": {field: manifest["metadata"][field] for field in kept},
+        "metadata": {field: manifest["metadata"][field] for field in ("name", "namespace")},
         "status": written,
     }
 
 
-def _to_json(
-    value: vector_index.VectorIndexStatus | vector_shard.VectorShardStatus,
-) -> dict[str, object]:
+def _to_json(value: vector_index.VectorIndexStatus) -> dict[str, object]:
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)

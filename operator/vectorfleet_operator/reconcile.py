@@ -1,6 +1,6 @@
 """One pass of the operator over one VectorIndex: a table of contents.
 
-    observe → desired → plan → execute → status
+    observe → tend → desired → plan → execute → status
 
 Level-based: nothing is remembered between passes, so a pass may be cut off anywhere and the next one goes on
 from what it finds. The operator never writes `spec`.
@@ -8,7 +8,7 @@ from what it finds. The operator never writes `spec`.
 
 import dataclasses
 
-from . import credentials, errors, execute, observe, ports, publish, status
+from . import credentials, errors, execute, lookout, observe, ports, publish, status, tend, viewing
 from .api import condition, parse, vector_index
 from .desired import build, inputs
 from .plan import actions, observed, planner
@@ -28,12 +28,23 @@ class Outcome:
     """Why the pass ended before its time, None where it did not."""
 
 
-async def reconcile(given: ports.Ports, image: str, key: ports.Key) -> Outcome:
-    """Take one VectorIndex a step nearer to its spec; `image` is the data plane's default image.
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """What all passes share."""
+
+    ports: ports.Ports
+    watch: lookout.Lookout
+    image: str
+    """The data plane's image, unless an index overrides it."""
+
+
+async def reconcile(operator: Operator, key: ports.Key) -> Outcome:
+    """Take one VectorIndex a step nearer to its spec.
 
     Raises:
         errors.Transient: the cluster could not be read or told; the pass has to be repeated.
     """
+    given = operator.ports
     manifest = await given.cluster.get(ports.VECTOR_INDEX, key.namespace, key.name)
     if manifest is None or manifest["metadata"].get("deletionTimestamp"):
         return Outcome(None)  # what the index owns goes by its owner references
@@ -44,26 +55,30 @@ async def reconcile(given: ports.Ports, image: str, key: ports.Key) -> Outcome:
         return await _refuse(given, manifest, reason)
     with errors.during("observe"):
         seen = await observe.observe(given.cluster, index)
-        seen, plan = await _decide(given, image, index, seen)
+    with errors.during("tend"):
+        tended = await tend.tend(given, operator.watch, index, manifest, seen)
+    with errors.during("observe"):
+        seen, plan = await _decide(operator, index, tended.seen)
     executed = await execute.execute(given.cluster, plan)
-    seen = await observe.observe_reports(given.shards, index, seen.updated(executed.applied))
-    done = status.Pass(index, seen, plan, executed)
+    seen = seen.updated(executed.applied)
+    done = status.Pass(index, seen, plan, executed, tended.standings)
     fresh = status.fold(done, given.clock.now())
     with errors.during("publish"):
-        await publish.publish_shards(given, done)
+        await publish.publish_shards(given, operator.watch, done)
         await publish.publish(given, manifest, fresh)
     return _outcome(fresh, executed)
 
 
 async def _decide(
-    given: ports.Ports, image: str, index: vector_index.VectorIndex, seen: observed.Observed
+    operator: Operator, index: vector_index.VectorIndex, seen: observed.Observed
 ) -> tuple[observed.Observed, actions.Plan]:
     refused = planner.refuse(index)
     if refused is not None:
         return seen, refused
-    secrets = credentials.settle(index, seen, given.entropy)
-    desired = build.build(inputs.Inputs(index, secrets, image))
-    seen = await observe.observe_namesakes(given.cluster, desired, seen)
+    secrets = credentials.settle(index, seen, operator.ports.entropy)
+    copies = viewing.copies(index, viewing.find_entries(index, seen))
+    desired = build.build(inputs.Inputs(index, secrets, operator.image, copies))
+    seen = await observe.observe_namesakes(operator.ports.cluster, desired, seen)
     return seen, planner.plan(desired, seen)
 
 

@@ -6,7 +6,7 @@ import logging
 import vectorfleet_runtime.listener
 import vectorfleet_runtime.logs
 
-from . import handlers, ports, reconcile, settings
+from . import attend, handlers, lookout, ports, reconcile, settings
 from .adapters import kubernetes, shards, system
 
 _LOG = logging.getLogger(__name__)
@@ -24,15 +24,13 @@ async def serve(given: settings.Settings) -> None:
     cluster, nodes = await kubernetes.connect(), shards.GrpcShards()
     world = ports.Ports(cluster, nodes, system.SystemClock(), system.SystemEntropy())
 
-    async def take_pass(key: ports.Key) -> reconcile.Outcome:
-        return await reconcile.reconcile(world, given.image, key)
-
+    operator = reconcile.Operator(world, lookout.Lookout(nodes, world.clock), given.image)
     ready = asyncio.Event()
     listener = _listen(given, ready)
     _LOG.info("the operator starts", extra={"image": given.image, "namespaces": given.namespaces or "all"})
     try:
         await _wait_for_definitions(cluster)
-        await handlers.operate(take_pass, given.namespaces, ready)
+        await handlers.operate(attend.build_attendant(operator), given.namespaces, ready)
     finally:
         listener.close()
         await nodes.close()

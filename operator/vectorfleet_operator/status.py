@@ -6,12 +6,13 @@ can get it there. No phase; programs read conditions.
 
 import dataclasses
 import datetime
+from collections.abc import Iterator, Mapping
 
-from . import errors, execute, pods, ports, troubles
+from . import errors, execute, pods, ports, register, shard_status, troubles, viewing
 from .api import condition, vector_index, vector_shard
 from .desired import names
-from .desired import vector_shard as desired_shard
 from .plan import actions, observed
+from .plan.replicas import standing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Pass:
     seen: observed.Observed
     plan: actions.Plan
     executed: execute.Executed
+    standings: Mapping[int, standing.Standing] = dataclasses.field(default_factory=dict)
+    """How each shard's replicas stand, by number; none before its VectorShard is there."""
 
 
 def fold(done: Pass, now: datetime.datetime) -> vector_index.VectorIndexStatus:
@@ -30,7 +33,8 @@ def fold(done: Pass, now: datetime.datetime) -> vector_index.VectorIndexStatus:
     ready = ready_shards(done)
     copies = [_ready_replicas(done.seen, key.name, number) for number in range(spec.shards)]
     generation = index.metadata.generation
-    shards = {number: shard_status(done, number, now) for number in range(spec.shards)}
+    entries = viewing.find_entries(index, done.seen)
+    shards = {number: of_shard(done, number, entry, now) for number, entry in entries.items()}
     reported = troubles.of_index({number: shard.conditions for number, shard in shards.items()})
     fresh = (*conditions(done), *reported)
     return vector_index.VectorIndexStatus(
@@ -81,41 +85,37 @@ def conditions(done: Pass) -> tuple[condition.Condition, ...]:
     )
 
 
-def shard_status(done: Pass, number: int, now: datetime.datetime) -> vector_shard.VectorShardStatus:
-    """Return the status of one shard; the configuration is the one in force, or a new shard's first."""
-    name = done.index.metadata.name
-    found = done.seen.find(ports.VECTOR_SHARD, names.shard(name, number)) or {}
-    before = vector_shard.VectorShardStatus.model_validate(found.get("status") or {})
-    first = desired_shard.build_first_configuration(name, number, done.index.spec.replicas)
-    configuration, report = before.configuration or first, done.seen.reports.get(number)
-    serves = number in ready_shards(done)
-    reason, message = (
-        ("Serving", "the shard serves") if serves else ("NotReady", "too few replicas are ready")
-    )
-    ready = condition.build_condition(condition.READY, serves, reason, message)
-    fresh = (ready, *troubles.of_shard(report, before.conditions))
-    generation = found.get("metadata", {}).get("generation", 0)
-    return vector_shard.VectorShardStatus(
-        configuration=configuration,
-        reserved=max(before.reserved, configuration.epoch),
-        rows=report.rows if report else before.rows,
-        seq=report.seq if report else before.seq,
-        conditions=condition.stamp(fresh, before.conditions, generation, now),
-    )
+def of_shard(
+    done: Pass, number: int, entry: register.Entry, now: datetime.datetime
+) -> vector_shard.VectorShardStatus:
+    """Return the status of one shard."""
+    return shard_status.build(entry, done.standings.get(number), number in ready_shards(done), now)
 
 
 def ready_shards(done: Pass) -> tuple[int, ...]:
-    """Return the numbers of the shards that have a majority of their replicas ready."""
+    """Return the numbers of the shards that take writes."""
+    return tuple(number for number in range(done.index.spec.shards) if _serves(done, number))
+
+
+def _serves(done: Pass, number: int) -> bool:
+    stands = done.standings.get(number)
+    if stands is not None and stands.view.speaks:
+        return standing.serves(stands)
     spec, name = done.index.spec, done.index.metadata.name
-    majority = spec.replicas // 2 + 1
-    return tuple(n for n in range(spec.shards) if _ready_replicas(done.seen, name, n) >= majority)
+    return _ready_replicas(done.seen, name, number) >= spec.replicas // 2 + 1
 
 
 def _stall(done: Pass) -> actions.Refusal | None:
     error = done.executed.error
     if isinstance(error, errors.Rejected):
         return actions.Refusal("Rejected", str(error), stalls=True)
-    return done.plan.stall
+    if done.plan.stall is not None:
+        return done.plan.stall
+    for number, stands in sorted(done.standings.items()):
+        if (stall := standing.stall(stands)) is not None:
+            message = f"shard {number}: {stall.message}"
+            return actions.Refusal(stall.reason, message, stalls=True)
+    return None
 
 
 def _stalled(stall: actions.Refusal) -> tuple[condition.Condition, ...]:
@@ -133,13 +133,26 @@ def _unready(done: Pass) -> tuple[str, str]:
     trouble = pods.explain(done.seen.of_kind(ports.POD))
     if len(ready) < shards:
         missing = ", ".join(str(number) for number in range(shards) if number not in ready)
-        return "ShardsNotReady", _join(f"shards not ready: {missing} (of {shards})", trouble)
+        reason, why = _first_reason(done, ready)
+        return reason, _join(f"shards not ready: {missing} (of {shards})", why, trouble)
     if not _ready_gateways(done.seen, name):
         return "GatewayNotReady", _join("no gateway is ready", _missing_keys(done), trouble)
     refusing = [
-        f"shard {n}: {report.problem}" for n, report in sorted(done.seen.reports.items()) if report.problem
+        f"shard {number}: {chief.problem}"
+        for number, stands in sorted(done.standings.items())
+        if (chief := stands.chief) is not None and chief.problem
     ]
     return ("WritesRefused", "; ".join(refusing)) if refusing else ("", "")
+
+
+def _first_reason(done: Pass, ready: tuple[int, ...]) -> tuple[str, str]:
+    """Return why the first shard that does not serve does not: what replicas know, where they speak."""
+    for number, stands in sorted(done.standings.items()):
+        if number not in ready and stands.view.speaks:
+            lost = next(iter(standing.conditions(stands)), None)
+            reason, message = standing.explain(stands)
+            return lost.type if lost is not None and lost.type != standing.DEGRADED else reason, message
+    return "ShardsNotReady", ""
 
 
 def _missing_keys(done: Pass) -> str:
@@ -153,9 +166,9 @@ def _progress(done: Pass) -> tuple[str, str] | None:
     """Return what is still going on, as reason and message, or None."""
     if done.executed.error is not None:
         return "Retrying", str(done.executed.error)
-    if done.plan.refusals:
-        first = done.plan.refusals[0]
-        return first.reason, "; ".join(refusal.message for refusal in done.plan.refusals)
+    refusals = [*done.plan.refusals, *_waiting(done)]
+    if refusals:
+        return refusals[0].reason, "; ".join(refusal.message for refusal in refusals)
     workloads = (*done.seen.of_kind(ports.STATEFUL_SET), *done.seen.of_kind(ports.DEPLOYMENT))
     busy = [" ".join(observed.ref(one)) for one in workloads if not observed.is_rolled_out(one)]
     if busy:
@@ -163,6 +176,17 @@ def _progress(done: Pass) -> tuple[str, str] | None:
             f"waiting for {', '.join(busy)}", pods.explain(done.seen.of_kind(ports.POD))
         )
     return None
+
+
+def _waiting(done: Pass) -> Iterator[actions.Refusal]:
+    """Yield what the replicas of shards still wait for on their way to what the spec asks for."""
+    for number, stands in sorted(done.standings.items()):
+        if not stands.view.speaks:
+            continue
+        if stands.decision.step is not None:
+            yield actions.Refusal("Changing", f"shard {number}: {stands.decision.step.why}")
+        for one in stands.decision.refusals:
+            yield dataclasses.replace(one, message=f"shard {number}: {one.message}")
 
 
 def _told(progress: tuple[str, str] | None, paused: bool) -> tuple[str, str]:

@@ -13,19 +13,45 @@ RESOLVED = "Resolved"
 
 
 def of_shard(
-    report: ports.ShardReport | None, before: Iterable[condition.Condition]
+    reports: Mapping[str, ports.ShardReport],
+    standing: Iterable[condition.Condition],
+    before: Iterable[condition.Condition],
 ) -> tuple[condition.Condition, ...]:
-    """Return the conditions that a shard reports or had reported, by type, without their times."""
+    """Return the conditions of a shard, by type, without their times.
+
+    Args:
+        reports: what its replicas say, by name; none where none answers.
+        standing: what the operator says of them, those that hold.
+        before: the shard's conditions until now.
+    """
     known = {one.type: one for one in before if one.type not in condition.OWN}
-    if report is None:
-        return tuple(known[kind] for kind in sorted(known))
+    judged = {one.type: one for one in standing}
+    if not reports:
+        return tuple((known | judged)[kind] for kind in sorted(known | judged))
     found = {kind: _resolved(kind, "the shard does not report it any more") for kind in known}
-    for told in report.conditions:
-        if told.type not in condition.OWN:
-            found[told.type] = condition.build_condition(
-                told.type, True, told.reason or told.type, told.message
-            )
+    found |= _reported(reports) | judged
     return tuple(found[kind] for kind in sorted(found))
+
+
+def _reported(reports: Mapping[str, ports.ShardReport]) -> dict[str, condition.Condition]:
+    """Return what replicas report, those of the same type as one that names each replica."""
+    told: dict[str, dict[str, ports.ShardCondition]] = {}
+    for name, report in sorted(reports.items()):
+        for one in report.conditions:
+            if one.type not in condition.OWN:
+                told.setdefault(one.type, {})[name] = one
+    return {kind: _of_replicas(kind, by_name, len(reports)) for kind, by_name in told.items()}
+
+
+def _of_replicas(
+    kind: str, by_name: Mapping[str, ports.ShardCondition], replicas: int
+) -> condition.Condition:
+    reason = min(one.reason or kind for one in by_name.values())
+    if replicas == 1:
+        [message] = (one.message for one in by_name.values())
+    else:
+        message = "; ".join(f"{name}: {one.message}" for name, one in by_name.items())
+    return condition.build_condition(kind, True, reason, message)
 
 
 def of_index(shards: Mapping[int, Iterable[condition.Condition]]) -> tuple[condition.Condition, ...]:

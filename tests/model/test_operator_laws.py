@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vectorfleet_operator import ports, reconcile
+from vectorfleet_operator import lookout, ports, reconcile
 from vectorfleet_operator.adapters import memory
 from vectorfleet_operator.api import parse
 from vectorfleet_operator.desired import build, inputs
@@ -18,7 +18,7 @@ from vectorfleet_operator.plan import actions, observed, planner
 IMAGE = "vectorfleet/data-plane:0.1.0"
 KEY = ports.Key("shop", "products")
 MOMENT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-PASSES = 20
+PASSES = 40
 
 models = st.fixed_dictionaries({"name": st.just("m"), "dimensions": st.integers(1, 2000)})
 amounts = st.sampled_from(["1", "500m", "1.5", "2Gi"])
@@ -76,6 +76,9 @@ class Clock:
 
     def now(self):
         return MOMENT
+
+    def monotonic(self):
+        return 0.0
 
 
 class Entropy:
@@ -147,38 +150,76 @@ def realise(desired):
 
 
 def act_as_kubernetes(cluster):
-    """Let every workload's pods become ready, one workload after the other."""
+    """Take one step: publish a workload's status, or make a pod that is missing, of the newest template."""
     for workload in cluster.objects():
-        if workload["kind"] in {"StatefulSet", "Deployment"}:
-            count = workload["spec"].get("replicas", 1)
-            fresh = {
-                "observedGeneration": workload["metadata"]["generation"], "replicas": count,
-                "readyReplicas": count, "updatedReplicas": count,
-            }  # fmt: skip
-            if workload.get("status") != fresh:
-                cluster.set_status(workload, fresh)
-                return
+        if workload["kind"] not in {"StatefulSet", "Deployment"}:
+            continue
+        count = workload["spec"].get("replicas", 1)
+        revision = str(hash(str(workload["spec"]["template"])))
+        missing = [name for name in pods_of(workload) if pod_of(cluster, name) is None]
+        ready = count - len(missing)
+        fresh = {
+            "observedGeneration": workload["metadata"]["generation"], "replicas": count,
+            "readyReplicas": ready, "updatedReplicas": count, "updateRevision": revision,
+        }  # fmt: skip
+        if workload.get("status") != fresh:
+            cluster.set_status(workload, fresh)
+            return
+        if missing:
+            make_pod(cluster, missing[0], workload, revision)
+            return
+
+
+def pods_of(workload):
+    """Return the names of a StatefulSet's pods."""
+    count = workload["spec"].get("replicas", 1) if workload["kind"] == "StatefulSet" else 0
+    return [f"{workload['metadata']['name']}-{n}" for n in range(count)]
+
+
+def pod_of(cluster, name):
+    """Return a pod, None where there is none."""
+    return next((o for o in cluster.objects() if (o["kind"], o["metadata"]["name"]) == ("Pod", name)), None)
+
+
+def make_pod(cluster, name, workload, revision):
+    """Make a pod that is ready at once."""
+    labels = workload["spec"]["template"]["metadata"]["labels"] | {"controller-revision-hash": revision}
+    metadata = {"name": name, "namespace": KEY.namespace, "labels": labels}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+    cluster.put(pod, {"conditions": [{"type": "Ready", "status": "True"}]})
 
 
 def restarting(cluster):
-    """Return the shards whose pods served and are now being replaced."""
+    """Return the shards that have a pod missing which they had."""
     return [
         one["metadata"]["name"]
         for one in cluster.objects()
-        if one["kind"] == "StatefulSet" and observed.serves(one) and not observed.is_rolled_out(one)
+        if one["kind"] == "StatefulSet" and (one.get("status") or {}).get("readyReplicas")
+        if any(pod_of(cluster, name) is None for name in pods_of(one))
     ]
 
 
 async def run_until_settled(cluster, entropy, world=None):
     """Pass until nothing goes on; return how many shards were restarting at once, at most."""
     given_ports, worst = ports.Ports(world or cluster, Shards(), Clock(), entropy), 0
+    operator = reconcile.Operator(given_ports, lookout.Lookout(Shards(), Clock()), IMAGE)
     for _ in range(PASSES):
-        outcome = await reconcile.reconcile(given_ports, IMAGE, KEY)
+        outcome = await reconcile.reconcile(operator, KEY)
         worst = max(worst, len(restarting(cluster)))
-        if outcome.requeue_after == reconcile.SETTLED_SECONDS:
+        if outcome.requeue_after == reconcile.SETTLED_SECONDS and is_running(cluster):
             return worst
         act_as_kubernetes(cluster)
     raise AssertionError(f"not settled after {PASSES} passes: {outcome}")
+
+
+def is_running(cluster):
+    """Whether every pod is there and of the newest template."""
+    return all(
+        (pod := pod_of(cluster, name)) is not None
+        and pod["metadata"]["labels"]["controller-revision-hash"] == str(hash(str(one["spec"]["template"])))
+        for one in cluster.objects()
+        for name in pods_of(one)
+    )
 
 
 def settled_state(cluster):
@@ -202,7 +243,9 @@ def without_digests(metadata):
 def normalise(value):
     """Leave out generations, versions and digests at every depth."""
     if isinstance(value, dict):
-        dropped = {"observedGeneration", "vectorfleet.io/config-hash"}
+        dropped = {
+            "observedGeneration", "vectorfleet.io/config-hash", "controller-revision-hash", "updateRevision",
+        }  # fmt: skip
         return {key: normalise(inner) for key, inner in value.items() if key not in dropped}
     return [normalise(inner) for inner in value] if isinstance(value, list) else value
 

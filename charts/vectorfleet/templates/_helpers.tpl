@@ -53,9 +53,10 @@ app.kubernetes.io/part-of: vectorfleet
 - apiGroups: [vectorfleet.io]
   resources: [vectorindexes/finalizers]
   verbs: [update]
+# Deleted with its pods kept, and made again at once, when volumes grow.
 - apiGroups: [apps]
   resources: [statefulsets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
@@ -68,9 +69,14 @@ app.kubernetes.io/part-of: vectorfleet
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Shard pods are restarted one at a time, the primary's after another replica has taken its place.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list]
+  verbs: [get, list, watch, delete]
+# Volumes are made larger; they are never deleted.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, patch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

@@ -69,22 +69,22 @@ class KubernetesCluster:
             if not position:
                 return tuple(sorted(found, key=lambda one: str(one["metadata"]["name"])))
 
-    async def delete(self, manifest: ports.Manifest) -> None:
-        """Delete exactly this object."""
+    async def delete(self, manifest: ports.Manifest, *, orphan: bool = False) -> None:
+        """Delete exactly this object, and what belongs to it unless that is orphaned."""
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": manifest["metadata"]["uid"]},
-            "propagationPolicy": "Background",
+            "propagationPolicy": "Orphan" if orphan else "Background",
         }
         try:
             await self._call("DELETE", _path_of(manifest), (), options)
         except (_NotFound, _Conflict):  # gone, or another one of that name by now
             return
 
-    async def apply_status(self, manifest: ports.Manifest) -> None:
+    async def apply_status(self, manifest: ports.Manifest) -> ports.Manifest:
         """Apply the object's status; a resourceVersion in `manifest` makes it a compare-and-swap."""
-        await self._call("PATCH", f"{_path_of(manifest)}/status", _owned(), manifest, _APPLY)
+        return _lean(await self._call("PATCH", f"{_path_of(manifest)}/status", _owned(), manifest, _APPLY))
 
     async def emit(self, event: ports.Event) -> None:
         """Create an event beside its object; a failure is passed over."""

@@ -52,8 +52,8 @@ class MemoryCluster:
             copy.deepcopy(one) for one in found if labels.items() <= one["metadata"].get("labels", {}).items()
         )
 
-    async def delete(self, manifest: ports.Manifest) -> None:
-        """Delete exactly this object, and what belongs to it."""
+    async def delete(self, manifest: ports.Manifest, *, orphan: bool = False) -> None:
+        """Delete exactly this object, and what belongs to it unless that is orphaned."""
         place = _place(manifest)
         found = self._objects.get(place)
         if found is None or found["metadata"]["uid"] != manifest["metadata"].get("uid"):
@@ -62,10 +62,10 @@ class MemoryCluster:
         self._applied.pop(place, None)
         for owned in list(self._objects.values()):
             owners = owned["metadata"].get("ownerReferences", ())
-            if any(owner["uid"] == found["metadata"]["uid"] for owner in owners):
+            if not orphan and any(owner["uid"] == found["metadata"]["uid"] for owner in owners):
                 await self.delete(owned)
 
-    async def apply_status(self, manifest: ports.Manifest) -> None:
+    async def apply_status(self, manifest: ports.Manifest) -> ports.Manifest:
         """Write the object's status, where its resourceVersion is the one that `manifest` carries."""
         found = self._objects.get(_place(manifest))
         version = manifest["metadata"].get("resourceVersion")
@@ -74,10 +74,17 @@ class MemoryCluster:
         if version not in (None, found["metadata"]["resourceVersion"]):
             raise errors.Transient("the object has changed since it was read")
         self.set_status(manifest, manifest["status"])
+        return copy.deepcopy(self._objects[_place(manifest)])
 
     async def emit(self, event: ports.Event) -> None:
         """Keep the event."""
         self.events.append(event)
+
+    def put(self, manifest: ports.Manifest, status: Mapping[str, Any]) -> None:
+        """Store an object with its status, as a controller would."""
+        place = _place(manifest)
+        now = fields.applied(self._objects.get(place) or self._new(), {}, fields.without_status(manifest))
+        self._store(place, self._objects.get(place), now | {"status": copy.deepcopy(dict(status))})
 
     def set_status(self, manifest: ports.Manifest, status: Mapping[str, Any]) -> None:
         """Write an object's status, as a controller would."""

@@ -1,18 +1,26 @@
 """The shard nodes over gRPC: the only module that imports grpc.
 
-A replica that does not answer in time is no error here: the caller learns that there is no report.
+A replica that does not answer in time is no error here: the caller learns that there is no answer.
 """
 
+import logging
 import pathlib
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc
 
 from vectorfleet_runtime import hosts
-from vectorfleet_shardnode.api import shard_pb2, shard_pb2_grpc
+from vectorfleet_shardnode.api import replication_pb2 as pb
+from vectorfleet_shardnode.api import replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 
-from .. import ports
+from .. import ports, replication
+from . import replica_messages
 
-_TIMEOUT_SECONDS = 2.0
+_LOG = logging.getLogger(__name__)
+_REPORT_SECONDS = 1.0
+_CALL_SECONDS = 3.0
+_REBUILD_SECONDS = 30.0
 
 
 class GrpcShards:
@@ -29,18 +37,78 @@ class GrpcShards:
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
         """Return what the replica at `address` says of itself, or None."""
         stub = shard_pb2_grpc.ShardStub(self._channel(address))  # type: ignore[no-untyped-call]
-        metadata = (("authorization", f"Bearer {token}"),)
         try:
-            reply = await stub.Report(shard_pb2.ReportRequest(), timeout=_TIMEOUT_SECONDS, metadata=metadata)
+            reply = await stub.Report(
+                shard_pb2.ReportRequest(), timeout=_REPORT_SECONDS, metadata=_metadata(token)
+            )
         except grpc.aio.AioRpcError:
             await self._forget(address)  # its address may be another by now
             return None
         return _to_report(address, reply)
 
+    async def seal(
+        self, address: str, token: str, epoch: int, disk: str, *, begins: bool
+    ) -> replication.Sealed | None:
+        """Let a replica promise an epoch."""
+        request = pb.SealRequest(epoch=epoch, disk=disk, begins=begins)
+        reply = await self._call(address, token, lambda stub: stub.Seal, request)
+        if reply is None:
+            return None
+        last = replica_messages.read_position(reply.last)
+        return replication.Sealed(reply.sealed, reply.promised, last, reply.disk)
+
+    async def lead(
+        self, address: str, token: str, configuration: replication.Configuration, seconds: float
+    ) -> replication.Led | None:
+        """Let a sealed replica lead."""
+        named = replica_messages.build_configuration(configuration)
+        request = pb.LeadRequest(configuration=named, seconds=seconds)
+        reply = await self._call(address, token, lambda stub: stub.Lead, request, seconds + _CALL_SECONDS)
+        if reply is None:
+            return None
+        return replication.Led(reply.leading, reply.held, replica_messages.read_position(reply.last))
+
+    async def configure(
+        self,
+        address: str,
+        token: str,
+        configuration: replication.Configuration,
+        learners: tuple[replication.Member, ...],
+    ) -> int | None:
+        """Tell a committed configuration."""
+        request = pb.ConfigureRequest(
+            configuration=replica_messages.build_configuration(configuration),
+            learners=[replica_messages.build_member(one) for one in learners],
+        )
+        reply = await self._call(address, token, lambda stub: stub.Configure, request)
+        return None if reply is None else int(reply.epoch)
+
+    async def rebuild(self, address: str, token: str, disk: str, epoch: int) -> str | None:
+        """Let a replica give up its data."""
+        request = pb.RebuildRequest(disk=disk, epoch=epoch)
+        reply = await self._call(address, token, lambda stub: stub.Rebuild, request, _REBUILD_SECONDS)
+        return None if reply is None else str(reply.disk)
+
     async def close(self) -> None:
         """Close every channel."""
         for address in list(self._channels):
             await self._forget(address)
+
+    async def _call(
+        self,
+        address: str,
+        token: str,
+        method: Callable[[Any], Callable[..., Awaitable[Any]]],
+        request: Any,
+        seconds: float = _CALL_SECONDS,
+    ) -> Any:
+        stub = replication_pb2_grpc.ReplicationStub(self._channel(address))  # type: ignore[no-untyped-call]
+        try:
+            return await method(stub)(request, timeout=seconds, metadata=_metadata(token))
+        except grpc.aio.AioRpcError as error:
+            extra = {"address": address, "call": type(request).__name__, "reason": error.details()}
+            _LOG.warning("a replica did not do what it was told", extra=extra)
+            return None
 
     def _channel(self, address: str) -> grpc.aio.Channel:
         if address not in self._channels:
@@ -53,7 +121,12 @@ class GrpcShards:
             await channel.close()
 
 
+def _metadata(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),)
+
+
 def _to_report(address: str, reply: shard_pb2.ReportReply) -> ports.ShardReport:
+    replica = replica_messages.read_state(reply.replica) if reply.HasField("replica") else None
     return ports.ShardReport(
         pod=address.partition(".")[0],
         epoch=reply.position.epoch,
@@ -67,4 +140,5 @@ def _to_report(address: str, reply: shard_pb2.ReportReply) -> ports.ShardReport:
         version=reply.version,
         problem=reply.problem,
         conditions=tuple(ports.ShardCondition(one.type, one.reason, one.message) for one in reply.conditions),
+        replica=replica,
     )

@@ -2,6 +2,7 @@
 
 import datetime
 import secrets
+import time
 
 _SECRET_BYTES = 32
 
@@ -12,6 +13,10 @@ class SystemClock:
     def now(self) -> datetime.datetime:
         """Return the present moment, in UTC."""
         return datetime.datetime.now(datetime.UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
 
 
 class SystemEntropy:

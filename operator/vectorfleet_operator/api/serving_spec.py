@@ -18,10 +18,10 @@ class WriteConsistency(StrEnum):
 class Consistency(base.Part):
     """What an acknowledged write promises."""
 
-    write: Annotated[WriteConsistency, base.Later(allowed=(WriteConsistency.QUORUM,))] = Field(
+    write: WriteConsistency = Field(
         default=WriteConsistency.QUORUM,
-        description="quorum: a majority of a shard's replicas holds the write on disk. all: every replica; "
-        "not supported yet.",
+        description="quorum: a write is acknowledged once a majority of a shard's replicas holds it on disk. "
+        "all: once every replica does, so that writes wait while one is away. May be changed at any time.",
     )
 
 

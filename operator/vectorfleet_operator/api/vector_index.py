@@ -79,8 +79,12 @@ class VectorIndexSpec(base.Part):
     shards: Annotated[int, base.Immutable(_GENERATION)] = Field(
         default=1, ge=1, le=256, description="Hash ranges that the ids are split into; each has its own pods."
     )
-    replicas: Annotated[int, base.Later(allowed=(1,))] = Field(
-        default=1, ge=1, le=9, description="Copies of each shard. More than 1 is not supported yet."
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=9,
+        description="Copies of each shard, each on a volume of its own; may be changed at any time. Of 3 one "
+        "may be away and writes go on; of 2 one volume may be lost, but writes wait while one is away.",
     )
     metadata_schema: metadata_spec.Schema = Field(
         default=metadata_spec.Schema(), alias="schema", description="What is known of rows' metadata."
@@ -132,7 +136,9 @@ class VectorIndexSpec(base.Part):
         default=None, description="Where backups and the archived log go. Not supported yet."
     )
     paused: bool = Field(
-        default=False, description="While true, the operator changes nothing; the index goes on serving."
+        default=False,
+        description="While true, the operator changes nothing but who leads a shard whose primary is gone or "
+        "stops; the index goes on serving.",
     )
 
     def broken_rule(self) -> str:

@@ -43,8 +43,6 @@ def build(given: inputs.Inputs) -> inputs.Desired:
 
 def _stamp(manifest: inputs.Object) -> ports.Manifest:
     digests = {names.APPLIED_HASH: _digest(manifest)}
-    if template := manifest.get("spec", {}).get("template"):
-        digests[names.TEMPLATE_HASH] = _digest(template)
     metadata = manifest["metadata"]
     return manifest | {"metadata": metadata | {"annotations": metadata.get("annotations", {}) | digests}}
 

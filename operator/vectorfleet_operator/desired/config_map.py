@@ -44,16 +44,20 @@ def config_hash(given: inputs.Inputs, component: str) -> str:
     index = build_index_config(given)
     if component == names.SHARD:
         index = index.model_copy(
-            update={"serving": _without_effort(index.serving), "embedder": None, "reranker": None}
+            update={"serving": _of_shards(index.serving), "embedder": None, "reranker": None}
         )
     text = _to_json(index) + given.credentials.token
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _without_effort(serving: config.Generation) -> config.Generation:
-    """Return a generation without what gateways say with each query: no shard need restart for it."""
+def _of_shards(serving: config.Generation) -> config.Generation:
+    """Return a generation without what concerns gateways alone: no shard need restart for it.
+
+    That is what they say with each query, and where the replicas are: shards are told by the operator.
+    """
     return serving.model_copy(
         update={
+            "shards": tuple(shard.model_copy(update={"replicas": ()}) for shard in serving.shards),
             "hnsw": serving.hnsw.model_copy(update={"ef_search": 0}),
             "ivf": serving.ivf.model_copy(update={"probes": 0}),
             "quantization": serving.quantization.model_copy(update={"oversampling": 0}),

@@ -1,6 +1,7 @@
 """What the builders read, and what they return."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from .. import ports
@@ -28,6 +29,8 @@ class Inputs:
     credentials: Credentials
     image: str
     """The data plane's image, as repository:tag, unless the spec overrides it."""
+    copies: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    """Pods of a shard, where it still has members that the spec does not ask for."""
 
     @property
     def spec(self) -> vector_index.VectorIndexSpec:

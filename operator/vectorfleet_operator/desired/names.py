@@ -18,7 +18,6 @@ LABEL_GENERATION = f"{GROUP}/generation"
 LABEL_SHARD = f"{GROUP}/shard"
 LABEL_COMPONENT = "app.kubernetes.io/component"
 APPLIED_HASH = f"{GROUP}/applied-hash"
-TEMPLATE_HASH = f"{GROUP}/template-hash"
 CONFIG_HASH = f"{GROUP}/config-hash"
 
 SHARD = "shard"
@@ -37,8 +36,12 @@ def replica(index: str, number: int, ordinal: int) -> str:
 
 def replica_address(key: ports.Key, number: int, ordinal: int) -> str:
     """Return where a replica listens for gRPC, as host:port."""
-    host = f"{replica(key.name, number, ordinal)}.{shards_service(key.name)}.{key.namespace}.svc"
-    return f"{host}:{GRPC_PORT}"
+    return pod_address(key, replica(key.name, number, ordinal))
+
+
+def pod_address(key: ports.Key, pod: str) -> str:
+    """Return where the replica of that name listens for gRPC, as host:port."""
+    return f"{pod}.{shards_service(key.name)}.{key.namespace}.svc:{GRPC_PORT}"
 
 
 def shards_service(index: str) -> str:

@@ -5,6 +5,8 @@ from . import inputs, names, pod
 
 DATA = "data"
 _DATA_DIR = "/var/lib/vectorfleet"
+_GRACE_SECONDS = 60
+"""A primary that is told to stop serves until its place is taken, at most for so long."""
 
 
 def build_stateful_set(given: inputs.Inputs, number: int) -> inputs.Object:
@@ -12,10 +14,11 @@ def build_stateful_set(given: inputs.Inputs, number: int) -> inputs.Object:
     index, storage = given.index.metadata.name, given.spec.storage
     spec = {
         "serviceName": names.shards_service(index),
-        "replicas": given.spec.replicas,
+        "replicas": given.copies.get(number, given.spec.replicas),
         # Readiness of one replica may depend on another's start, so they never wait in line.
         "podManagementPolicy": "Parallel",
-        "updateStrategy": {"type": "RollingUpdate"},
+        # The operator restarts pods itself: a primary first hands over, and one member at a time is away.
+        "updateStrategy": {"type": "OnDelete"},
         "revisionHistoryLimit": 3,
         "persistentVolumeClaimRetentionPolicy": {
             "whenDeleted": storage.deletion_policy.value,
@@ -36,7 +39,7 @@ def _template(given: inputs.Inputs, number: int) -> inputs.Object:
         names.labels(index, names.SHARD, number),
         given.spec.scheduling,
         serviceAccountName=names.shard_account(index),
-        terminationGracePeriodSeconds=30,
+        terminationGracePeriodSeconds=_GRACE_SECONDS,
         containers=[_container(given, number)],
         volumes=pod.build_volumes(index),
     )

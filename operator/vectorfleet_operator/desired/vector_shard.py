@@ -1,7 +1,6 @@
 """The VectorShard: a shard's configuration, as an object that one can look at."""
 
 from .. import ports
-from ..api import vector_shard
 from . import inputs, names
 
 
@@ -11,9 +10,3 @@ def build_vector_shard(given: inputs.Inputs, number: int) -> inputs.Object:
     spec = {"indexRef": {"name": index}, "generation": names.GENERATION, "number": number}
     labels = names.labels(index, names.SHARD, number)
     return names.build_object(given, ports.VECTOR_SHARD, names.shard(index, number), labels, spec=spec)
-
-
-def build_first_configuration(index: str, number: int, replicas: int) -> vector_shard.Configuration:
-    """Return the configuration that a new shard starts with: the first replica orders writes."""
-    members = tuple(names.replica(index, number, ordinal) for ordinal in range(replicas))
-    return vector_shard.Configuration(epoch=1, primary=members[0], members=members)

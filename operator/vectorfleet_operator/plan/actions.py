@@ -11,8 +11,6 @@ class Apply:
 
     manifest: ports.Manifest
     why: str
-    disruptive: bool = False
-    """Whether pods that serve are restarted by it."""
 
 
 @dataclasses.dataclass(frozen=True)

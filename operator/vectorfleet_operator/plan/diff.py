@@ -53,12 +53,6 @@ def _same_amount(wanted: str, found: object) -> bool:
     return workload_spec.amount(wanted) == workload_spec.amount(str(found))
 
 
-def same_pods(wanted: ports.Manifest, found: ports.Manifest) -> bool:
-    """Return whether the pods of a workload stay as they are when `wanted` is applied."""
-    same = digest(wanted, names.TEMPLATE_HASH) == digest(found, names.TEMPLATE_HASH)
-    return same and holds(wanted["spec"]["template"], found["spec"]["template"])
-
-
 def digest(manifest: ports.Manifest, annotation: str) -> str:
     """Return the digest that a manifest was stamped with, empty where it has none."""
     return str((manifest["metadata"].get("annotations") or {}).get(annotation, ""))

@@ -87,22 +87,6 @@ def not_terminating(wanted: ports.Manifest, seen: observed.Observed) -> actions.
     return actions.Refusal("Terminating", f"{name} is being deleted; it is made anew once it is gone")
 
 
-def one_shard_at_a_time(wanted: ports.Manifest, seen: observed.Observed) -> actions.Refusal | None:
-    """Wait with the restart of a shard until every other shard runs its newest template and is ready."""
-    busy = [
-        found["metadata"]["name"]
-        for found in seen.of_kind(ports.STATEFUL_SET)
-        if found["metadata"]["name"] != wanted["metadata"]["name"] and not observed.is_rolled_out(found)
-    ]
-    return waits_for(wanted, ", ".join(busy)) if busy else None
-
-
-def waits_for(wanted: ports.Manifest, busy: str) -> actions.Refusal:
-    """Return the refusal to restart one shard while others are not ready."""
-    name = wanted["metadata"]["name"]
-    return actions.Refusal("RollingOut", f"StatefulSet {name} waits for {busy} to be ready")
-
-
 INDEX_GUARDS = (only_supported_fields, not_paused)
 OBJECT_GUARDS = (names_are_free, predecessor_is_gone, generation_unchanged, volumes_unchanged)
 

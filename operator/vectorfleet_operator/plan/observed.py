@@ -1,4 +1,4 @@
-"""What one pass saw: every object of an index, and what its shards say of themselves."""
+"""What one pass saw of the cluster: every object of an index."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,8 +17,6 @@ class Observed:
     """The uid of the VectorIndex."""
     objects: Mapping[Ref, ports.Manifest]
     """Objects that carry the index's label, and objects that have a name it needs."""
-    reports: Mapping[int, ports.ShardReport] = dataclasses.field(default_factory=dict)
-    """Reports of the shards that answered, by number."""
 
     def find(self, kind: ports.Kind, name: str) -> ports.Manifest | None:
         """Return the object of that kind and name, None where there is none."""
@@ -41,11 +39,6 @@ class Observed:
 def ref(manifest: ports.Manifest) -> Ref:
     """Return the kind and name of an object."""
     return manifest["kind"], manifest["metadata"]["name"]
-
-
-def serves(workload: ports.Manifest) -> bool:
-    """Return whether any pod of a StatefulSet or Deployment is ready."""
-    return bool((workload.get("status") or {}).get("readyReplicas", 0))
 
 
 def is_rolled_out(workload: ports.Manifest) -> bool:

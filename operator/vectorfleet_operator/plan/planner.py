@@ -1,8 +1,8 @@
 """The planner: which actions a pass takes, in which order.
 
 What is wanted and differs is applied, in the order in which it was built; what is ours and not wanted is
-deleted, last. At most one action a pass restarts pods that serve. Volumes, StatefulSets, Secrets and
-VectorShards are never pruned: what holds data, keys or epochs goes only with its index.
+deleted, last. Nothing here restarts a shard's pod: `replicas` does, one at a time. Volumes, StatefulSets,
+Secrets and VectorShards are never pruned: what holds data, keys or epochs goes only with its index.
 """
 
 from collections.abc import Iterator
@@ -40,14 +40,7 @@ def _applies(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actio
     for manifest in desired.manifests:
         found = seen.objects.get(observed.ref(manifest))
         if why := diff.difference(manifest, found):
-            yield actions.Apply(manifest, why, _restarts_shard(manifest, found))
-
-
-def _restarts_shard(wanted: ports.Manifest, found: ports.Manifest | None) -> bool:
-    if wanted["kind"] != ports.STATEFUL_SET.kind or found is None:
-        return False
-    # A shard that does not serve has nothing to lose: were it held up too, a broken image could not be cured.
-    return observed.serves(found) and not diff.same_pods(wanted, found)
+            yield actions.Apply(manifest, why)
 
 
 def _prunes(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Delete]:
@@ -60,28 +53,13 @@ def _prunes(desired: inputs.Desired, seen: observed.Observed) -> Iterator[action
 
 
 def _admit(steps: tuple[actions.Action, ...], seen: observed.Observed) -> actions.Plan:
-    """Pass each step by its guards; of the steps that restart a shard, let one through."""
-    turn = _next_restart(steps)
-    verdicts = [(step, _refusal(step, seen, turn)) for step in steps]
+    """Pass each step by its guards."""
+    verdicts = [(step, _refusal(step, seen)) for step in steps]
     return actions.Plan(
         actions=tuple(step for step, refusal in verdicts if refusal is None),
         refusals=tuple(refusal for _, refusal in verdicts if refusal is not None),
     )
 
 
-def _next_restart(steps: tuple[actions.Action, ...]) -> actions.Apply | None:
-    """Return the restart whose turn it is: what the spec asks for goes before what somebody else changed."""
-    restarts = [step for step in steps if isinstance(step, actions.Apply) and step.disruptive]
-    return min(restarts, key=lambda step: step.why != diff.SPEC_CHANGED, default=None)
-
-
-def _refusal(
-    step: actions.Action, seen: observed.Observed, turn: actions.Apply | None
-) -> actions.Refusal | None:
-    if isinstance(step, actions.Delete):
-        return None
-    if (refusal := guards.not_terminating(step.manifest, seen)) is not None or not step.disruptive:
-        return refusal
-    if turn is not None and step is not turn:
-        return guards.waits_for(step.manifest, turn.manifest["metadata"]["name"])
-    return guards.one_shard_at_a_time(step.manifest, seen)
+def _refusal(step: actions.Action, seen: observed.Observed) -> actions.Refusal | None:
+    return None if isinstance(step, actions.Delete) else guards.not_terminating(step.manifest, seen)

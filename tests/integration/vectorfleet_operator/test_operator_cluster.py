@@ -22,7 +22,7 @@ import pytest
 import yaml
 from kubernetes.aio import client
 
-from vectorfleet_operator import errors, handlers, ports, reconcile
+from vectorfleet_operator import attend, errors, handlers, lookout, ports, reconcile
 from vectorfleet_operator.adapters import kubernetes, memory, shards, system
 from vectorfleet_operator.api import crd
 
@@ -330,8 +330,14 @@ async def test_what_may_pass_is_transient(server):
 
 async def take_pass(server):
     """Take one pass over the index."""
-    given = ports.Ports(server, shards.GrpcShards(), system.SystemClock(), system.SystemEntropy())
-    return await reconcile.reconcile(given, IMAGE, KEY)
+    return await reconcile.reconcile(build_operator(server), KEY)
+
+
+def build_operator(server):
+    """Return an operator that works on a cluster."""
+    nodes, clock = shards.GrpcShards(), system.SystemClock()
+    given = ports.Ports(server, nodes, clock, system.SystemEntropy())
+    return reconcile.Operator(given, lookout.Lookout(nodes, clock), IMAGE)
 
 
 async def versions(server):
@@ -560,11 +566,8 @@ async def test_the_whole_operator(server, address, tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path, address)))
     ready, finish = asyncio.Event(), asyncio.Event()
 
-    async def pass_over(key):
-        given = ports.Ports(server, shards.GrpcShards(), system.SystemClock(), system.SystemEntropy())
-        return await reconcile.reconcile(given, IMAGE, key)
-
-    running = asyncio.create_task(handlers.operate(pass_over, (), ready, finish))
+    attendant = attend.build_attendant(build_operator(server))
+    running = asyncio.create_task(handlers.operate(attendant, (), ready, finish))
     try:
         await asyncio.wait_for(ready.wait(), 20)
         await server.apply(INDEX)

@@ -159,7 +159,7 @@ def test_secrets_are_kept_as_data(tmp_path):
     [
         ({"model": {"name": "m", "dimensions": 5}}, "spec.model is immutable"),
         ({"metric": "euclidean"}, "spec.metric is immutable"),
-        ({"replicas": 3}, "not supported yet: spec.replicas"),
+        ({"rollout": {}}, "not supported yet: spec.rollout"),
     ],
 )
 def test_changes_that_can_not_be_are_refused(tmp_path, change, said):

@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from vectorfleet_operator import ports, reconcile
+from vectorfleet_operator import lookout, ports, reconcile
 from vectorfleet_operator.adapters import memory
 
 KEY = ports.Key("shop", "products")
@@ -24,13 +24,18 @@ MANIFEST = {
 
 
 class StandingClock:
-    """A clock that moves only when a test moves it."""
+    """A date that moves only when a test moves it; spans of time are always long."""
 
     def __init__(self):
         self.moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        self.seconds = 0.0
 
     def now(self):
         return self.moment
+
+    def monotonic(self):
+        self.seconds += 10
+        return self.seconds
 
 
 class CountingEntropy:
@@ -72,6 +77,7 @@ class World:
     clock: StandingClock = dataclasses.field(default_factory=StandingClock)
     entropy: CountingEntropy = dataclasses.field(default_factory=CountingEntropy)
     key: ports.Key = KEY
+    watch: lookout.Lookout | None = None
 
     @property
     def ports(self):
@@ -84,7 +90,8 @@ class World:
         await self.cluster.apply(manifest)
 
     async def take_pass(self):
-        return await reconcile.reconcile(self.ports, IMAGE, self.key)
+        self.watch = self.watch or lookout.Lookout(self.shards, self.clock)
+        return await reconcile.reconcile(reconcile.Operator(self.ports, self.watch, IMAGE), self.key)
 
     async def settle(self):
         """Pass and let pods become ready until nothing goes on any more."""

@@ -31,11 +31,20 @@ class Script:
             raise asyncio.CancelledError
 
 
+async def look(key):
+    """Nothing is found."""
+    return False
+
+
+def forget(key):
+    """Nothing was known."""
+
+
 async def follow(script, monkeypatch):
     """Attend until the script is over and return the pauses that were made."""
     monkeypatch.setattr(attend, "_sleep", script.sleep)
     with pytest.raises(asyncio.CancelledError):
-        await attend.attend(KEY, script.take_pass, attend.Board())
+        await attend.attend(KEY, attend.Attendant(script.take_pass, look, forget), attend.Board())
     return script.pauses
 
 
@@ -127,3 +136,22 @@ def test_what_nobody_attends_to_wakes_nobody():
     board.wake(KEY)
 
     assert not board.flag(KEY).is_set()
+
+
+async def test_a_look_that_finds_work_wakes(monkeypatch):
+    """Replicas are looked at beside the passes; one that fails is no end of it."""
+    monkeypatch.setattr(attend.lookout, "PERIOD_SECONDS", 0)
+    board, findings = attend.Board(), [ValueError("a bug"), False, True]
+    flag = board.flag(KEY)
+
+    async def look_up(key):
+        found = findings.pop(0) if findings else False
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    watching = asyncio.create_task(attend._watch(KEY, look_up, board))
+    await asyncio.wait_for(flag.wait(), 5)
+    watching.cancel()
+
+    assert findings == []

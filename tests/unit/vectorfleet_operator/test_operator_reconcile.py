@@ -102,14 +102,14 @@ async def test_an_invalid_spec_stalls_and_changes_nothing(world):
 
 async def test_a_field_that_is_not_supported_yet_stalls(world):
     """And the way back is to take the field out again."""
-    await world.submit(replicas=3)
+    await world.submit(rollout={})
     await world.take_pass()
     stalled = (await world.conditions())["Stalled"]
 
     await world.submit()
     await world.settle()
 
-    assert (stalled["reason"], stalled["message"]) == ("NotSupportedYet", "not supported yet: spec.replicas")
+    assert (stalled["reason"], stalled["message"]) == ("NotSupportedYet", "not supported yet: spec.rollout")
     assert (await world.conditions())["Stalled"]["status"] == "False"
 
 
@@ -199,27 +199,6 @@ async def test_a_new_token_restarts_the_pods(world):
     assert before["spec"]["template"]["metadata"] != after["spec"]["template"]["metadata"]
 
 
-async def test_a_new_image_reaches_one_shard_after_the_other(world):
-    """The second shard's StatefulSet changes only once the first one's pod is ready again."""
-    await world.submit()
-    await world.settle()
-    await world.submit(image={"tag": "0.2.0"})
-
-    images = []
-    for _ in range(3):
-        await world.take_pass()
-        images.append([await image_of(world, f"products-g1-s{number}") for number in range(2)])
-        world.start_pods("products-g1-s0") if len(images) == 2 else None
-
-    assert images == [["0.2.0", "0.1.0"], ["0.2.0", "0.1.0"], ["0.2.0", "0.2.0"]]
-
-
-async def image_of(world, name):
-    """Return the tag of the image that a StatefulSet asks for."""
-    workload = await world.get(ports.STATEFUL_SET, name)
-    return workload["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2]
-
-
 async def test_vectors_are_what_the_shards_report(world):
     """The sum of the shards' rows; a shard that does not answer counts with what it last said."""
     await world.submit()
@@ -284,26 +263,13 @@ async def test_a_pod_in_trouble_is_told(world):
     assert 'pod products-g1-s0-0: ImagePullBackOff: Back-off pulling image "x"' in message
 
 
-async def test_the_first_configuration_of_a_shard(world):
-    """A new shard is in epoch 1, and its first replica orders writes."""
-    await world.submit()
-    await world.settle()
-
-    status = (await world.get(ports.VECTOR_SHARD, "products-g1-s0"))["status"]
-    assert status["reserved"] == 1
-    assert status["configuration"] == {
-        "epoch": 1,
-        "primary": "products-g1-s0-0",
-        "members": ["products-g1-s0-0"],
-    }
-
-
 async def test_a_configuration_in_force_is_never_replaced(world):
     """Whatever epoch a shard is in, a pass leaves it there."""
     await world.submit()
     await world.settle()
     shard = await world.get(ports.VECTOR_SHARD, "products-g1-s0")
-    later = {"epoch": 5, "primary": "products-g1-s0-0", "members": ["products-g1-s0-0"]}
+    members = [{"name": "products-g1-s0-0", "disk": "d1"}]
+    later = {"epoch": 5, "primary": "products-g1-s0-0", "members": members, "writeQuorum": 1}
     world.cluster.set_status(shard, shard["status"] | {"configuration": later, "reserved": 7})
     world.shards.tell("products-g1-s0-0", rows=3)
 
@@ -332,7 +298,7 @@ async def test_errors_say_in_which_step_they_happened(world, method, step):
     """The metrics tell an API server that can't be read from one that can't be written."""
     await world.submit()
 
-    async def fail(*_):
+    async def fail(*_, **__):
         raise errors.Transient("away")
 
     setattr(world.cluster, method, fail)
@@ -378,7 +344,7 @@ async def test_events_tell_of_turns_only(world):
     await world.submit()
     await world.settle()
     await world.take_pass()
-    await world.submit(replicas=2)
+    await world.submit(rollout={})
     await world.take_pass()
     await world.take_pass()
 

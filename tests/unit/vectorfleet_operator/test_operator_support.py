@@ -10,8 +10,6 @@ from vectorfleet_operator.api import base, parse, schema, support, vector_index
 
 MODEL = {"name": "m", "dimensions": 16}
 ASKING = {
-    "spec.replicas": [{"replicas": 2}, {"replicas": 3}],
-    "spec.consistency.write": [{"consistency": {"write": "all"}}],
     "spec.gateway.tls": [{"gateway": {"tls": {}}}],
     "spec.rollout": [{"rollout": {}}],
     "spec.bootstrap": [{"bootstrap": {"restore": {"backupName": "b"}}}],
@@ -50,11 +48,13 @@ def test_each_is_refused_by_name(path, spec):
 
 def test_the_refusal_names_all_of_them():
     """A user learns of every such field at once."""
-    spec = parse_spec(replicas=3, rollout={}, backup={"objectStore": {"bucket": "b"}})
+    spec = parse_spec(
+        bootstrap={"restore": {"backupName": "b"}}, rollout={}, backup={"objectStore": {"bucket": "b"}}
+    )
 
     refusal = support.refusal(support.unsupported(spec))
 
-    assert refusal == "not supported yet: spec.replicas, spec.rollout, spec.backup"
+    assert refusal == "not supported yet: spec.rollout, spec.bootstrap, spec.backup"
 
 
 def test_the_smallest_spec_asks_for_nothing_unsupported():

@@ -115,7 +115,7 @@ async def test_a_stalled_index_goes_on_telling(world):
     """Nothing is changed, but shards are still asked."""
     await world.submit()
     await world.settle()
-    await world.submit(replicas=3)
+    await world.submit(rollout={})
     world.shards.tell("products-g1-s0-0", conditions=(PRESSURE,))
     await world.take_pass()
     found = await world.conditions()

@@ -35,16 +35,24 @@ class LocalCluster:
             and labels.items() <= one["metadata"].get("labels", {}).items()
         )
 
-    async def delete(self, manifest: ports.Manifest) -> None:
-        """Delete exactly this object, and what belongs to it."""
-        found = self._objects.find(store.place_of(manifest))
-        if found is not None and found["metadata"]["uid"] == manifest["metadata"].get("uid"):
-            self._objects.delete(store.place_of(manifest))
+    async def delete(self, manifest: ports.Manifest, *, orphan: bool = False) -> None:
+        """Delete exactly this object, and what belongs to it unless that is orphaned.
 
-    async def apply_status(self, manifest: ports.Manifest) -> None:
+        A pod's object goes once its process has ended.
+        """
+        place = store.place_of(manifest)
+        found = self._objects.find(place)
+        if found is None or found["metadata"]["uid"] != manifest["metadata"].get("uid"):
+            return
+        if manifest["kind"] == ports.POD.kind:
+            self._objects.terminate(place)
+        else:
+            self._objects.delete(place, orphan=orphan)
+
+    async def apply_status(self, manifest: ports.Manifest) -> ports.Manifest:
         """Write the object's status, where its resourceVersion is the one that `manifest` carries."""
         version = manifest["metadata"].get("resourceVersion")
-        self._objects.set_status(store.place_of(manifest), manifest["status"], version)
+        return copy.deepcopy(self._objects.set_status(store.place_of(manifest), manifest["status"], version))
 
     async def emit(self, event: ports.Event) -> None:
         """Write the event to the log."""

@@ -8,6 +8,8 @@ from typing import Any
 from ... import ports
 from . import pod
 
+REVISION = "controller-revision-hash"
+"""The label that says of which template a pod is, as a StatefulSet's controller writes it."""
 Key = tuple[str, str]
 """Namespace and name of a pod."""
 
@@ -35,14 +37,20 @@ def root_of(owner: Mapping[str, Any]) -> str:
     return str(above[0]["uid"])
 
 
-def build_pod(who: pod.Identity, owner: Mapping[str, Any]) -> dict[str, Any]:
+def restarts_on_delete(owner: Mapping[str, Any]) -> bool:
+    """Return whether a changed template waits until somebody deletes the pods."""
+    strategy = owner["spec"].get("updateStrategy") or {}
+    return bool(strategy.get("type") == "OnDelete")
+
+
+def build_pod(who: pod.Identity, owner: Mapping[str, Any], revision: str) -> dict[str, Any]:
     """Return the Pod object of a process: enough to list and to understand it."""
     reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "controller": True}
     reference |= {field: owner["metadata"][field] for field in ("name", "uid")}
     metadata = {
         "name": who.name,
         "namespace": who.namespace,
-        "labels": dict(owner["spec"]["template"]["metadata"].get("labels", {})),
+        "labels": {**owner["spec"]["template"]["metadata"].get("labels", {}), REVISION: revision},
         "ownerReferences": [reference],
     }
     return {"apiVersion": ports.POD.api_version, "kind": ports.POD.kind, "metadata": metadata}
@@ -73,6 +81,7 @@ def build_workload_status(owner: Mapping[str, Any], ready: int, updated: int) ->
         "readyReplicas": ready,
         "availableReplicas": ready,
         "updatedReplicas": updated,
+        "updateRevision": revision_of(owner),
     }
 
 

@@ -74,6 +74,10 @@ class Pod:
             self._stopping = now
             self.running.end(at_once=False)
 
+    def forgive(self) -> None:
+        """Start it at once the next time, however often it has ended."""
+        self._ends, self._not_before = 0, 0.0
+
     def step(self, children: processes.Children, environment: dict[str, str], now: float) -> None:
         """Go on with what is to be done."""
         if self._stopping is not None:

@@ -63,8 +63,19 @@ class Store:
         """Return the uid of every object."""
         return frozenset(one["metadata"]["uid"] for one in self._objects.values())
 
-    def delete(self, place: Place) -> None:
-        """Delete an object, and what belongs to it."""
+    def terminate(self, place: Place) -> None:
+        """Mark an object as one that is to be deleted, once what it stands for is gone.
+
+        Raises:
+            OSError: it can't be written; nothing has changed.
+        """
+        before = self._objects.get(place)
+        if before is not None and "deletionTimestamp" not in before["metadata"]:
+            metadata = before["metadata"] | {"deletionTimestamp": _now()}
+            self._put(place, before | {"metadata": metadata}, self._last[place])
+
+    def delete(self, place: Place, *, orphan: bool = False) -> None:
+        """Delete an object, and what belongs to it unless that is orphaned."""
         found = self._objects.get(place)
         if found is None:
             return
@@ -72,10 +83,13 @@ class Store:
         del self._objects[place], self._last[place]
         self._changed(found)
         for owned in [p for p, one in self._objects.items() if found["metadata"]["uid"] in _owners(one)]:
-            self.delete(owned)
+            if not orphan:
+                self.delete(owned)
 
-    def set_status(self, place: Place, status: Mapping[str, Any], version: str | None = None) -> None:
-        """Replace an object's status.
+    def set_status(
+        self, place: Place, status: Mapping[str, Any], version: str | None = None
+    ) -> dict[str, Any]:
+        """Replace an object's status and return the object.
 
         Args:
             place: names the object.
@@ -92,6 +106,7 @@ class Store:
         if version not in (None, before["metadata"]["resourceVersion"]):
             raise errors.Transient(f"{place[0]} {place[2]} has changed since it was read")
         self._put(place, before | {"status": copy.deepcopy(dict(status))}, self._last[place])
+        return self._objects[place]
 
     def collect(self) -> None:
         """Delete what belongs to objects that are gone: a deletion that was cut short is carried through."""
@@ -158,8 +173,11 @@ def _read(path: pathlib.Path) -> dict[str, Any] | None:
 
 
 def _new() -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"metadata": {"uid": str(uuid.uuid4()), "generation": 0, "creationTimestamp": now}}
+    return {"metadata": {"uid": str(uuid.uuid4()), "generation": 0, "creationTimestamp": _now()}}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _file(root: pathlib.Path, place: Place) -> pathlib.Path:

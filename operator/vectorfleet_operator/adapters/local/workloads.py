@@ -37,6 +37,7 @@ class Workloads:
         self._pods: dict[objects.Key, pods.Pod] = {}
         self._complaints = complaints.Complaints()
         self._swept = 0.0
+        self._ending: dict[objects.Key, processes.Running | None] = {}
 
     @property
     def host(self) -> str:
@@ -67,8 +68,9 @@ class Workloads:
                 self._pods[key].step(self._children, {_HOSTS: str(self._place.hosts)}, now)
         for owner in owners:
             with self._complaints.apart("a workload can't be followed", owner["metadata"]["name"]):
-                self._roll(owner, now)
-                self._publish(owner)
+                if not objects.restarts_on_delete(owner):
+                    self._roll(owner, now)
+                self._publish(owner, now)
         self._write_hosts()
         if now - self._swept >= _SWEEP_SECONDS:
             self._swept = now
@@ -136,19 +138,35 @@ class Workloads:
     def _of(self, owner: Mapping[str, Any]) -> list[pods.Pod]:
         return [self._pods[key] for key in objects.pod_keys(owner) if key in self._pods]
 
-    def _publish(self, owner: Mapping[str, Any]) -> None:
+    def _publish(self, owner: Mapping[str, Any], now: float) -> None:
         mine, fresh = self._of(owner), objects.revision_of(owner)
         updated = sum(one.revision == fresh and one.running is not None for one in mine)
         status = objects.build_workload_status(owner, sum(one.ready for one in mine), updated)
         self._tell(store.place_of(owner), status)
         for one in mine:
-            manifest = objects.build_pod(one.who, owner)
-            if self._objects.find(store.place_of(manifest)) is None:
+            manifest = objects.build_pod(one.who, owner, one.revision)
+            self._renew(one, store.place_of(manifest), now)
+            found = self._objects.find(store.place_of(manifest))
+            if found is None or found["metadata"]["labels"] != manifest["metadata"]["labels"]:
                 self._objects.apply(manifest)
             told = objects.build_pod_status(
                 one.who, ready=one.ready, problem=one.problem, trouble=one.trouble
             )
             self._tell(store.place_of(manifest), told)
+
+    def _renew(self, one: pods.Pod, place: store.Place, now: float) -> None:
+        """End the process of a pod whose object is being deleted; once it is gone, so is the object."""
+        found, key = self._objects.find(place), (one.who.namespace, one.who.name)
+        if found is None or "deletionTimestamp" not in found["metadata"]:
+            self._ending.pop(key, None)
+            return
+        ending = self._ending.setdefault(key, one.running)
+        if one.running is not None and one.running == ending:
+            one.stop(now)
+            return
+        del self._ending[key]
+        one.forgive()
+        self._objects.delete(place)
 
     def _tell(self, place: store.Place, status: dict[str, Any]) -> None:
         found = self._objects.find(place)

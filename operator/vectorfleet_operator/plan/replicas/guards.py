@@ -1,0 +1,157 @@
+"""The guards of a shard's configuration: each says why something is not done now, or None where it may be."""
+
+from collections.abc import Iterable
+
+from ... import replication
+from ..actions import Refusal
+from . import view as view_
+
+SILENCE_SECONDS = 2.0
+"""For how long followers must not have heard of a primary before it counts as gone."""
+LAG_RECORDS = 1000
+"""How many committed records a replica may lack and still join: it is shipped the rest while it does."""
+
+_View = view_.ShardView
+
+
+def primary_really_gone(view: _View) -> Refusal | None:
+    """Refuse to promote while anybody hears of the primary: one that is cut off from us alone still leads."""
+    assert view.committed is not None
+    name = view.committed.primary
+    if view.heard.get(name, view_.Heard()).answers:
+        return Refusal("PrimaryAnswers", f"the primary {name} answers")
+    pod = view.pods.get(name)
+    if pod is None or pod.failed or pod.terminating:
+        return None
+    if view.missed(name) < view_.PATIENCE:
+        return Refusal("PrimarySilent", f"the primary {name} has missed {view.missed(name)} looks")
+    hearing = [
+        member.name
+        for member in view.alive()
+        if member.name != name and silence(view, member.name) < SILENCE_SECONDS
+    ]
+    if hearing:
+        message = f"the primary {name} does not answer the operator, but {_join(hearing)} hears of it"
+        return Refusal("PrimaryHeard", message)
+    return None
+
+
+def seal_quorum_answers(view: _View, without: Iterable[str] = ()) -> Refusal | None:
+    """Refuse a change while too few members answer to be sealed."""
+    assert view.committed is not None
+    left_out = set(without)
+    able = [member for member in view.alive() if member.name not in left_out]
+    needed = view.committed.seal_quorum
+    if len(able) >= needed:
+        return None
+    return Refusal(
+        "QuorumLost", f"{len(able)} of {len(view.committed.members)} members answer; {needed} must"
+    )
+
+
+def new_quorum_answers(
+    view: _View, members: tuple[replication.Member, ...], without: Iterable[str] = ()
+) -> Refusal | None:
+    """Refuse a change that could not be committed: too few of its members would hold the log."""
+    left_out = set(without)
+    able = [one for one in members if view.is_alive(one) and one.name not in left_out]
+    able += [one for one in members if one in view.learners()]
+    needed = replication.write_quorum(len(members), every=view.wanted.every)
+    if len(able) >= needed:
+        return None
+    return Refusal("QuorumLost", f"{len(able)} of {len(members)} members answer; {needed} must")
+
+
+def primary_serves(view: _View) -> Refusal | None:
+    """Refuse what has time while the primary does not take writes."""
+    assert view.committed is not None
+    name = view.committed.primary
+    state = view.state(name)
+    if state is None or not view.heard[name].answers:
+        return Refusal("PrimarySilent", f"waiting for the primary {name} to answer")
+    in_office = state.role is replication.Role.PRIMARY and state.known_epoch == view.committed.epoch
+    if not in_office or not state.acknowledges:
+        return Refusal("PrimaryNotServing", f"waiting for the primary {name} to take writes")
+    return None
+
+
+def one_member_at_a_time(view: _View, name: str) -> Refusal | None:
+    """Refuse to take one member away while another one is away or behind."""
+    assert view.committed is not None
+    for member in view.committed.members:
+        if member.name != name and (trouble := _trouble(view, member)):
+            return Refusal("OneAtATime", f"{name} waits: {trouble}")
+    return None
+
+
+def quorum_survives(view: _View, name: str) -> Refusal | None:
+    """Refuse to take away a member without which writes would be refused, where others could carry on."""
+    assert view.committed is not None
+    left = [member for member in view.alive() if member.name != name]
+    if len(view.committed.members) > 2 and len(left) < view.committed.write_quorum:
+        return Refusal("QuorumAtStake", f"without {name} writes would be refused")
+    return None
+
+
+def joiner_is_caught_up(view: _View, joiner: replication.Member) -> Refusal | None:
+    """Refuse to count on a replica before it holds nearly all that the primary does."""
+    assert view.committed is not None
+    primary = view.state(view.committed.primary)
+    follower = next(
+        (
+            one
+            for one in (primary.followers if primary else ())
+            if (one.name, one.disk) == (joiner.name, joiner.disk)
+        ),
+        None,
+    )
+    if primary is None or follower is None:
+        return Refusal("CatchingUp", f"{joiner.name} is not shipped the log yet")
+    lacks = max(0, primary.committed - follower.verified)
+    if follower.copying or lacks > LAG_RECORDS:
+        what = "copies segments" if follower.copying else f"lacks {lacks} records"
+        return Refusal("CatchingUp", f"{joiner.name} {what}")
+    if follower.silence_seconds > SILENCE_SECONDS:
+        return Refusal("CatchingUp", f"the primary has not heard of {joiner.name} lately")
+    return None
+
+
+def claim_is_there(view: _View, name: str) -> Refusal | None:
+    """Refuse to count on a replica whose old volume is still being deleted: it will lose what it has."""
+    if name not in view.lost_claims:
+        return None
+    return Refusal(
+        "VolumeTerminating", f"the volume claim of {name} is being deleted; waiting until it is gone"
+    )
+
+
+def no_storm(view: _View) -> Refusal | None:
+    """Refuse to try again at once after attempts that failed, or after changes in quick succession."""
+    if view.rest_seconds <= 0:
+        return None
+    return Refusal("BackingOff", f"the next change is tried in {view.rest_seconds:.0f} s")
+
+
+def _trouble(view: _View, member: replication.Member) -> str:
+    state, pod = view.state(member.name), view.pods.get(member.name)
+    if state is None or not view.heard[member.name].answers:
+        return f"{member.name} does not answer"
+    if view.is_lost(member):
+        return f"{member.name} has lost its volume"
+    if state.role is replication.Role.FOLLOWER and not state.caught_up:
+        return f"{member.name} catches up"
+    if state.leaving or (pod is not None and (pod.terminating or not pod.ready)):
+        return f"{member.name} is not ready"
+    if pod is None and view.pods:
+        return f"{member.name} has no pod"
+    return f"the volume claim of {member.name} is being deleted" if member.name in view.lost_claims else ""
+
+
+def silence(view: _View, name: str) -> float:
+    """Return for how long a follower has not heard of its primary; for ever where it does not answer."""
+    state = view.state(name)
+    return state.primary_silence_seconds if state is not None else float("inf")
+
+
+def _join(names: list[str]) -> str:
+    return ", ".join(names)

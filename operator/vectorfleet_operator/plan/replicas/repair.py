@@ -1,0 +1,150 @@
+"""What keeps a shard serving: replicas learn what was committed, and a primary that is gone is replaced."""
+
+from ... import replication
+from ..actions import Refusal
+from . import guards, ranking, steps
+from . import view as view_
+
+CUT_OFF_SECONDS = 3.0
+"""For how long a primary must not have reached a quorum before another one is tried."""
+
+
+def tell(view: view_.ShardView) -> steps.Tell | None:
+    """Return who has to be told what is committed: the primary first, it acknowledges nothing before."""
+    assert view.committed is not None
+    late = [member.name for member in view.alive() if _knows_less(view, member.name)]
+    learners = view.learners()
+    primary = view.committed.primary
+    if primary not in late and view.state(primary) and _lacks_learners(view, learners):
+        late.append(primary)
+    late += [one.name for one in learners if _knows_less(view, one.name)]
+    ordered = sorted(late, key=lambda name: name != primary)
+    return steps.Tell(tuple(ordered), view.committed, learners) if ordered else None
+
+
+def promotion(view: view_.ShardView) -> steps.Step | Refusal | None:
+    """Return the change that gives the shard a primary, where it has none that could acknowledge."""
+    assert view.committed is not None
+    primary = view.committed.member(view.committed.primary)
+    if primary is None or view.is_lost(primary):
+        return _promote(view, f"the primary {view.committed.primary} has lost its volume")
+    if sealed := _sealed_since(view):
+        return _promote(view, f"{sealed} was sealed for a change that was not completed")
+    state = view.heard.get(primary.name, view_.Heard()).state
+    if not view.heard.get(primary.name, view_.Heard()).answers:
+        refusal = guards.primary_really_gone(view)
+        return refusal or _promote(view, f"the primary {primary.name} is gone", without=(primary.name,))
+    assert state is not None
+    if _is_cut_off(view, state):
+        why = f"the primary {primary.name} is cut off from the other members"
+        return _promote(view, why, without=(primary.name,), unsealed=(primary.name,))
+    return None
+
+
+def leaving(view: view_.ShardView) -> steps.Step | Refusal | None:
+    """Return the change that takes the post from a primary that was told to stop."""
+    assert view.committed is not None
+    name = view.committed.primary
+    state, pod = view.state(name), view.pods.get(name)
+    if state is None or not (state.leaving or (pod is not None and pod.terminating)):
+        return None
+    return hand_over(view, f"{name} stops") if len(view.committed.members) > 1 else None
+
+
+def hand_over(view: view_.ShardView, why: str) -> steps.Step | Refusal:
+    """Return the change by which another member leads, with the same members."""
+    assert view.committed is not None
+    name = view.committed.primary
+    others = (one.name for one in view.alive() if one.name != name)
+    prefer = tuple(one for one in ranking.rank(view, others) if _is_level(view, one))
+    if not prefer:
+        return Refusal("NoSuccessor", f"{why}, and no other member could lead")
+    return change(view, steps.Kind.HAND_OVER, why, prefer=prefer)
+
+
+def change(
+    view: view_.ShardView,
+    kind: steps.Kind,
+    why: str,
+    members: tuple[replication.Member, ...] = (),
+    *,
+    prefer: tuple[str, ...] = (),
+    unsealed: tuple[str, ...] = (),
+) -> steps.Step | Refusal:
+    """Return a change of the committed configuration, where enough members answer for it.
+
+    Args:
+        view: the shard.
+        kind: what kind of change it is.
+        why: for people.
+        members: the new ones; where not given, those whose disks are there.
+        prefer: who is to lead, the best first; where not given, the usual rank.
+        unsealed: members that are left alone, since they could not do what they would be told.
+    """
+    assert view.committed is not None
+    chosen = members or view.survivors()
+    refusal = guards.seal_quorum_answers(view, unsealed) or guards.new_quorum_answers(view, chosen, unsealed)
+    if refusal is not None:
+        return refusal
+    return steps.Change(
+        kind=kind,
+        base=view.committed,
+        members=chosen,
+        sealers=tuple(one for one in view.survivors() if one.name not in unsealed),
+        needed=view.committed.seal_quorum,
+        every=view.wanted.every,
+        prefer=prefer or ranking.rank(view, (one.name for one in chosen)),
+        insists=kind is steps.Kind.HAND_OVER,
+        why=why,
+    )
+
+
+def _promote(
+    view: view_.ShardView, why: str, *, without: tuple[str, ...] = (), unsealed: tuple[str, ...] = ()
+) -> steps.Step | Refusal:
+    refusal = guards.new_quorum_answers(view, view.survivors(), without)
+    if refusal is not None:
+        return Refusal(refusal.reason, f"{why}; {refusal.message}")
+    names = (one.name for one in view.survivors() if one.name not in without)
+    return change(view, steps.Kind.PROMOTE, why, prefer=ranking.rank(view, names), unsealed=unsealed)
+
+
+def _knows_less(view: view_.ShardView, name: str) -> bool:
+    state = view.state(name)
+    assert view.committed is not None
+    return state is not None and state.known_epoch < view.committed.epoch
+
+
+def _lacks_learners(view: view_.ShardView, learners: tuple[replication.Member, ...]) -> bool:
+    assert view.committed is not None
+    state = view.state(view.committed.primary)
+    if state is None or state.role is not replication.Role.PRIMARY:
+        return False
+    shipped = {(one.name, one.disk) for one in state.followers}
+    members = {(one.name, one.disk) for one in view.committed.members}
+    return shipped - members != {(one.name, one.disk) for one in learners}
+
+
+def _sealed_since(view: view_.ShardView) -> str:
+    """Return a member that has promised a newer epoch than the committed one, so that its primary is out."""
+    assert view.committed is not None
+    for member in view.alive():
+        state = view.state(member.name)
+        if state is not None and state.promised > view.committed.epoch:
+            return member.name
+    return ""
+
+
+def _is_cut_off(view: view_.ShardView, state: replication.ReplicaState) -> bool:
+    assert view.committed is not None
+    in_office = state.role is replication.Role.PRIMARY and state.known_epoch == view.committed.epoch
+    if not in_office or state.acknowledges or state.quorum_silence_seconds < CUT_OFF_SECONDS:
+        return False
+    others = [one.name for one in view.alive() if one.name != state.name]
+    unheard = all(guards.silence(view, name) >= guards.SILENCE_SECONDS for name in others)
+    return unheard and guards.new_quorum_answers(view, view.survivors(), (state.name,)) is None
+
+
+def _is_level(view: view_.ShardView, name: str) -> bool:
+    state = view.state(name)
+    return state is not None and (state.caught_up or state.role is replication.Role.PRIMARY)

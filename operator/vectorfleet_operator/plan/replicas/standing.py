@@ -1,0 +1,129 @@
+"""How a shard stands, in conditions: what they mean and what to do is in docs/replication.md. PURE."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from ... import ports, replication
+from ...api import condition
+from ..actions import Refusal
+from . import digests, guards, loss, steps
+from . import view as view_
+
+DEGRADED = "Degraded"
+QUORUM_LOST = "QuorumLost"
+SHARD_LOST = "ShardLost"
+REPLICA_DIVERGED = "ReplicaDiverged"
+CONFIGURATION_LOST = "ConfigurationLost"
+OWN = (DEGRADED, QUORUM_LOST, SHARD_LOST, REPLICA_DIVERGED, CONFIGURATION_LOST)
+"""Types that say how the replicas of a shard stand; all are bad while they are True."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """One shard at the end of a pass."""
+
+    view: view_.ShardView
+    decision: steps.Decision
+    reports: Mapping[str, ports.ShardReport]
+    """By the replicas' names, of those that answered lately."""
+
+    @property
+    def chief(self) -> ports.ShardReport | None:
+        """The report that speaks for the shard: its primary's, else that of the most advanced replica."""
+        committed = self.view.committed
+        if committed is not None and committed.primary in self.reports:
+            return self.reports[committed.primary]
+        return max(self.reports.values(), key=lambda one: (one.epoch, one.seq), default=None)
+
+
+def serves(standing: Standing) -> bool:
+    """Return whether the shard takes writes."""
+    view = standing.view
+    if view.committed is None:
+        return False
+    state = view.state(view.committed.primary)
+    in_office = state is not None and state.role is replication.Role.PRIMARY
+    return bool(in_office and state and state.known_epoch == view.committed.epoch and state.acknowledges)
+
+
+def explain(standing: Standing) -> tuple[str, str]:
+    """Return why a shard does not serve, as reason and message."""
+    told = next(iter(standing.decision.refusals), None)
+    if told is not None:
+        return told.reason, told.message
+    step = standing.decision.step
+    return "NotReady", step.why if step is not None else "its primary does not take writes"
+
+
+def conditions(standing: Standing) -> tuple[condition.Condition, ...]:
+    """Return the conditions that hold, apart from Ready, without their times."""
+    return tuple(
+        condition.build_condition(kind, True, refusal.reason, refusal.message)
+        for kind, refusal in _troubles(standing)
+    )
+
+
+def stall(standing: Standing) -> Refusal | None:
+    """Return why only a person can make the shard serve again, None where that is not so."""
+    if serves(standing):
+        return None
+    return next((one for one in standing.decision.refusals if one.stalls), None)
+
+
+def ready_members(view: view_.ShardView) -> int:
+    """Return how many members answer and have caught up."""
+    states = [view.state(member.name) for member in view.alive()]
+    leads = replication.Role.PRIMARY
+    return sum(state is not None and (state.caught_up or state.role is leads) for state in states)
+
+
+def _troubles(standing: Standing) -> Iterator[tuple[str, Refusal]]:
+    view = standing.view
+    if view.committed is None:
+        for one in standing.decision.refusals:
+            if one.reason == CONFIGURATION_LOST:
+                yield CONFIGURATION_LOST, one
+        return
+    if degraded := list(_shortcomings(view)):
+        message = "; ".join(one.message for one in degraded)
+        yield DEGRADED, Refusal(degraded[0].reason, message)
+    if (lost := _quorum_lost(view)) is not None:
+        yield QUORUM_LOST, lost
+    if loss.is_lost(view):
+        told = next((one for one in standing.decision.refusals if one.reason == SHARD_LOST), None)
+        yield SHARD_LOST, told or Refusal(SHARD_LOST, "a person has accepted the loss; it is carried out")
+    if (found := digests.diverged(view)) is not None:
+        yield REPLICA_DIVERGED, Refusal("Outvoted" if found.outvoted else "NoMajority", found.advice)
+
+
+def _shortcomings(view: view_.ShardView) -> Iterator[Refusal]:
+    """Yield what keeps the shard from having all the copies that it should."""
+    assert view.committed is not None
+    for member in view.committed.members:
+        state = view.state(member.name)
+        if view.is_lost(member):
+            yield Refusal("ReplicaLost", f"{member.name} has lost its volume")
+        elif state is None:
+            yield Refusal("ReplicaSilent", f"{member.name} does not answer")
+        elif state.problem:
+            yield Refusal("ReplicaStuck", f"{member.name}: {state.problem}")
+        elif state.role is replication.Role.FOLLOWER and not state.caught_up:
+            yield Refusal("ReplicaCatchingUp", f"{member.name} catches up")
+    for name in view.wanted.names:
+        if view.committed.member(name) is None:
+            joiner = next((one for one in view.learners() if one.name == name), None)
+            refusal = guards.joiner_is_caught_up(view, joiner) if joiner is not None else None
+            yield refusal or Refusal("ReplicaJoining", f"{name} is no member yet")
+
+
+def _quorum_lost(view: view_.ShardView) -> Refusal | None:
+    assert view.committed is not None
+    alive, needed = view.alive(), view.committed.write_quorum
+    if len(alive) >= needed:
+        return None
+    missing = ", ".join(one.name for one in view.committed.members if one not in alive)
+    return Refusal(
+        "TooFewMembers",
+        f"{len(alive)} of {len(view.committed.members)} members answer, and a write needs {needed}: writes "
+        f"are refused and reads may be stale until {missing} is back",
+    )

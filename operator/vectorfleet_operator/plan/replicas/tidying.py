@@ -1,0 +1,110 @@
+"""What brings a shard that serves to what the spec asks for: members come, go and are filled again."""
+
+from ... import replication
+from ..actions import Refusal
+from . import digests, guards, repair, steps
+from . import view as view_
+
+Verdict = steps.Step | Refusal | None
+
+
+def drop_lost(view: view_.ShardView) -> Verdict:
+    """Go on without members whose disks are gone, where writes would have to wait for them otherwise."""
+    assert view.committed is not None
+    lost = _lost(view)
+    if not lost or len(view.alive()) >= view.committed.write_quorum:
+        return None
+    return repair.change(
+        view, steps.Kind.DROP, f"the volume of {lost[0].name} is gone, and writes wait for it"
+    )
+
+
+def replace(view: view_.ShardView) -> Verdict:
+    """Let a replica with a new disk take the place of the one that it lost."""
+    assert view.committed is not None
+    for member in _lost(view):
+        joiner = next((one for one in view.learners() if one.name == member.name), None)
+        if joiner is None:
+            continue
+        refusal = (
+            guards.claim_is_there(view, joiner.name)
+            or guards.primary_serves(view)
+            or guards.joiner_is_caught_up(view, joiner)
+        )
+        if refusal is not None:
+            return refusal
+        members = tuple(joiner if one == member else one for one in view.committed.members)
+        return repair.change(view, steps.Kind.REPLACE, f"{joiner.name} has a new volume", members)
+    return None
+
+
+def remove(view: view_.ShardView) -> Verdict:
+    """Take out a member that the spec does not ask for any more; a primary first hands over."""
+    assert view.committed is not None
+    extra = [one for one in view.committed.members if one.name not in view.wanted.names]
+    if not extra:
+        return None
+    leaver = max(extra, key=lambda one: (len(one.name), one.name))
+    if leaver.name == view.committed.primary:
+        return guards.primary_serves(view) or repair.hand_over(view, f"{leaver.name} is to be taken out")
+    members = tuple(one for one in view.committed.members if one != leaver)
+    return guards.primary_serves(view) or repair.change(
+        view, steps.Kind.REMOVE, f"the spec asks for {len(view.wanted.names)} replicas", members
+    )
+
+
+def join(view: view_.ShardView) -> Verdict:
+    """Take in a replica that is wanted, once it holds nearly everything."""
+    assert view.committed is not None
+    names = view.committed.names
+    waiting = [name for name in view.wanted.names if name not in names]
+    for joiner in view.learners():
+        if joiner.name not in waiting:
+            continue
+        refusal = (
+            guards.claim_is_there(view, joiner.name)
+            or guards.primary_serves(view)
+            or guards.one_member_at_a_time(view, joiner.name)
+            or guards.joiner_is_caught_up(view, joiner)
+        )
+        if refusal is not None:
+            return refusal
+        members = (*view.committed.members, joiner)
+        return repair.change(view, steps.Kind.JOIN, f"{joiner.name} has caught up", members)
+    return Refusal("CatchingUp", f"waiting for {waiting[0]} to answer") if waiting else None
+
+
+def reconfigure(view: view_.ShardView) -> Verdict:
+    """Let the write quorum be what the spec asks for."""
+    assert view.committed is not None
+    count = len(view.committed.members)
+    quorum = replication.write_quorum(count, every=view.wanted.every)
+    if quorum == view.committed.write_quorum:
+        return None
+    why = f"writes are to be on {quorum} of {count} disks"
+    return guards.primary_serves(view) or repair.change(view, steps.Kind.RECONFIGURE, why)
+
+
+def rebuild(view: view_.ShardView) -> Verdict:
+    """Let a replica whose rows differ from those of most others give them up and be filled again."""
+    assert view.committed is not None
+    found = digests.diverged(view)
+    if found is None:
+        return None
+    if not found.outvoted:
+        return Refusal("ReplicaDiverged", found.advice, stalls=True)
+    refusal = (
+        guards.primary_serves(view)
+        or guards.one_member_at_a_time(view, found.member.name)
+        or guards.quorum_survives(view, found.member.name)
+    )
+    if refusal is not None:
+        return refusal
+    if found.member.name == view.committed.primary:
+        return repair.hand_over(view, f"the rows of {found.member.name} differ from those of the others")
+    return steps.Rebuild(found.member, view.committed.epoch, found.advice)
+
+
+def _lost(view: view_.ShardView) -> list[replication.Member]:
+    assert view.committed is not None
+    return [member for member in view.committed.members if view.is_lost(member)]

@@ -1,0 +1,130 @@
+"""What one look saw of a shard: its configuration, each replica's own word, its pods."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from ... import replication
+
+PATIENCE = 3
+"""Looks in a row that a replica may miss before its silence counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What was last heard of a replica."""
+
+    state: replication.ReplicaState | None = None
+    """Its newest answer, None where there never was one."""
+    missed: int = 0
+    """Looks in a row that it has not answered since."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answered the last look."""
+        return self.state is not None and not self.missed
+
+    @property
+    def present(self) -> bool:
+        """Whether it answered lately: one look that it missed is no news."""
+        return self.state is not None and self.missed < PATIENCE
+
+
+@dataclasses.dataclass(frozen=True)
+class PodState:
+    """The pod of a replica, as the cluster tells of it."""
+
+    uid: str
+    ready: bool = False
+    terminating: bool = False
+    failed: bool = False
+    stale: bool = False
+    """It runs an older template than its StatefulSet has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What the spec asks of a shard, and what its owner has noted on the VectorShard."""
+
+    replicas: tuple[replication.Member, ...]
+    """Names and addresses of the replicas, by ordinal; their disks are not known to the spec."""
+    every: bool = False
+    """Whether every member holds a write before it is acknowledged."""
+    paused: bool = False
+    primary: str = ""
+    """The replica that a person wants to lead, empty where none is named."""
+    accepted_loss: str = ""
+    """The survivor and epoch by which a person accepts that data is lost, as "name@epoch"."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The replicas' names, by ordinal."""
+        return tuple(one.name for one in self.replicas)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardView:
+    """All that a decision on a shard stands on."""
+
+    number: int
+    wanted: Wanted
+    committed: replication.Configuration | None
+    """VectorShard.status.configuration."""
+    reserved: int
+    """The greatest epoch that was handed out."""
+    heard: Mapping[str, Heard]
+    """By name, of all that are wanted or members."""
+    pods: Mapping[str, PodState] = dataclasses.field(default_factory=dict)
+    """By name; one that is missing has no pod."""
+    lost_claims: frozenset[str] = frozenset()
+    """Names whose volume claim is being deleted."""
+    rest_seconds: float = 0.0
+    """For how long nothing more is to be tried, after attempts that failed or changes in quick succession."""
+
+    def state(self, name: str) -> replication.ReplicaState | None:
+        """Return what a replica said lately, None where it is silent."""
+        heard = self.heard.get(name, Heard())
+        return heard.state if heard.present else None
+
+    def missed(self, name: str) -> int:
+        """Return the looks in a row that a replica has not answered."""
+        return self.heard.get(name, Heard()).missed
+
+    def is_alive(self, member: replication.Member) -> bool:
+        """Return whether a member answers, and is the disk that is meant."""
+        state = self.state(member.name)
+        return state is not None and state.disk == member.disk
+
+    def is_lost(self, member: replication.Member) -> bool:
+        """Return whether a member's disk is known to be gone: another one was seen under its name."""
+        state = self.heard.get(member.name, Heard()).state
+        return state is not None and bool(state.disk) and state.disk != member.disk
+
+    def alive(self) -> tuple[replication.Member, ...]:
+        """Return the members that answer."""
+        members = self.committed.members if self.committed else ()
+        return tuple(member for member in members if self.is_alive(member))
+
+    def survivors(self) -> tuple[replication.Member, ...]:
+        """Return the members whose disks are not known to be gone."""
+        members = self.committed.members if self.committed else ()
+        return tuple(member for member in members if not self.is_lost(member))
+
+    def address(self, name: str) -> str:
+        """Return where a replica listens, empty where that is not known."""
+        known = (*self.wanted.replicas, *(self.committed.members if self.committed else ()))
+        return next((one.address for one in known if one.name == name and one.address), "")
+
+    def learners(self) -> tuple[replication.Member, ...]:
+        """Return the replicas that are wanted, answer, and are no members: their disks as they say."""
+        members = set(self.committed.members if self.committed else ())
+        found = (
+            replication.Member(name, state.disk, self.address(name))
+            for name in self.wanted.names
+            if (state := self.state(name)) is not None and name not in self.lost_claims
+        )
+        return tuple(one for one in found if one.disk and one not in members)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether any replica tells of its part: those of a version before replication do not."""
+        return any(heard.state is not None for heard in self.heard.values())

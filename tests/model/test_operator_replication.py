@@ -1,0 +1,425 @@
+"""The operator and its replicas in virtual time: who leads, who is a member, and that nothing is lost."""
+
+import asyncio
+
+import pytest
+from replicas import loop, world
+
+SHARD = "products-g1-s0"
+
+
+def live(scenario, seed=1, operators=1, **spec):
+    """Run a scenario in a world of its own, and check what clients were promised at its end."""
+
+    async def run():
+        given = world.World(seed, **spec)
+        async with given.living(operators):
+            await given.settle()
+            await scenario(given)
+            given.check()
+        return given
+
+    return loop.run(run())
+
+
+def now():
+    """Virtual time, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 5])
+def test_a_new_shard_begins(replicas):
+    """All replicas are members from the first epoch on, and writes are acknowledged."""
+
+    async def scenario(given):
+        await given.writes_again()
+        found = given.configuration()
+        assert (found["epoch"], found["writeQuorum"]) == (1, replicas // 2 + 1)
+        assert len(found["members"]) == replicas
+
+    live(scenario, replicas=replicas)
+
+
+def test_a_dead_node_is_survived_within_ten_seconds():
+    """The primary's machine stops and Kubernetes says nothing: another one takes writes within 10 s."""
+
+    async def scenario(given):
+        await given.writes_again()
+        old = given.primary().name
+        given.kill_node(old)
+        assert await given.writes_again() < 10
+        assert given.primary().name != old
+        assert given.configuration()["epoch"] == 2
+        given.start_node(old)
+        await given.settle()
+        assert given.configuration()["epoch"] == 2, "it comes back as what it is: a member"
+
+    live(scenario)
+
+
+def test_a_process_that_starts_anew_keeps_its_post():
+    """A primary whose process is killed and is back in two seconds goes on in the same epoch."""
+
+    async def scenario(given):
+        old = given.primary()
+        old.crash()
+        await given.writes_again()
+        assert given.primary() is old
+        assert given.configuration()["epoch"] == 1
+
+    live(scenario)
+
+
+def test_a_deleted_pod_hands_over_first():
+    """A primary that is told to stop serves until another leads: the gap is that of a planned handover."""
+
+    async def scenario(given):
+        await given.writes_again()
+        old, since = given.primary().name, now()
+        given.cluster.terminate(old)
+        await given.wait_until(lambda: given.primary().name != old)
+        await given.settle()
+        assert given.longest_gap(since) < 3
+        assert given.configuration()["epoch"] <= 3
+
+    live(scenario)
+
+
+def test_a_new_image_restarts_one_member_at_a_time():
+    """Every pod is made anew, of two shards never two at once, the primary's last, and writes go on."""
+
+    async def scenario(given):
+        await given.writes_again()
+        old = {name: given.cluster.find("Pod", name)["metadata"]["uid"] for name in given.replicas}
+        since, away = now(), 0
+        await given.submit(image={"tag": "0.2.0"})
+
+        def is_rolled():
+            nonlocal away
+            away = max(away, sum(not one.up for one in given.replicas.values()))
+            pods = {name: given.cluster.find("Pod", name) for name in given.replicas}
+            return all(pod and pod["metadata"]["uid"] != old[name] for name, pod in pods.items())
+
+        await given.wait_until(is_rolled, 300)
+        await given.settle()
+        assert away == 1
+        assert given.longest_gap(since) < 3
+        assert all(given.configuration(f"products-g1-s{n}")["epoch"] <= 3 for n in (0, 1))
+
+    live(scenario, shards=2)
+
+
+def test_replicas_come_and_go():
+    """From 1 to 3 to 2 to 1: a replica joins once it has caught up, and a primary that goes hands over."""
+
+    async def scenario(given):
+        for count in (3, 5, 2, 1):
+            await given.submit(replicas=count)
+            await given.settle()
+            assert given.configuration()["writeQuorum"] == count // 2 + 1
+            await given.writes_again()
+            given.check()
+        await given.wait_until(lambda: given.cluster.find("StatefulSet", SHARD)["spec"]["replicas"] == 1)
+
+    live(scenario, replicas=1)
+
+
+def test_the_write_quorum_changes_in_place():
+    """`consistency.write: all` is a new configuration, and back again."""
+
+    async def scenario(given):
+        await given.submit(consistency={"write": "all"})
+        await given.wait_until(lambda: given.configuration()["writeQuorum"] == 3)
+        await given.submit(consistency={"write": "quorum"})
+        await given.wait_until(lambda: given.configuration()["writeQuorum"] == 2)
+        await given.writes_again()
+
+    live(scenario)
+
+
+@pytest.mark.parametrize("replicas", [2, 3])
+@pytest.mark.parametrize("who", ["primary", "follower"])
+def test_a_lost_volume_is_replaced(replicas, who):
+    """A replica that comes back with an empty volume is another member, and is filled again."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        victim = lead if who == "primary" else next(o for o in given.replicas.values() if o is not lead)
+        disk = victim.disk
+        victim.crash()
+        victim.lose_disk()
+        await given.settle()
+        assert disk not in {one["disk"] for one in given.configuration()["members"]}
+        await given.writes_again()
+
+    live(scenario, replicas=replicas)
+
+
+def test_too_many_lost_volumes_wait_for_a_person():
+    """With two of three volumes gone nothing is promoted and nothing begun; a word of a person goes on."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        others = [one for one in given.replicas.values() if one is not lead]
+        for one in (lead, others[0]):
+            one.crash()
+            one.lose_disk()
+        await given.wait_until(lambda: "ShardLost" in given.conditions())
+        await asyncio.sleep(30)
+        assert given.configuration()["epoch"] == 1
+        assert given.index_conditions()["Stalled"]["reason"] == "ShardLost"
+        survivor = others[1].name
+        assert f"vectorfleet.io/accept-loss={survivor}@1" in given.conditions()["ShardLost"]["message"]
+
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/accept-loss": f"{survivor}@7"})
+        await asyncio.sleep(30)
+        assert given.configuration()["epoch"] == 1, "it names another epoch"
+        given.acknowledged.clear()
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/accept-loss": f"{survivor}@1"})
+        await given.settle()
+        assert "ShardLost" not in given.conditions()
+
+    live(scenario)
+
+
+def test_a_shard_that_lost_everything_begins_anew_only_when_told():
+    """All volumes are gone: the shard is never empty by itself."""
+
+    async def scenario(given):
+        await given.writes_again()
+        for one in given.replicas.values():
+            one.crash()
+            one.lose_disk()
+        await given.wait_until(lambda: "ShardLost" in given.conditions())
+        await asyncio.sleep(60)
+        assert not any(one.log for one in given.replicas.values())
+        given.acknowledged.clear()
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/accept-loss": "none@1"})
+        await given.settle()
+
+    live(scenario)
+
+
+def test_a_lost_vector_shard_is_found_again():
+    """The VectorShard is deleted: the configuration that the replicas know is taken back."""
+
+    async def scenario(given):
+        given.kill_node(given.primary().name)
+        await given.writes_again()
+        for name in list(given.dead_nodes):
+            given.start_node(name)
+        await given.settle()
+        epoch = given.configuration()["epoch"]
+        given.cluster.remove("VectorShard", SHARD)
+        await given.wait_until(lambda: given.configuration() is not None)
+        assert given.configuration()["epoch"] == epoch
+        await given.settle()
+        await given.writes_again()
+
+    live(scenario)
+
+
+def test_a_lost_vector_shard_waits_for_every_replica():
+    """Without one of its replicas nobody knows which configuration is the newest."""
+
+    async def scenario(given):
+        silent = given.primary().name
+        given.kill_node(silent)
+        given.cluster.remove("VectorShard", SHARD)
+        await given.wait_until(
+            lambda: (
+                "ConfigurationLost"
+                in (
+                    given.conditions()
+                    if given.cluster.find("VectorShard", SHARD)
+                    and given.cluster.find("VectorShard", SHARD).get("status")
+                    else {}
+                )
+            )
+        )
+        await asyncio.sleep(30)
+        assert given.configuration() is None
+        given.start_node(silent)
+        await given.wait_until(lambda: given.configuration() is not None)
+        await given.settle()
+
+    live(scenario)
+
+
+def test_a_primary_that_only_the_operator_misses_keeps_its_post():
+    """The operator can't reach the primary, its followers can: nobody is promoted, writes go on."""
+
+    async def scenario(given):
+        await given.writes_again()
+        given.cut("operator", given.primary().name)
+        await asyncio.sleep(60)
+        assert given.configuration()["epoch"] == 1
+        assert given.longest_gap(now() - 60) < 1
+        given.heal()
+
+    live(scenario)
+
+
+def test_a_primary_that_is_cut_off_from_its_followers_is_replaced():
+    """The operator reaches all, the primary nobody: another member takes writes, the old one follows."""
+
+    async def scenario(given):
+        await given.writes_again()
+        old = given.primary().name
+        for other in given.replicas:
+            if other != old:
+                given.cut(old, other)
+        assert await given.writes_again() < 10
+        assert given.primary().name != old
+        given.heal()
+        await given.settle()
+        assert given.configuration()["epoch"] <= 3
+
+    live(scenario)
+
+
+def test_a_primary_cut_off_from_everybody_is_replaced():
+    """A partition of the primary's node: the rest goes on without it."""
+
+    async def scenario(given):
+        await given.writes_again()
+        old = given.primary().name
+        for other in (*given.replicas, "operator"):
+            given.cut(old, other)
+        assert await given.writes_again() < 10
+        given.heal()
+        await given.settle()
+
+    live(scenario)
+
+
+def test_a_lost_quorum_changes_nothing():
+    """Two of three members are away: no epoch is spent; writes go on when one is back."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary().name
+        for name in given.replicas:
+            if name != lead:
+                given.kill_node(name)
+        await given.wait_until(lambda: "QuorumLost" in given.conditions())
+        await asyncio.sleep(60)
+        assert given.configuration()["epoch"] == 1
+        assert given.cluster.find("VectorShard", SHARD)["status"]["reserved"] == 1
+        for name in list(given.dead_nodes):
+            given.start_node(name)
+        await given.settle()
+        assert "QuorumLost" not in given.conditions() or await given.writes_again()
+
+    live(scenario)
+
+
+def test_writes_go_on_without_the_api_server():
+    """The API server is away for a minute: nothing changes, and a failover waits for it."""
+
+    async def scenario(given):
+        await given.writes_again()
+        given.cluster.away, since = True, now()
+        await asyncio.sleep(60)
+        assert given.longest_gap(since) < 1
+        given.kill_node(given.primary().name)
+        await asyncio.sleep(20)
+        given.cluster.away = False
+        assert await given.writes_again() < 10
+
+    live(scenario)
+
+
+def test_writes_go_on_without_the_operator():
+    """The operator is away while the primary dies; the one that follows it promotes another."""
+
+    async def scenario(given):
+        await given.writes_again()
+        since = now()
+        await given.kill_operator()
+        await asyncio.sleep(30)
+        assert given.longest_gap(since) < 1
+        given.kill_node(given.primary().name)
+        await asyncio.sleep(30)
+        given.start_operator()
+        assert await given.writes_again() < 10
+
+    live(scenario)
+
+
+def test_quiet_times_cost_the_api_server_little():
+    """While all is well nothing is written but positions now and then."""
+
+    async def scenario(given):
+        await asyncio.sleep(30)
+        writes = given.cluster.writes
+        calls = given.cluster.calls
+        await asyncio.sleep(120)
+        assert given.cluster.writes - writes <= 30
+        assert given.cluster.calls - calls <= 12 * 30
+
+    live(scenario)
+
+
+def test_a_person_names_the_primary():
+    """The annotation on the VectorShard moves the post, by a planned handover."""
+
+    async def scenario(given):
+        await given.writes_again()
+        since = now()
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/primary": f"{SHARD}-2"})
+        await given.wait_until(lambda: given.primary().name == f"{SHARD}-2")
+        await given.writes_again()
+        assert given.longest_gap(since) < 3
+
+    live(scenario)
+
+
+@pytest.mark.parametrize("who", ["primary", "follower"])
+def test_a_replica_that_differs_is_filled_again(who):
+    """Most members agree on other rows than one of them: it gives up its data, whoever it is."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        rotten = lead if who == "primary" else next(o for o in given.replicas.values() if o is not lead)
+        rotten.rotten, disk = 1, rotten.disk
+        await given.wait_until(lambda: rotten.disk != disk)
+        await given.settle()
+        await given.wait_until(lambda: "ReplicaDiverged" not in given.conditions())
+
+    live(scenario)
+
+
+def test_two_replicas_that_differ_wait_for_a_person():
+    """Of two nobody knows which is right: both stay as they are, and the condition says what to do."""
+
+    async def scenario(given):
+        one = next(iter(given.replicas.values()))
+        one.rotten, disk = 1, one.disk
+        await given.wait_until(lambda: "ReplicaDiverged" in given.conditions())
+        await asyncio.sleep(30)
+        assert one.disk == disk
+        assert given.conditions()["ReplicaDiverged"]["reason"] == "NoMajority"
+
+    live(scenario, replicas=2)
+
+
+def test_a_flapping_primary_causes_no_storm():
+    """A primary whose network comes and goes for ten minutes: a bounded number of promotions."""
+
+    async def scenario(given):
+        for _ in range(30):
+            lead = given.primary().name
+            for other in (*given.replicas, "operator"):
+                given.cut(lead, other)
+            await asyncio.sleep(10)
+            given.heal()
+            await asyncio.sleep(10)
+        assert given.configuration()["epoch"] <= 31
+        await given.settle()
+        await given.writes_again()
+
+    live(scenario)
