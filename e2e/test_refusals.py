@@ -45,13 +45,13 @@ def test_immutable_fields_keep_their_value(small: index.Index, patch: str) -> No
 
 def test_unsupported_field_stalls_with_its_name(operator: handle.Handle, namespace: str) -> None:
     """A field of later versions is refused by name, never ignored, and taking it out mends the index."""
-    operator.kubectl.apply(index.build(namespace, "early", replicas=2))
+    operator.kubectl.apply(index.build(namespace, "early", rollout={}))
     made = index.Index(operator, namespace, "early")
     index.wait_until(lambda: made.condition("Stalled").get("status") == "True", 30)
 
     assert made.condition("Stalled")["reason"] == "NotSupportedYet"
-    assert "spec.replicas" in made.condition("Stalled")["message"]
-    made.kubectl("patch", "vi", "early", "--type=merge", "-p", '{"spec": {"replicas": 1}}')
+    assert "spec.rollout" in made.condition("Stalled")["message"]
+    made.kubectl("patch", "vi", "early", "--type=merge", "-p", '{"spec": {"rollout": null}}')
     made.wait_until_ready()
 
 

@@ -150,7 +150,7 @@ def test_changed_manifest_is_followed(small):
         ({"model": {"name": "random", "dimensions": 9}}, "spec.model is immutable"),
         ({"shards": 3}, "spec.shards is immutable"),
         ({"index": {"type": "hnsw", "profile": "recall"}}, "spec.index"),
-        ({"replicas": 2}, "not supported yet: spec.replicas"),
+        ({"rollout": {}}, "not supported yet: spec.rollout"),
         ({"shrads": 2}, "shrads"),
         ({"namespace": "../../up"}, "metadata.namespace"),
     ],
