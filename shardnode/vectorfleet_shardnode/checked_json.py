@@ -20,8 +20,12 @@ def write(path: Path, name: str, body: dict[str, Any]) -> None:
         UnsureError: it has the new content, but a power cut may bring the old one back.
         OSError: the disk is full or failing; the file is what it was before.
     """
-    stored = {name: body, "sha256": digest_of(body)}
-    files.write_durably(path, json.dumps(stored, indent=1).encode(), name)
+    files.write_durably(path, pack(name, body), name)
+
+
+def pack(name: str, body: dict[str, Any]) -> bytes:
+    """Return the bytes of such a file."""
+    return json.dumps({name: body, "sha256": digest_of(body)}, indent=1).encode()
 
 
 def read(path: Path, name: str, version: int) -> Any:
@@ -30,10 +34,17 @@ def read(path: Path, name: str, version: int) -> Any:
     Raises:
         DataLossError: it is damaged, or of another version.
     """
-    if not path.exists():
-        return None
+    return unpack(path.read_bytes(), name, version, str(path)) if path.exists() else None
+
+
+def unpack(content: bytes, name: str, version: int, path: str) -> Any:
+    """Return what the bytes of such a file hold; `path` is what it is called.
+
+    Raises:
+        DataLossError: they are damaged, or of another version.
+    """
     try:
-        stored = json.loads(path.read_bytes())
+        stored = json.loads(content)
         body, digest = stored[name], stored["sha256"]
         found_version, found_digest = body["version"], digest_of(body)
     except (ValueError, KeyError, TypeError, RecursionError) as broken:

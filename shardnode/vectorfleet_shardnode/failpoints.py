@@ -15,7 +15,7 @@ _OF_A_FILE = ("written", "synced", "renamed", "durable")
 REGISTERED = (
     *(
         f"{what}.{moment}"
-        for what in ("identity", "log-file", "manifest", "tombstones", "descriptor", "replica")
+        for what in ("identity", "log-file", "manifest", "tombstones", "descriptor", "replica", "install")
         for moment in _OF_A_FILE
     ),
     "setup.synced",
@@ -39,6 +39,10 @@ REGISTERED = (
     "cut.truncation-synced",
     "cut.marked",
     "cut.done",
+    "install.moved",
+    "install.log-deleted",
+    "install.log-made",
+    "install.done",
     "segment-file.written",
     "segment-file.synced",
     "adopt.before-fsync",

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from . import analysis, errors, failpoints, files, metrics, shard, transitions
+from . import analysis, errors, failpoints, files, metrics, pins, shard, transitions
 from .api import config
 from .limits import estimates, guard, relief
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
@@ -52,6 +52,7 @@ class Maintenance:
         start_builder: StartBuilder = builder.start,
     ) -> None:
         self.problem = ""
+        self.pins = pins.Pins()
         self._start_builder = start_builder
         self._shard = served
         self._generation = generation
@@ -63,7 +64,7 @@ class Maintenance:
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         tuning = served.tuning
         self._policy = compaction.Policy(
-            not self._recipe(indexed=True).spec.exact,
+            not self.recipe(indexed=True).spec.exact,
             tuning.unindexed_bytes,
             tuning.index_min_rows,
             tuning.stale_share,
@@ -164,7 +165,7 @@ class Maintenance:
         if frozen.live_rows:
             output = self._workplace() / "flush"
             output.mkdir()
-            described = writer.write(output, [source_of(frozen)], self._recipe(indexed=False))
+            described = writer.write(output, [source_of(frozen)], self.recipe(indexed=False))
             added = self._adopt(output, described)
         self._swap((frozen,), added, covered)
         self._note("flush", added, started)
@@ -178,7 +179,8 @@ class Maintenance:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _recipe(self, *, indexed: bool) -> descriptor.Recipe:
+    def recipe(self, *, indexed: bool) -> descriptor.Recipe:
+        """Return how a segment is made, with or without an engine over its rows."""
         wanted, schema = self._generation, self._shard.shape.schema
         return descriptor.Recipe(
             metric=wanted.metric,
@@ -213,7 +215,7 @@ class Maintenance:
 
     def _start_build(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
         folder = self._workplace()
-        recipe = self._recipe(indexed=action.indexed)
+        recipe = self.recipe(indexed=action.indexed)
         tuning = self._shard.tuning
         given = []
         for number, view in enumerate(inputs):
@@ -281,10 +283,17 @@ class Maintenance:
         self._manifest = renewed
         self._shard.install(before, added)
         failpoints.reached("swap.installed")
-        self._shard.trim_log(covered)
+        self._trim_log()
         failpoints.reached("swap.trimmed")
-        manifest.clean(self._shard.folder, renewed)
+        with self.pins.lock:
+            manifest.clean(self._shard.folder, renewed, self.pins.names)
         failpoints.reached("swap.cleaned")
+
+    def _trim_log(self) -> None:
+        """Give up log that segments cover; what is being copied is followed by its log, if there is room."""
+        covered = self._manifest.covered_seq
+        short = self._shard.limits.problem or self._shard.limits.disk_is_full
+        self._shard.trim_log(covered if short else self.pins.covered(covered))
 
     def _write_manifest(self, renewed: manifest.Manifest) -> None:
         try:
@@ -319,7 +328,7 @@ class Maintenance:
             self._load_graphs()
         if limits.disk_is_full:
             self._probe_disk()
-        self._shard.trim_log(self._manifest.covered_seq)  # what is kept of it goes first
+        self._trim_log()  # what is kept of it goes first
         limits.look(state.stored_bytes)
 
     def _relieve(self) -> None:

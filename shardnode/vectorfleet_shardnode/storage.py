@@ -8,6 +8,9 @@ log/           the write-ahead log
 manifest.json  the sealed segments, and the seq that they cover
 segments/      one folder for each
 build/         work in progress; emptied at every start
+checkpoints/   what others copy; gone at every start
+incoming/      what is copied from another replica; kept through restarts
+install.json   it takes the place of log, manifest and segments now
 ```
 """
 
@@ -19,10 +22,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import (
+    checkpoints,
     errors,
     failpoints,
     files,
     identity,
+    incoming,
     loading,
     log_files,
     log_index,
@@ -93,6 +98,9 @@ def open_shard(
     with _closed_on_error(held):
         owned = _set_up(folder, identity.of(index, number))
         replica = replica_state.Replica(folder, owned.uid)
+        if incoming.is_installing(folder):
+            replica.end_cut()
+            incoming.finish_install(folder, folder / shard.LOG, owned.owner)
         _check_alone(replica, place)
         stored = manifest.read(folder, owned.uid)
         _finish_cut(folder, replica, stored)
@@ -183,5 +191,6 @@ def _clean(folder: Path, stored: manifest.Manifest) -> None:
     manifest.clean(folder, stored)
     for leftover in (folder / shard.LOG).glob(files.TEMPORARY + "*"):
         leftover.unlink()
+    shutil.rmtree(folder / checkpoints.FOLDER, ignore_errors=True)
     shutil.rmtree(folder / maintenance.BUILD, ignore_errors=True)
     (folder / maintenance.BUILD).mkdir()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vectorfleet_shardnode import log_format, operations, records, storage
+from vectorfleet_shardnode import checkpoints, incoming, log_format, operations, records, storage
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.settings import Tuning
 
@@ -79,6 +79,22 @@ class Life:
         self.shard.follow()
         self.shard.cut_after(self.shard.committed)
 
+    def copy_itself(self):
+        """Take a checkpoint, receive it, and go on from it, as if it were another replica's."""
+        held = checkpoints.Checkpoints(self.shard, self.served.maintenance)
+        taken = held.take()
+        arriving = incoming.Incoming(self.shard.folder, taken.manifest)
+        for wanted in arriving.wanted():
+            place, offset = (wanted.segment, wanted.file), wanted.offset
+            while offset < wanted.bytes:
+                data = held.read(taken.id, place, offset)
+                arriving.write(place, offset, data)
+                offset += len(data)
+        self.served.close()
+        arriving.begin_install(self.served.replica.disk)
+        self.served = open_folder(self.shard.folder)
+        self.shard = self.served.shard
+
     def commit(self, seq):
         """Wait for the disk, say what is held, commit, and say so."""
         while self.shard.log.durable_seq < self.shard.log.last_seq:
@@ -91,8 +107,10 @@ class Life:
 def main(folder, seed):
     """Live for some rounds."""
     life = Life(Path(folder), int(seed))
-    for _ in range(12):
+    for number in range(12):
         life.go()
+        if number % 3 == 2:
+            life.copy_itself()
     life.served.close()
 
 

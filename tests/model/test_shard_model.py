@@ -67,7 +67,7 @@ wanted = st.sampled_from(
 )
 
 
-IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.", "replica.", "cut.")
+IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.", "replica.", "cut.", "install.")
 KEEPING = [name for name in failpoints.REGISTERED if not name.startswith(IN_THE_LOG)]
 """What maintenance comes by."""
 

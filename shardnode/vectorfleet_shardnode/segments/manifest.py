@@ -6,6 +6,7 @@ them kills the same rows again.
 """
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -68,18 +69,32 @@ def read(folder: Path, uid: str = "") -> Manifest:
         DataLossError: it is damaged, of a newer version, or another folder's.
     """
     path = folder / FILE_NAME
-    body = checked_json.read(path, "manifest", VERSION)
-    if body is None:
+    if not path.exists():
         return Manifest(uid=uid)
-    try:
-        found = Manifest.model_validate(body)
-    except pydantic.ValidationError as broken:
-        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
+    found = parse(path.read_bytes(), str(path))
     if found.uid != uid:
         raise errors.DataLossError(
             f"{path} is of another folder: it names uid {found.uid}, identity.json names {uid}"
         )
     return found
+
+
+def pack(manifest: Manifest) -> bytes:
+    """Return a manifest as its file holds it."""
+    return checked_json.pack("manifest", manifest.model_dump(mode="json"))
+
+
+def parse(content: bytes, path: str = "a manifest") -> Manifest:
+    """Return the manifest that a file holds.
+
+    Raises:
+        DataLossError: it is damaged, or of a newer version.
+    """
+    body = checked_json.unpack(content, "manifest", VERSION, path)
+    try:
+        return Manifest.model_validate(body)
+    except pydantic.ValidationError as broken:
+        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
 
 
 def write_tombstones(folder: Path, live: Mask, seq: int) -> Tombstones | None:
@@ -116,14 +131,19 @@ def read_live(folder: Path, rows: int, tombstones: Tombstones | None) -> Mask:
     return live
 
 
-def clean(folder: Path, manifest: Manifest) -> None:
-    """Delete what no manifest names: folders and tombstones of the past, and what a crash left."""
+def clean(folder: Path, manifest: Manifest, held: Collection[str] = ()) -> None:
+    """Delete what no manifest names: folders and tombstones of the past, and what a crash left.
+
+    Segments in `held` stay.
+    """
     kept = {listed.name: listed for listed in manifest.segments}
     if not (folder / SEGMENTS).exists():
         (folder / SEGMENTS).mkdir()
         files.fsync_path(folder)
     for path in (folder / SEGMENTS).iterdir():
         listed = kept.get(path.name)
+        if listed is None and path.name in held:
+            continue
         if listed is None:
             failpoints.reached("clean.before-segment")
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -21,6 +21,7 @@ AT_START = ("recovery.", "start.")
 AT_REPLICAS = (
     "replica.",
     "cut.",
+    "install.",
 )  # no node that is alone comes by these: see test_shardnode_replica_failpoints.py
 
 

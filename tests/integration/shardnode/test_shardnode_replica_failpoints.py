@@ -13,7 +13,7 @@ from vectorfleet_shardnode import failpoints
 from vectorfleet_shardnode.segments import part
 
 PROGRAM = Path(follower.__file__)
-NAMES = [name for name in failpoints.REGISTERED if name.startswith(("replica.", "cut."))]
+NAMES = [name for name in failpoints.REGISTERED if name.startswith(("replica.", "cut.", "install."))]
 NAMES += ["log.appended", "commit.synced", "rotate.noted", "manifest.renamed", "trim.deleted"]
 EVERY_ROW = part.Fields(values=True, metadata=False)
 

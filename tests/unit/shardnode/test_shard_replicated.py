@@ -10,6 +10,8 @@ from unittest import mock
 import hypothesis
 import numpy as np
 import pytest
+from fixtures import replicas
+from fixtures.replicas import BOTH, close, ids_of, leading, opened, rows, settle, ship, upsert
 from hypothesis import stateful
 from hypothesis import strategies as st
 
@@ -26,55 +28,13 @@ from vectorfleet_shardnode import (
     storage,
 )
 from vectorfleet_shardnode.api import config
-from vectorfleet_shardnode.segments import builder, manifest, part
-from vectorfleet_shardnode.settings import Tuning
-
-TUNING = Tuning(
-    growing_rows=8,
-    index_min_rows=6,
-    settle_seconds=0,
-    build_threads=1,
-    reserved_bytes=0,
-    log_file_bytes=1_500,
-    digest_every=1,
-)
-INDEX = config.IndexConfig(
-    index="shop",
-    serving=config.Generation(dimensions=2, metric=config.Metric.EUCLIDEAN),
-    metadata=config.Schema.model_validate({"text": ["t"]}),
-)
-BOTH = part.Fields(values=True, metadata=True)
-FAR = 1 << 40
+from vectorfleet_shardnode.segments import manifest, part
 
 
 @pytest.fixture(autouse=True)
 def no_disk(monkeypatch):
     """Power is never cut here."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-class Built:
-    """A builder that did its job in this process."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        return 0
-
-    def communicate(self):
-        return b"", b""
-
-    def kill(self):
-        """Nothing is left to end."""
-
-
-def opened(folder, **changed):
-    """Open the shard as one of several replicas."""
-    tuning = TUNING.model_copy(update=changed)
-    return storage.open_shard(INDEX, 0, folder, tuning, Built, storage.Place(alone=False))
 
 
 @pytest.fixture
@@ -88,54 +48,6 @@ def replica(tmp_path):
             return served
 
         yield open_it
-
-
-def close(served):
-    """Close what is still open."""
-    if served.shard.log._committer.is_alive():
-        served.close()
-
-
-def leading(served, epoch=1):
-    """Let a replica promise and lead an epoch."""
-    served.replica.promise(epoch)
-    served.shard.lead(epoch)
-    settle(served)
-    return served
-
-
-def settle(served):
-    """Wait until the log is on the disk; returns its last seq."""
-    while served.shard._durable < served.shard.log.last_seq:
-        os.sched_yield()
-    return served.shard.log.last_seq
-
-
-def rows(*ids, x=1.0):
-    """Return rows whose vectors tell their number."""
-    vectors = np.array([[x, at + 1] for at, _ in enumerate(ids)], np.float32)
-    return records.Rows(list(ids), vectors, [b'{"n": 1, "t": "red apple"}'] * len(ids))
-
-
-def upsert(served, *ids, x=1.0, write_id=b""):
-    """Begin a write."""
-    return served.shard.write(operations.Upsert("", rows(*ids, x=x)), write_id)
-
-
-def ids_of(served):
-    """List what readers see."""
-    return served.shard.snapshot.list_ids(part.Page("", "", "", 1_000))
-
-
-def ship(source, target, upto=FAR):
-    """Bring the target's log in step with the source's, as a primary does."""
-    settle(source)
-    at = target.shard.log.last_seq + 1
-    target.replica.promise(source.replica.promised)
-    while entries := [entry for entry in source.shard.log.read(at, 200) if entry.seq <= upto]:
-        target.shard.append_entries(entries)
-        at = entries[-1].seq + 1
-    settle(target)
 
 
 def test_a_write_is_seen_and_told_once_it_is_committed(replica):
@@ -301,7 +213,7 @@ def test_a_write_that_comes_again_is_not_done_twice(replica):
 def test_alone_a_write_that_comes_again_is_not_done_twice(tmp_path):
     """Nor where there are no other replicas; after a restart neither, and after its rows were sealed."""
     for _ in range(2):
-        served = storage.open_shard(INDEX, 0, tmp_path, TUNING, Built)
+        served = storage.open_shard(replicas.INDEX, 0, tmp_path, replicas.TUNING, replicas.Built)
         assert upsert(served, "a", write_id=write_id(1)).result(5) == states.Written(1, 1, 1)
         upsert(served, *"bcdefghi", write_id=write_id(2)).result(5)
         for _ in range(5):
