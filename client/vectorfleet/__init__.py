@@ -21,11 +21,13 @@ from .errors import TooLargeError as TooLargeError
 from .errors import UnavailableError as UnavailableError
 from .errors import VectorfleetError as VectorfleetError
 from .queries import Fusion as Fusion
+from .queries import GroupBy as GroupBy
 from .queries import Rerank as Rerank
 from .queries import SearchParams as SearchParams
 from .results import BatchFailure as BatchFailure
 from .results import BatchResult as BatchResult
 from .results import FetchResult as FetchResult
+from .results import Group as Group
 from .results import ListPage as ListPage
 from .results import Match as Match
 from .results import Namespace as Namespace

@@ -95,6 +95,7 @@ class Client:
         include_metadata: bool = False,
         explain: bool = False,
         allow_partial: bool = False,
+        group_by: queries.GroupBy | None = None,
     ) -> results.QueryResult:
         """Find rows by vector, by text, or by both; see `vectorfleet.Client.query`."""
         question = queries.Query(
@@ -114,6 +115,7 @@ class Client:
             include_metadata=include_metadata,
             explain=explain,
             allow_partial=allow_partial,
+            group_by=group_by,
         )
         return await self._send(calls.query(question))
 

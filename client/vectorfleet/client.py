@@ -130,6 +130,7 @@ class Client:
         include_metadata: bool = False,
         explain: bool = False,
         allow_partial: bool = False,
+        group_by: queries.GroupBy | None = None,
     ) -> results.QueryResult:
         """Find the rows nearest to a vector, or to the row with an id; or by a text, or by both.
 
@@ -154,6 +155,7 @@ class Client:
             explain: tell what was done, and how long it took.
             allow_partial: take an answer that lacks what some shards have, where these can't answer; the
                 result's `missing_shards` names them. Otherwise such a query is an error.
+            group_by: return the best `top_k` groups, in the result's `groups`, in place of matches.
 
         Returns:
             The matches, best first.
@@ -175,6 +177,7 @@ class Client:
             include_metadata=include_metadata,
             explain=explain,
             allow_partial=allow_partial,
+            group_by=group_by,
         )
         return self._send(calls.query(question))
 

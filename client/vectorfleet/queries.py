@@ -62,6 +62,18 @@ class Rerank(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw
     candidates: int | None = None
 
 
+class GroupBy(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Matches in groups by a metadata field; `top_k` is then the number of groups, 1 to 200.
+
+    Attributes:
+        field: holds a string, a number or a boolean; rows that lack it, or hold a list, are in no group.
+        rows: of each group, 1 to 100.
+    """
+
+    field: str
+    rows: int = 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Query:
     """What to search for, and what to tell of each hit."""
@@ -82,6 +94,7 @@ class Query:
     include_metadata: bool = False
     explain: bool = False
     allow_partial: bool = False
+    group_by: GroupBy | None = None
 
 
 def body_of(question: Query) -> dict[str, Any]:
@@ -113,5 +126,6 @@ def body_of(question: Query) -> dict[str, Any]:
         "params": question.params,
         "explain": question.explain or None,
         "allowPartial": question.allow_partial or None,
+        "groupBy": question.group_by,
     }
     return body | {name: value for name, value in options.items() if value is not None}

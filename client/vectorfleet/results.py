@@ -54,6 +54,13 @@ class MissingShard(Result, frozen=True):
     message: str
 
 
+class Group(Result, frozen=True):
+    """Rows that have one value of a metadata field, best first."""
+
+    value: str | float | bool
+    matches: tuple[Match, ...]
+
+
 class QueryResult(Result, frozen=True):
     """The answer to a query: matches, best first.
 
@@ -61,6 +68,8 @@ class QueryResult(Result, frozen=True):
         explain: what each part of the query did and took; None unless `explain` was set.
         partial: whether rows of some shards are missing; never unless `allow_partial` was set.
         missing_shards: which.
+        groups: with `group_by`, best first; `matches` is empty then.
+        complete: of groups: whether none is missing that belongs among them, nor a row of one.
     """
 
     matches: tuple[Match, ...]
@@ -68,6 +77,8 @@ class QueryResult(Result, frozen=True):
     explain: dict[str, Any] | None = None
     partial: bool = False
     missing_shards: tuple[MissingShard, ...] = ()
+    groups: tuple[Group, ...] = ()
+    complete: bool = True
 
 
 class UpsertResult(Result, frozen=True):

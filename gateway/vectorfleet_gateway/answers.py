@@ -74,8 +74,15 @@ class MissingShard(Answer):
     message: str
 
 
+class Group(Answer):
+    """Rows that have one value of a metadata field, best first."""
+
+    value: str | float | bool
+    matches: list[Match]
+
+
 class Matches(Answer):
-    """What a query found, best first."""
+    """What a query found, best first; with groupBy, matches are empty and the groups have them."""
 
     matches: list[Match]
     namespace: str
@@ -85,6 +92,14 @@ class Matches(Answer):
     ) = None
     partial: Annotated[bool, msgspec.Meta(description="whether rows of some shards are missing")] = False
     missing_shards: list[MissingShard] = []
+    groups: list[Group] | None = None
+    complete: (
+        Annotated[
+            bool,
+            msgspec.Meta(description="of groups: whether none is missing that belongs among them, nor a row"),
+        ]
+        | None
+    ) = None
 
 
 class ListedId(Answer):

@@ -34,6 +34,10 @@ MAX_TEXT_CHARACTERS = 8_192
 MAX_EMBEDDED_CHARACTERS = 32_768
 """Of a row's text that is to be embedded; its metadata's limit holds besides."""
 MAX_RERANKED = 1_000
+MAX_GROUPS = 200
+MAX_GROUP_ROWS = 100
+MAX_GROUP_CHARACTERS = 512
+"""Of a string that is a group's value."""
 MAX_RRF_K = 10_000
 MAX_WEIGHT = 1_000
 MAX_INTEGER = 2**63 - 1
@@ -54,9 +58,11 @@ def check_id(row_id: str) -> None:
         raise errors.InvalidArgumentError(
             f"id {row_id[:32]!r}… has {len(row_id)} characters; ids have 1 to {MAX_ID_CHARACTERS}"
         )
-    raise errors.InvalidArgumentError(
-        f"id {row_id[:64]!r} holds a character that ids can't: NUL or a surrogate"
-    )
+    if "\0" in row_id:
+        raise errors.InvalidArgumentError(
+            f"id {row_id[:64]!r} holds NUL, which ids can't. Vector ID must not contain null character"
+        )
+    raise errors.InvalidArgumentError(f"id {row_id[:64]!r} holds a surrogate, which is no character")
 
 
 def check_ids(ids: Sequence[str]) -> None:
@@ -142,7 +148,9 @@ def vectors_of(
     for name, values in named:
         if len(values) != dimensions:
             raise errors.InvalidArgumentError(
-                f"{name} has {len(values)} dimensions; the index has {dimensions} dimensions"
+                f"{name} has {len(values)} dimensions; the index has {dimensions} dimensions. "
+                # As Pinecone says it, for programs that look for its words.
+                f"Vector dimension {len(values)} does not match the dimension of the index {dimensions}"
             )
     with np.errstate(over="ignore"):
         matrix = np.array([values for _, values in named], dtype=np.float32)

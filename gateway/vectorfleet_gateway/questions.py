@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vectorfleet_shardnode.api import config, shard_pb2
 
-from . import errors, fields, fusion, limits, schemas
+from . import errors, fields, fusion, grouping, limits, schemas
 from .reranking import order
 
 CANDIDATES = 100
@@ -37,6 +37,8 @@ class Question:
         explain: whether to tell what was done.
         partial: whether the answers of some shards are enough.
         rerank: how the first matches are ordered anew; None where they are not.
+        group_by: how matches are grouped; None where they are not.
+        includes_metadata: whether matches are returned with their metadata.
     """
 
     queries: Mapping[fusion.Source, shard_pb2.Query]
@@ -47,6 +49,8 @@ class Question:
     explain: bool
     partial: bool = False
     rerank: order.Rerank | None = None
+    group_by: grouping.GroupBy | None = None
+    includes_metadata: bool = False
 
     def with_values(self, values: NDArray[np.float32]) -> None:
         """Put in the vector: the values of the row that the query names, or what its text was embedded as."""
@@ -65,7 +69,10 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
     Raises:
         InvalidArgumentError: it contradicts itself, or is not what the index takes.
     """
-    schemas.refuse_sparse("query", request.sparse_vector)
+    only = schemas.given(request.vector) is None and schemas.given(request.id) is None
+    # In Pinecone's words, for programs that look for them.
+    said = "Cannot query index with dense 'vector_type' with only sparse vector" if only else "query"
+    schemas.refuse_sparse(said, request.sparse_vector)
     limits.check_range("topK", request.top_k, 1, limits.MAX_TOP_K)
     template = _template(request, namespace)
     text = schemas.given(request.text)
@@ -79,12 +86,12 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
         queries[fusion.Source.TEXT].MergeFrom(template)
     if not queries:
         raise errors.InvalidArgumentError("a query needs a vector, the id of a row, vectors, or text")
-    rerank = _rerank(request, index)
+    rerank, group_by = _rerank(request, index), _group_by(request, index.metadata)
     depth = request.top_k if rerank is None else rerank.candidates
     fused = _fusion(request, len(queries), depth)
     for query in queries.values():
         query.top_k = depth if fused is None else fused.candidates
-        query.include_metadata = query.include_metadata or rerank is not None
+        query.include_metadata |= rerank is not None or group_by is not None
     return Question(
         queries,
         schemas.given(request.id),
@@ -94,6 +101,8 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
         explain=bool(schemas.given(request.explain)),
         partial=bool(schemas.given(request.allow_partial)),
         rerank=rerank,
+        group_by=group_by,
+        includes_metadata=template.include_metadata,
     )
 
 
@@ -273,3 +282,21 @@ def _fusion(request: schemas.Query, lists: int, depth: int) -> fusion.Fusion | N
     limits.check_range("fusion.k", k, 1, limits.MAX_RRF_K)
     limits.check_range("fusion.alpha", alpha, 0, 1)
     return fusion.Fusion(method, candidates, k, alpha)
+
+
+def _group_by(request: schemas.Query, schema: config.Schema) -> grouping.GroupBy | None:
+    given = schemas.given(request.group_by)
+    if given is None:
+        return None
+    if schemas.given(request.rerank) is not None:
+        raise errors.InvalidArgumentError("rerank orders one list of matches; leave out rerank or groupBy")
+    if not given.field or given.field.startswith("$"):
+        raise errors.InvalidArgumentError(
+            f"groupBy.field is {given.field[:64]!r}; it must be the name of a metadata field"
+        )
+    limits.check_range("topK, with groupBy the number of groups,", request.top_k, 1, limits.MAX_GROUPS)
+    rows = schemas.given(given.rows)
+    rows = 1 if rows is None else rows
+    limits.check_range("groupBy.rows", rows, 1, limits.MAX_GROUP_ROWS)
+    dates = any(one.name == given.field and one.type is config.FieldType.DATETIME for one in schema.fields)
+    return grouping.GroupBy(given.field, request.top_k, rows, dates)

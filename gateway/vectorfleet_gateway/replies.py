@@ -12,7 +12,7 @@ import orjson
 
 from vectorfleet_shardnode.api import config
 
-from . import errors, fusion, limits, routing
+from . import errors, fusion, grouping, limits, routing
 
 _NO_VALUES: list[float] = []
 
@@ -46,12 +46,16 @@ class Answer:
         namespace: as it was asked.
         explanation: what was done for it; empty where it was not asked for.
         missing: why a shard did not answer, by its number; empty where all did.
+        groups: in place of matches, best first; None where they are not grouped.
+        complete: whether no group or row of a group is missing that belongs among them.
     """
 
     matches: Sequence[fusion.Fused]
     namespace: str
     explanation: Mapping[str, Any]
     missing: Mapping[int, str] = field(default_factory=dict)
+    groups: Sequence[grouping.Group] | None = None
+    complete: bool = True
 
 
 def failure(error: errors.ApiError) -> Reply:
@@ -70,6 +74,9 @@ def matches(answer: Answer, read_units: int) -> Reply:
     explained = bool(answer.explanation)
     found = [_match(one, explained=explained) for one in answer.matches]
     body: dict[str, Any] = {"matches": found, "namespace": answer.namespace, "usage": _usage(read_units)}
+    if answer.groups is not None:
+        body["groups"] = [_group(one, explained=explained) for one in answer.groups]
+        body["complete"] = answer.complete
     if explained:
         body["explain"] = answer.explanation
     if answer.missing:
@@ -116,6 +123,10 @@ def namespaces(counts: Mapping[str, int], next_token: str | None) -> Reply:
     if next_token is not None:
         body["pagination"] = {"next": next_token}
     return Reply(_encode(body))
+
+
+def _group(group: grouping.Group, *, explained: bool) -> dict[str, Any]:
+    return {"value": group.value, "matches": [_match(one, explained=explained) for one in group.matches]}
 
 
 def _match(match: fusion.Fused, *, explained: bool) -> dict[str, Any]:

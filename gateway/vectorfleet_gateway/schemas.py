@@ -155,10 +155,25 @@ class Rerank(Body):
     ) = UNSET
 
 
+class GroupBy(Body):
+    """Matches in groups by a metadata field, `topK` of them: our addition to Pinecone's query."""
+
+    field: Annotated[
+        str, _told("a metadata field that holds a string, a number or a boolean; lists are in no group")
+    ]
+    rows: (
+        Annotated[int, _told("of each group; 1 unless given", minimum=1, maximum=limits.MAX_GROUP_ROWS)]
+        | UnsetType
+        | None
+    ) = UNSET
+
+
 class Query(Body):
     """`POST /query`."""
 
-    top_k: Annotated[int, _told("matches to return", minimum=1, maximum=limits.MAX_TOP_K)]
+    top_k: Annotated[
+        int, _told("matches to return, or groups with groupBy", minimum=1, maximum=limits.MAX_TOP_K)
+    ]
     vector: Values | UnsetType | None = UNSET
     id: Annotated[Id, _told("a row whose values are the vector")] | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
@@ -194,6 +209,7 @@ class Query(Body):
     include_values: Annotated[bool, _told("return the matches' vectors")] | UnsetType | None = UNSET
     include_metadata: Annotated[bool, _told("return the matches' metadata")] | UnsetType | None = UNSET
     params: SearchParams | UnsetType | None = UNSET
+    group_by: GroupBy | UnsetType | None = UNSET
     explain: Annotated[bool, _told("tell what was done, and how long it took")] | UnsetType | None = UNSET
     allow_partial: (
         Annotated[bool, _told("take an answer that lacks shards which can't answer")] | UnsetType | None

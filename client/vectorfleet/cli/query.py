@@ -31,6 +31,7 @@ class Asked:
     params: queries.SearchParams | None = None
     explain: bool = False
     allow_partial: bool = False
+    group_by: queries.GroupBy | None = None
 
 
 class Search(enum.StrEnum):
@@ -137,6 +138,11 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         bool,
         typer.Option("--allow-partial", help="Take an answer that lacks shards which can't answer; said so."),
     ] = False,
+    group_by: Annotated[
+        str | None,
+        typer.Option("--group-by", show_default=False, help="A metadata field; --top-k counts groups then."),
+    ] = None,
+    group_rows: Annotated[int, typer.Option("--group-rows", min=1, max=100, help="Rows of each group.")] = 1,
     timeout: options.Timeout = 30.0,
     output_as: options.Format = options.Output.TABLE,
 ) -> None:
@@ -166,6 +172,7 @@ def query(  # noqa: PLR0913  # a command's options are its parameters
         params=None if hard == queries.SearchParams() else hard,
         explain=explain,
         allow_partial=allow_partial,
+        group_by=None if group_by is None else queries.GroupBy(group_by, group_rows),
     )
     if input_ is not None:
         with session.connect(host, api_key, api_key_file, timeout) as index:
@@ -248,6 +255,12 @@ def _document(answer: results.QueryResult) -> dict[str, object]:
         "matches": [output.without_none(match) for match in answer.matches],
         "namespace": answer.namespace,
     }
+    if answer.groups:
+        document["groups"] = [
+            {"value": group.value, "matches": [output.without_none(match) for match in group.matches]}
+            for group in answer.groups
+        ]
+        document["complete"] = answer.complete
     if answer.explain:
         document["explain"] = answer.explain
     if answer.partial:
@@ -265,15 +278,20 @@ def _show(answer: results.QueryResult, asked: Asked, output_as: options.Output) 
 def _tell_missing(answer: results.QueryResult) -> None:
     for one in answer.missing_shards:
         session.complain(output.printable(f"the answer is partial: {one.message}"))
+    if not answer.complete:
+        session.complain("there may be better groups than these: too many rows are in no group")
 
 
 def _headings(asked: Asked) -> list[str]:
     values = ["values"] if asked.include_values else []
-    return ["id", "score", *values, *(["metadata"] if asked.include_metadata else [])]
+    group = [asked.group_by.field] if asked.group_by else []
+    return [*group, "id", "score", *values, *(["metadata"] if asked.include_metadata else [])]
 
 
 def _lines(answer: results.QueryResult, asked: Asked) -> Iterator[list[str]]:
-    for match in answer.matches:
+    found: list[tuple[list[str], results.Match]] = [([], match) for match in answer.matches]
+    found += [([str(group.value)], match) for group in answer.groups for match in group.matches]
+    for group, match in found:
         values = [output.short_values(match.values)] if asked.include_values else []
         metadata = [output.short_json(match.metadata)] if asked.include_metadata else []
-        yield [match.id, f"{match.score:.6g}", *values, *metadata]
+        yield [*group, match.id, f"{match.score:.6g}", *values, *metadata]

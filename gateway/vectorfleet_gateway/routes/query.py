@@ -1,7 +1,8 @@
-"""`/query`: the best rows by vector, by vector fields, by text, or by several of these, and ordered anew."""
+"""`/query`: the best rows by vector, vector fields, text, or several of these; ordered anew, or grouped."""
 
 from .. import call, explaining, fusion, index, metrics, questions, replies, routing, schemas
 from ..embedding import wire
+from . import grouped
 
 _query = schemas.decoder(schemas.Query)
 
@@ -16,30 +17,49 @@ async def query(asked: call.Call, served: index.Index) -> replies.Reply:
         if question.row_id is not None:
             rows = await served.fetch(namespace, [question.row_id], asked.remaining())
             if not rows or rows[0].values is None:
-                return replies.matches(replies.Answer([], name, {}), read_units=1)
+                return replies.matches(_nothing(question, name), read_units=1)
             question.with_values(rows[0].values)
-        return await _answer(asked, served, question, name)
+        answer = await _answer(asked, served, question, name)
+        metrics.PARTIAL_ANSWERS.inc(bool(answer.missing))
+        return replies.matches(answer, read_units=served.shards - len(answer.missing))
+
+
+def _nothing(question: questions.Question, name: str) -> replies.Answer:
+    return replies.Answer([], name, {}, groups=None if question.group_by is None else [])
 
 
 async def _answer(
     asked: call.Call, served: index.Index, question: questions.Question, name: str
-) -> replies.Reply:
+) -> replies.Answer:
     embedded = reranked = None
     if question.embed is not None:
         embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
         question.with_values(embedded.vectors[0])
+    if question.group_by is not None and question.fusion is None:
+        found_groups = await grouped.search(asked, served, question, question.group_by)
+        return _grouped(question, found_groups, name, explaining.Course({}, embedded, None))
     queries = list(question.queries.values())
     found = await served.search(queries, asked.remaining(), partial=question.partial)
     lists = dict(zip(question.queries, found, strict=True))
+    if question.group_by is not None:
+        found_groups = grouped.of_fused(question, lists, question.group_by)
+        return _grouped(question, found_groups, name, explaining.Course(lists, embedded, None))
     matches = _merge(question, lists)
     if question.rerank is not None:
         reranked = await served.rerank(question.rerank, matches, question.top_k, asked.remaining())
         matches = list(reranked.matches)
     missing = {number: why for one in found for number, why in one.missing.items()}
-    metrics.PARTIAL_ANSWERS.inc(bool(missing))
     told = explaining.explain(question, explaining.Course(lists, embedded, reranked))
-    answer = replies.Answer(matches, name, told, missing)
-    return replies.matches(answer, read_units=served.shards - len(missing))
+    return replies.Answer(matches, name, told, missing)
+
+
+def _grouped(
+    question: questions.Question, found: grouped.Grouped, name: str, course: explaining.Course
+) -> replies.Answer:
+    told = explaining.explain(question, course)
+    if question.explain:
+        told |= {"groups": found.told}
+    return replies.Answer([], name, told, found.missing, found.groups, found.complete)
 
 
 def _merge(question: questions.Question, lists: dict[fusion.Source, routing.Found]) -> list[fusion.Fused]:

@@ -114,7 +114,7 @@ async def list_ids(asked: call.Call, served: index.Index) -> replies.Reply:
 def _texts(vectors: list[schemas.Vector], served: index.Index) -> dict[int, str]:
     """Return the texts of rows that come without values, by the row's number."""
     if not vectors:
-        raise errors.InvalidArgumentError("vectors is empty; an upsert needs at least one")
+        raise errors.InvalidArgumentError("Invalid request: vectors is empty; an upsert needs at least one")
     if len(vectors) > limits.MAX_VECTORS:
         raise errors.InvalidArgumentError(
             f"{len(vectors)} vectors in one request; at most {limits.MAX_VECTORS} are taken"

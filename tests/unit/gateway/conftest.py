@@ -113,12 +113,29 @@ class TwinShard:
 
     @staticmethod
     def _passes(row, condition):
-        """Equality of fields alone; the shard's own tests are about filters."""
-        if b"$bad" in condition:
+        """Equality, and what groups ask for; the shard's own tests are about filters."""
+        if b"$bad" in (condition.encode() if isinstance(condition, str) else condition):
             raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "unknown operator $bad")
         wanted = json.loads(condition or b"{}")
         metadata = json.loads(row[1] or b"{}")
-        return all(metadata.get(field) == value for field, value in wanted.items())
+        return all(
+            all(TwinShard._passes(row, json.dumps(one)) for one in value)
+            if field == "$and"
+            else TwinShard._operators(metadata.get(field), value)
+            for field, value in wanted.items()
+        )
+
+    @staticmethod
+    def _operators(has, wanted):
+        if not isinstance(wanted, dict):
+            wanted = {"$eq": wanted}
+        same = lambda value: has == value and isinstance(has, bool) == isinstance(value, bool)  # noqa: E731
+        tests = {
+            "$eq": same,
+            "$exists": lambda value: (has is not None) == value,
+            "$nin": lambda values: not any(map(same, values)),
+        }
+        return all(tests[name](value) for name, value in wanted.items())
 
     async def search(self, request):
         await self._asked(request)

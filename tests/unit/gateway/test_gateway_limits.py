@@ -74,7 +74,10 @@ def test_texts_that_are_refused():
 def test_a_wrong_dimension_names_both_numbers():
     """Which vector it was, how many dimensions it has, and how many the index has."""
     said = refusal(limits.vectors_of, [("id 'a'", [1.0, 2.0]), ("id 'b'", [1.0])], 2, COSINE)
-    assert said == "id 'b' has 1 dimensions; the index has 2 dimensions"
+    assert said == (
+        "id 'b' has 1 dimensions; the index has 2 dimensions. "
+        "Vector dimension 1 does not match the dimension of the index 2"
+    )
 
 
 def test_float32_overflow_names_the_value():

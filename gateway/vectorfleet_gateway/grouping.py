@@ -1,0 +1,148 @@
+"""Matches in groups by a metadata field: the best groups, and the best rows of each. Pure.
+
+A list of matches, best first, holds whatever is better than its last one. So the first values in it are the
+best groups, in order, and a group's first rows in it are its best. Where it has too few values, the next one
+leaves out those that are known; where a group has too few rows, it is asked for alone. What is found in this
+way is what would be found if every row were ranked, as far as the search itself finds what is near.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from vectorfleet_shardnode.api import instants, shard_pb2
+
+from . import fusion, limits
+
+FIRST_CANDIDATES = 100
+MOST_CANDIDATES = 10_000
+MAX_ROUNDS = 20
+"""Lists that one query may ask for; the answer says where they were not enough."""
+
+Key = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBy:
+    """How to group.
+
+    Attributes:
+        field: of the metadata.
+        groups: at most.
+        rows: at most, of each group.
+        dates: whether the field holds dates, which are equal as points in time.
+    """
+
+    field: str
+    groups: int
+    rows: int
+    dates: bool = False
+
+
+@dataclass(slots=True)
+class Group:
+    """The rows that have one value.
+
+    Attributes:
+        value: as its best row has it.
+        matches: best first.
+        whole: whether no row is missing that belongs among the first ones.
+    """
+
+    value: Any
+    matches: list[fusion.Fused]
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class Groups:
+    """What was found so far, best group first."""
+
+    how: GroupBy
+    found: dict[Key, Group] = field(default_factory=dict)
+
+    def add(self, matches: Iterable[fusion.Fused], *, last: bool) -> int:
+        """Take a list, best first, of rows whose groups are not known yet; return how many groups are new.
+
+        Args:
+            matches: with their metadata.
+            last: whether there are no more rows than these.
+        """
+        new: dict[Key, Group] = {}
+        for match in matches:
+            value = _value(match, self.how.field)
+            key = _key(value, dates=self.how.dates)
+            if key is not None and key not in self.found:
+                new.setdefault(key, Group(value, [])).matches.append(match)
+        for group in new.values():
+            group.whole = last or len(group.matches) >= self.how.rows
+            del group.matches[self.how.rows :]
+        self.found |= new
+        return len(new)
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many groups as were asked for."""
+        return len(self.found) >= self.how.groups
+
+    @property
+    def best(self) -> list[Group]:
+        """The groups to return."""
+        return list(self.found.values())[: self.how.groups]
+
+
+def next_query(query: shard_pb2.Query, groups: Groups, candidates: int) -> shard_pb2.Query:
+    """Return the query for rows of groups that are not known yet."""
+    operators: dict[str, Any] = {"$exists": True}
+    if known := [group.value for group in groups.found.values()]:
+        operators["$nin"] = known
+    return _narrowed(query, {groups.how.field: operators}, candidates)
+
+
+def group_query(query: shard_pb2.Query, how: GroupBy, group: Group) -> shard_pb2.Query:
+    """Return the query for the best rows of one group."""
+    return _narrowed(query, {how.field: {"$eq": group.value}}, how.rows)
+
+
+def order(groups: Sequence[Group], *, nearest: bool) -> list[Group]:
+    """Return groups by their best row; under a distance the smaller one is better."""
+    sign = 1 if nearest else -1
+    return sorted(groups, key=lambda one: (sign * one.matches[0].hit.score, one.matches[0].hit.row.id))
+
+
+def first_candidates(how: GroupBy) -> int:
+    """Return how many rows are looked at first."""
+    return min(max(FIRST_CANDIDATES, how.groups * how.rows), MOST_CANDIDATES)
+
+
+def _narrowed(query: shard_pb2.Query, condition: dict[str, Any], top_k: int) -> shard_pb2.Query:
+    narrowed = shard_pb2.Query()
+    narrowed.CopyFrom(query)
+    narrowed.top_k = top_k
+    narrowed.include_metadata = True
+    both = {"$and": [orjson.Fragment(query.filter), condition]} if query.filter else condition
+    narrowed.filter = orjson.dumps(both)
+    return narrowed
+
+
+def _value(match: fusion.Fused, name: str) -> Any:
+    metadata = match.hit.row.metadata
+    return orjson.loads(metadata).get(name) if metadata else None
+
+
+def _key(value: Any, *, dates: bool) -> Key | None:
+    """Return what tells a group from others, as filters do: true is not 1, and 1 is 1.0; None is no group."""
+    match value:
+        case bool():
+            return ("boolean", value)
+        case int() | float():
+            return ("number", value)
+        case str() if dates:
+            instant = instants.of(value)
+            return None if instant is None else ("date", instant)
+        case str() if len(value) <= limits.MAX_GROUP_CHARACTERS:
+            return ("string", value)
+        case _:
+            return None

@@ -1,0 +1,155 @@
+"""Matches in groups: the best groups and rows of each, as if every row were ranked."""
+
+import random
+
+import grpc
+import pytest
+
+from vectorfleet_gateway import grouping
+
+FIELD = {"field": "kind"}
+
+
+async def ask(gateway, **body):
+    """Return the whole answer of a query in groups."""
+    answer = await gateway.ask("POST", "/query", {"vector": [1.0, 0.0], "groupBy": FIELD} | body)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def told(answer):
+    """Return (value, ids) of each group."""
+    return [(group["value"], [match["id"] for match in group["matches"]]) for group in answer["groups"]]
+
+
+def expected(rows, groups, each):
+    """Rank every row, and group."""
+    ranked = sorted(rows, key=lambda row: (-row[1][0], row[0]))
+    found = {}
+    for row_id, _, metadata in ranked:
+        value = metadata.get("kind")
+        if isinstance(value, str | int | float):
+            found.setdefault((type(value) is bool, value), []).append(row_id)
+    return [(value, ids[:each]) for (_, value), ids in list(found.items())[:groups]]
+
+
+def row(number, kind, score):
+    """Return a row whose dot product with the query is `score`."""
+    return (f"r{number:04}", [float(score), 0.0], {} if kind is None else {"kind": kind})
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("groups", "each"), [(1, 1), (5, 1), (5, 3), (200, 2), (30, 100)])
+async def test_groups_are_those_of_every_row_ranked(make_gateway, seed, groups, each):
+    """However rows are spread: one group in front of all others, rows in no group, several types."""
+    chance = random.Random(seed)
+    gateway = make_gateway(shards=2, metric="dotproduct")
+    kinds = [f"k{number}" for number in range(40)] + [1, 2.5, True, False, None, ["k1", "k2"]]
+    rows = [row(number, "front", 1000 - number / 10) for number in range(chance.choice([0, 150, 700]))]
+    rows += [row(1000 + n, chance.choice(kinds), chance.randrange(500)) for n in range(600)]
+    for start in range(0, len(rows), 1000):
+        await gateway.upsert(rows[start : start + 1000])
+    answer = await ask(gateway, topK=groups, groupBy=FIELD | {"rows": each})
+    assert told(answer) == expected(rows, groups, each)
+    assert answer["complete"] is True
+    assert answer["matches"] == []
+
+
+async def test_what_a_group_holds(make_gateway):
+    """Values and metadata where they are asked for alone; scores; the filter holds for groups too."""
+    gateway = make_gateway(metric="dotproduct")
+    await gateway.upsert([row(1, "a", 3), row(2, "a", 2), row(3, "b", 1), row(4, "c", 9)])
+    plain = await ask(gateway, topK=2)
+    assert plain["groups"][0] == {"value": "c", "matches": [{"id": "r0004", "values": [], "score": 9.0}]}
+    full = await ask(gateway, topK=2, includeMetadata=True, includeValues=True, filter={"kind": "a"})
+    assert told(full) == [("a", ["r0001"])]
+    assert full["groups"][0]["matches"][0] == {
+        "id": "r0001",
+        "values": [3.0, 0.0],
+        "metadata": {"kind": "a"},
+        "score": 3.0,
+    }
+
+
+async def test_under_a_distance_the_nearest_group_is_first(make_gateway):
+    """Where a smaller score is better."""
+    gateway = make_gateway(metric="euclidean")
+    await gateway.upsert([row(1, "far", 9), row(2, "near", 1.5), row(3, "near", 1), row(4, "mid", 3)])
+    answer = await ask(gateway, topK=3, groupBy=FIELD | {"rows": 2})
+    assert told(answer) == [("near", ["r0003", "r0002"]), ("mid", ["r0004"]), ("far", ["r0001"])]
+
+
+async def test_dates_are_grouped_as_points_in_time(make_gateway):
+    """Two ways to write one instant are one group, named as its best row has it."""
+    schema = {"fields": [{"name": "day", "type": "datetime"}]}
+    gateway = make_gateway(metric="dotproduct", schema=schema, shards=1)
+    rows = [("a", [3.0, 0.0], {"day": "2026-01-01T01:00:00+01:00"}), ("b", [2.0, 0.0], {"day": "2026-01-01"})]
+    await gateway.upsert([*rows, ("c", [1.0, 0.0], {"day": "2026-01-02"})])
+    groups = grouping.Groups(grouping.GroupBy("day", 2, 2, dates=True))
+    assert groups.how.dates
+    answer = await ask(gateway, topK=2, groupBy={"field": "day", "rows": 2})
+    assert told(answer) == [("2026-01-01T01:00:00+01:00", ["a", "b"]), ("2026-01-02", ["c"])]
+
+
+async def test_a_fused_list_is_grouped_as_far_as_it_goes(make_gateway):
+    """Complete where its lists hold every match, and not where they may lack some."""
+    gateway = make_gateway(metric="dotproduct", schema={"text": ["t"]})
+    rows = [(f"r{n:03}", [100.0 - n, 0.0], {"kind": f"k{n % 5}", "t": "word " * (n + 1)}) for n in range(60)]
+    await gateway.upsert(rows)
+    whole = await ask(gateway, topK=5, text="word", groupBy=FIELD | {"rows": 2})
+    assert (len(whole["groups"]), whole["complete"]) == (5, True)
+    assert all(len(group["matches"]) == 2 for group in whole["groups"])
+    part = await ask(gateway, topK=6, text="word", fusion={"candidates": 6})
+    assert part["complete"] is False
+
+
+async def test_rows_in_no_group_do_not_hide_groups(make_gateway):
+    """A thousand rows without a single value in front: it looks further, and says so where it is too far."""
+    gateway = make_gateway(metric="dotproduct", shards=1)
+    await gateway.upsert([row(number, ["x"], 5000 - number) for number in range(1000)])
+    await gateway.upsert([row(2000, "hidden", 1)])
+    assert told(await ask(gateway, topK=1)) == [("hidden", ["r2000"])]
+
+
+async def test_what_was_done_is_told(make_gateway):
+    """Rounds, rows looked at, groups asked for alone."""
+    gateway = make_gateway(metric="dotproduct", shards=1)
+    await gateway.upsert([row(number, "front", 1000 - number) for number in range(150)])
+    await gateway.upsert([row(500, "b", 1), row(501, "c", 0.5)])
+    answer = await ask(gateway, topK=2, explain=True)
+    assert answer["explain"]["groups"] == {"rounds": 2, "candidates": 102, "askedAlone": 0}
+
+
+async def test_groups_of_a_part(gateway, refused):
+    """Missing shards are told here too."""
+    await gateway.upsert([(f"r{n}", [1.0, n], {"kind": f"k{n}"}) for n in range(20)])
+    gateway.shards[1].failure = refused(grpc.StatusCode.UNAVAILABLE, "gone")
+    answer = await ask(gateway, topK=20, allowPartial=True)
+    assert len(answer["groups"]) == len(gateway.shards[0].rows[""])
+    assert answer["missingShards"] == [{"shard": 1, "message": "shard 1 can't be reached"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"groupBy": {}}, "missing required field `field`"),
+        ({"groupBy": {"field": ""}}, "name of a metadata field"),
+        ({"groupBy": {"field": "$and"}}, "name of a metadata field"),
+        ({"groupBy": {"field": "a", "rows": 0}}, "groupBy.rows is 0; it must be 1 to 100"),
+        ({"groupBy": {"field": "a", "rows": 101}}, "1 to 100"),
+        ({"groupBy": {"field": "a"}, "topK": 201}, "1 to 200"),
+        ({"groupBy": {"field": "a"}, "rerank": {"query": "x"}}, "reranker"),
+        ({"groupBy": {"field": "a", "size": 2}}, "unknown field `size`"),
+    ],
+)
+async def test_refusals(gateway, body, said):
+    """Each says what would be right."""
+    answer = await gateway.ask("POST", "/query", {"topK": 1, "vector": [1.0, 0.0]} | body)
+    assert answer.status == 400
+    assert said in answer.json["message"]
+
+
+async def test_a_row_that_does_not_exist_has_no_groups(gateway):
+    """As it has no matches."""
+    answer = await ask(gateway, vector=None, id="none", topK=3)
+    assert (answer["groups"], answer["complete"]) == ([], True)
