@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import errors, log_index, maintenance, shard
+from . import errors, layout, log_index, maintenance, shard
 from .segments import manifest, writer
 from .snapshot import Snapshot
 
@@ -125,10 +125,10 @@ class Checkpoints:
             files |= {(name, file): view.segment.folder / file for file in described.files}
             if tombstones:
                 files[name, tombstones.file] = own / tombstones.file
-        sources = [maintenance.source_of(view) for view in state.growing if view.live_rows]
+        sources = [layout.source_of(view) for view in state.growing if view.live_rows]
         if sources:
-            number = max((int(view.segment.name) for view in state.sealed), default=0) + 1
-            own = folder / f"{number:012d}"
+            # A number that no segment has: what has come of another file must not pass for its beginning.
+            own = folder / f"9{secrets.randbelow(10**11):011d}"
             own.mkdir(parents=True)
             described = writer.write(own, sources, self._keeper.recipe(indexed=False))
             listed.append(manifest.Listed(name=own.name, described=described))

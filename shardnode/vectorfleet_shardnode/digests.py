@@ -65,7 +65,7 @@ def of(state: Snapshot) -> Digest:
     """Return the digest of a state."""
     rows = 0
     for view in state.parts:
-        hashes, seqs = view.versions()
+        _, hashes, seqs = view.versions()
         rows += int(_mixed(hashes ^ _mixed(seqs)).sum(dtype=np.uint64))
     return Digest(state.epoch, state.seq, rows % (1 << 64), state.live_rows)
 

@@ -4,9 +4,11 @@ Order of every change: segment files durable, then the manifest, then the swap i
 deletion of what is no longer named. A crash between any two leaves a state that the next start can serve.
 """
 
+import concurrent.futures
 import dataclasses
 import logging
 import os
+import queue
 import shutil
 import signal
 import threading
@@ -15,14 +17,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
-from . import analysis, errors, failpoints, files, metrics, pins, shard, transitions
+from . import analysis, errors, failpoints, files, layout, metrics, pins, shard, transitions
 from .api import config
 from .limits import estimates, guard, relief
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
+from .snapshot import Snapshot
 
 BUILD = "build"
+Adoption = concurrent.futures.Future[bool]
+"""Tells whether a segment that was offered is used."""
 StartBuilder = Callable[[builder.Job, Path], builder.Process]
 """Starts a builder for a job that is written to a path; `builder.start`."""
 
@@ -53,6 +57,9 @@ class Maintenance:
     ) -> None:
         self.problem = ""
         self.pins = pins.Pins()
+        self.following = False  # another replica builds, and offers what it has built
+        self._offers: queue.SimpleQueue[tuple[Path, descriptor.Descriptor, Adoption]] = queue.SimpleQueue()
+        self._idle_at = time.monotonic()  # when there was last nothing to merge, or something was adopted
         self._start_builder = start_builder
         self._shard = served
         self._generation = generation
@@ -78,7 +85,57 @@ class Maintenance:
     def waiting_rows(self) -> int:
         """Return how many live rows wait for a graph."""
         state = self._shard.snapshot
-        return compaction.waiting_rows(self._policy, _growing_rows(state.growing), sizes(state.sealed))
+        return compaction.waiting_rows(
+            self._policy, layout.growing_rows(state.growing), layout.sizes(state.sealed)
+        )
+
+    def offer(self, output: Path, described: descriptor.Descriptor) -> Adoption:
+        """Offer a finished segment of another replica of this shard, in place of building one.
+
+        Its files are in `output`, a folder on this volume that nothing else uses, verified and durable; they
+        are moved away if it is adopted. Adopted are the rows that live here by the same writes.
+
+        Args:
+            output: the files that `described` names.
+            described: as the other replica's manifest has it.
+
+        Returns:
+            Done in the maintenance thread: whether it was adopted. Not where none of its rows lives here, or
+            its newest row is not committed here yet; then the files are left where they are.
+        """
+        adoption: Adoption = concurrent.futures.Future()
+        self._offers.put((output, described, adoption))
+        self._shard.frozen.set()
+        return adoption
+
+    def _take_offer(self) -> None:
+        try:
+            output, described, adoption = self._offers.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            adoption.set_result(self._adopt_offered(output, described))
+        except Exception as failure:
+            adoption.set_exception(failure)
+            raise
+
+    def _adopt_offered(self, output: Path, described: descriptor.Descriptor) -> bool:
+        if described.last_seq > self._shard.snapshot.seq:
+            return False
+        started = time.monotonic()
+        opened = sealed.SealedSegment(output, described, graphs=False)
+        every = sealed.SealedView(opened, np.ones(described.rows, np.bool_))
+        state = self._shard.snapshot
+        if transitions.adopted(state, every) is state:
+            return False
+        added = self._adopt(output, described)
+        state = transitions.adopted(self._shard.snapshot, added)
+        self._renew(state, self._manifest.covered_seq, self._manifest.next_number + 1)
+        self._shard.adopt(added)
+        self._clean()
+        self._idle_at = time.monotonic()
+        self._note("adopt", added, started)
+        return True
 
     def start(self) -> None:
         """Start the thread."""
@@ -122,14 +179,23 @@ class Maintenance:
         if len(state.growing) > 1:
             self._flush(state.growing[0])
         if self._building:
-            self._finish_build(self._building)
+            self._finish_build(self._building)  # its inputs must stay, so nothing is adopted meanwhile
         else:
+            self._take_offer()
             self._begin(self._plan())
 
     def _plan(self) -> compaction.Action | None:
         state = self._shard.snapshot
-        layout = sizes(state.sealed)
-        return compaction.plan(self._policy, _growing_rows(state.growing), layout, self._pace(state.sealed))
+        sizes = layout.sizes(state.sealed)
+        rows = layout.growing_rows(state.growing)
+        action = compaction.plan(self._policy, rows, sizes, self._pace(state.sealed))
+        now = time.monotonic()
+        if not isinstance(action, compaction.Merge):
+            self._idle_at = now
+            return action
+        waits = self.following and now - self._idle_at < self._shard.tuning.build_anyway_seconds
+        live = any(size.live for size in sizes if size.name in action.names)
+        return None if waits and live else action
 
     def _pace(self, views: Sequence[sealed.SealedView]) -> compaction.Pace:
         now, tuning = time.monotonic(), self._shard.tuning
@@ -165,7 +231,7 @@ class Maintenance:
         if frozen.live_rows:
             output = self._workplace() / "flush"
             output.mkdir()
-            described = writer.write(output, [source_of(frozen)], self.recipe(indexed=False))
+            described = writer.write(output, [layout.source_of(frozen)], self.recipe(indexed=False))
             added = self._adopt(output, described)
         self._swap((frozen,), added, covered)
         self._note("flush", added, started)
@@ -202,7 +268,7 @@ class Maintenance:
             self._start_build(inputs, action)
             return
         views = self._shard.snapshot.sealed
-        if less := compaction.plan_without_graphs(self._policy, sizes(views)):
+        if less := compaction.plan_without_graphs(self._policy, layout.sizes(views)):
             inputs = tuple(view for view in views if view.segment.name in less.names)
             if self._shard.limits.has_room(self._need(inputs, less)):
                 self._start_build(inputs, less)
@@ -269,24 +335,31 @@ class Maintenance:
 
     def _swap(self, before: Sequence[part.Part], added: sealed.SealedView | None, covered: int) -> None:
         state = transitions.replaced(self._shard.snapshot, before, added)
+        self._renew(state, covered, self._manifest.next_number + (1 if added else 0))
+        self._shard.install(before, added)
+        failpoints.reached("swap.installed")
+        self._clean()
+
+    def _renew(self, state: Snapshot, covered: int, next_number: int) -> None:
+        """Write the manifest of a state's segments."""
         listed = tuple(self._list(view, state.seq) for view in state.sealed)
-        number = self._manifest.next_number + (1 if added else 0)
         renewed = manifest.Manifest(
             uid=self._manifest.uid,
             covered_epoch=self._shard.epoch_at(covered),
             covered_seq=covered,
             durable_seq=state.seq,
-            next_number=number,
+            next_number=next_number,
             segments=listed,
         )
         self._write_manifest(renewed)
         self._manifest = renewed
-        self._shard.install(before, added)
-        failpoints.reached("swap.installed")
+
+    def _clean(self) -> None:
+        """Give up what the manifest has made superfluous."""
         self._trim_log()
         failpoints.reached("swap.trimmed")
         with self.pins.lock:
-            manifest.clean(self._shard.folder, renewed, self.pins.names)
+            manifest.clean(self._shard.folder, self._manifest, self.pins.names)
         failpoints.reached("swap.cleaned")
 
     def _trim_log(self) -> None:
@@ -358,42 +431,6 @@ class Maintenance:
         finally:
             probe.unlink(missing_ok=True)
         self._shard.limits.note_written()
-
-
-def _growing_rows(views: Sequence[growing.GrowingView]) -> int:
-    return sum(view.live_rows for view in views)
-
-
-def sizes(views: Sequence[sealed.SealedView]) -> list[compaction.Size]:
-    """Return what the policy wants to know of segments."""
-    return [
-        compaction.Size(
-            view.segment.name,
-            view.segment.indexed,
-            view.live_rows,
-            view.dead_rows + view.segment.descriptor.ghosts,
-            view.live_rows * view.segment.bytes_per_row,
-        )
-        for view in views
-    ]
-
-
-def source_of(view: growing.GrowingView) -> writer.Source:
-    """Return the live rows of a growing segment for the writer."""
-    rows, segment, columns = np.flatnonzero(view.live), view.segment, view.columns
-    names = pa.array(segment.namespaces, pa.large_string()).take(pa.array(columns.codes[rows]))
-    ids = pa.array([segment.ids[row] for row in rows], pa.large_string())
-    metadata = pa.array([segment.metadata[row] for row in rows], pa.large_binary())
-    table = writer.table_of(names, ids, metadata, pa.array(columns.seqs[rows]))
-    fields = {name: view.stored(name) for name in segment.fields}
-    return writer.Source(
-        table,
-        columns.hashes[rows],
-        columns.vectors,
-        rows,
-        fields,
-        lambda field: segment.texts[field].first(len(view.live)).postings(),
-    )
 
 
 def _extended(

@@ -38,6 +38,11 @@ class Tuning(pydantic.BaseModel):
     index_min_rows: int = pydantic.Field(
         default=1_000, ge=2, description="Fewer rows than this are searched exactly, without a graph."
     )
+    build_anyway_seconds: float = pydantic.Field(
+        default=60.0,
+        ge=0,
+        description="How long a follower waits for segments of its primary before it merges its own.",
+    )
     settle_seconds: float = pydantic.Field(
         default=0.5, ge=0, description="Pause in writes that counts as rest."
     )

@@ -415,6 +415,12 @@ class Shard:
             self._states.replace(before, added)
             self._writing.notify_all()
 
+    def adopt(self, added: sealed.SealedView) -> None:
+        """Let a segment that was made elsewhere stand for its rows here; see `transitions.adopted`."""
+        with self._writing:
+            self._states.adopt(added)
+            self._writing.notify_all()
+
     def epoch_at(self, seq: int) -> int:
         """Return the epoch of a record that the log holds, or of the one before its first.
 

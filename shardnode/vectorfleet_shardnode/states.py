@@ -136,3 +136,12 @@ class States:
                 for pending in self._pending
             )
             del old
+
+    def adopt(self, added: sealed.SealedView) -> None:
+        """Let a segment that was made elsewhere stand for its rows, in every state at once."""
+        with self._lock:
+            self._visible = transitions.adopted(self._visible, added)
+            self._pending = collections.deque(
+                _Pending(transitions.adopted(pending.snapshot, added), pending.waiting)
+                for pending in self._pending
+            )

@@ -6,7 +6,10 @@ A state is never changed. What is appended to is the last growing segment, behin
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from . import keys, log_index, records
+from .arrays import Mask, RowNumbers
 from .segments import growing, part, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
@@ -96,3 +99,58 @@ def _less_the_dead(
             found = added.find(died)
             added = added.without(found[found >= 0])
     return added
+
+
+def adopted(state: Snapshot, added: sealed.SealedView) -> Snapshot:
+    """Return the state in which the rows of a segment that was made elsewhere stand for the same ones here.
+
+    A row is the same where the write and the id are: then it lives in the added segment, and no more where it
+    lived. Rows of the added segment that do not live here are dead in it; segments that it leaves empty go.
+
+    Args:
+        state: any state.
+        added: the segment's view, of all of its rows.
+    """
+    live = np.zeros(len(added.live), np.bool_)
+    left: list[part.Part] = []
+    for view in state.parts:
+        ours, theirs = _same_rows(view, added)
+        live[theirs] = True
+        left.append(view.without(ours))
+    if not live.any():
+        return state
+    old = left[: len(state.sealed)]
+    kept = [
+        now for before, now in zip(state.sealed, old, strict=True) if now.live_rows or not before.live_rows
+    ]
+    stands = sealed.SealedView(added.segment, live)
+    return dataclasses.replace(
+        state,
+        sealed=(*(view for view in kept if isinstance(view, sealed.SealedView)), stands),
+        growing=tuple(view for view in left if isinstance(view, growing.GrowingView)),
+    )
+
+
+def _same_rows(view: part.Part, added: sealed.SealedView) -> tuple[RowNumbers, RowNumbers]:
+    """Return the rows of a part that the added segment has too, and beside each its row there."""
+    rows, hashes, seqs = view.versions()
+    their_rows, their_hashes, their_seqs = added.versions()
+    found = np.full(len(rows), -1, np.int64)
+    at = np.searchsorted(their_hashes, hashes)
+    _, runs = np.unique(their_hashes, return_counts=True)
+    for step in range(int(runs.max(initial=0))):  # more than once only where hashes of keys are equal
+        place = np.minimum(at + step, len(their_rows) - 1)
+        same = (found < 0) & (their_hashes[place] == hashes) & (their_seqs[place] == seqs)
+        candidates = np.flatnonzero(same)
+        theirs = their_rows[place[candidates]]
+        equal = _equal_ids(view, rows[candidates], added, theirs)
+        found[candidates[equal]] = theirs[equal]
+    hits = found >= 0
+    return rows[hits], found[hits]
+
+
+def _equal_ids(view: part.Part, rows: RowNumbers, added: part.Part, theirs: RowNumbers) -> Mask:
+    """Tell which pairs of rows have the same id; a write has each id once, and one namespace."""
+    names = part.Fields(values=False, metadata=False)
+    pairs = zip(view.take(rows, names).ids, added.take(theirs, names).ids, strict=True)
+    return np.fromiter((ours == other for ours, other in pairs), np.bool_, len(rows))

@@ -69,11 +69,11 @@ class Columns:
         by_row[self._hash_rows] = self._hashes
         return by_row
 
-    def versions(self, live: Mask) -> tuple[Hashes, Hashes]:
-        """Return the key hash and the seq of each live row, in order of the hashes."""
+    def versions(self, live: Mask) -> tuple[RowNumbers, Hashes, Hashes]:
+        """Return number, key hash and seq of each live row, in order of the hashes."""
         chosen = live[self._hash_rows]
-        seqs = self.batch.column("seq").to_numpy()
-        return self._hashes[chosen], seqs[self._hash_rows[chosen]]
+        rows = self._hash_rows[chosen].astype(np.int64)
+        return rows, self._hashes[chosen], self.batch.column("seq").to_numpy()[rows]
 
     def table(self, rows: RowNumbers) -> pa.Table:
         """Return namespace, id, metadata and seq of some rows."""

@@ -250,9 +250,10 @@ class GrowingView:
         counts = np.bincount(self.columns.codes[rows], minlength=len(self.segment.namespaces))
         return dict(zip(self.segment.namespaces, counts.tolist(), strict=False))
 
-    def versions(self) -> tuple[Hashes, Hashes]:
-        """Return the key hash and the seq of each live row, in no order."""
-        return self.columns.hashes[self.live], self.columns.seqs[self.live].astype(np.uint64)
+    def versions(self) -> tuple[RowNumbers, Hashes, Hashes]:
+        """Return number, key hash and seq of each live row, in no order."""
+        rows, columns = np.flatnonzero(self.live), self.columns
+        return rows, columns.hashes[rows], columns.seqs[rows].astype(np.uint64)
 
     def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
         """Return the keys of rows, by namespace."""

@@ -186,8 +186,8 @@ class Part(Protocol):
     def count(self, wanted: filters.Filter | None) -> dict[str, int]:
         """Return how many live rows pass, by namespace; namespaces without such rows may be missing."""
 
-    def versions(self) -> tuple[Hashes, Hashes]:
-        """Return the key hash and the seq of each live row, in no order."""
+    def versions(self) -> tuple[RowNumbers, Hashes, Hashes]:
+        """Return number, key hash and seq of each live row, in no order."""
 
     def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:
         """Return the keys of rows, by namespace."""

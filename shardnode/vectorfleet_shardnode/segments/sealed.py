@@ -261,8 +261,8 @@ class SealedView:
         counts = np.add.reduceat(self.live, stored.starts, dtype=np.int64)
         return dict(zip(stored.namespaces, counts.tolist(), strict=True))
 
-    def versions(self) -> tuple[Hashes, Hashes]:
-        """Return the key hash and the seq of each live row, in no order."""
+    def versions(self) -> tuple[RowNumbers, Hashes, Hashes]:
+        """Return number, key hash and seq of each live row, in order of the hashes."""
         return self.segment.columns.versions(self.live)
 
     def keys_of(self, rows: RowNumbers) -> list[keys.Keys]:

@@ -305,7 +305,8 @@ def test_a_digest_tells_versions_apart():
 
     def state_of(*seqs):
         view = mock.Mock()
-        view.versions.return_value = np.arange(1, len(seqs) + 1, dtype=np.uint64), np.array(seqs, np.uint64)
+        hashes = np.arange(1, len(seqs) + 1, dtype=np.uint64)
+        view.versions.return_value = np.arange(len(seqs)), hashes, np.array(seqs, np.uint64)
         return mock.Mock(parts=[view], epoch=1, seq=9, live_rows=len(seqs))
 
     folds = [digests.of(state_of(*seqs)).rows for seqs in ((1, 2), (2, 1), (1, 3), (1,), ())]
@@ -334,7 +335,7 @@ def test_rows_keep_the_seq_of_their_write(replica):
         served.maintenance.step()
     [view] = served.shard.snapshot.sealed
     assert view.segment.indexed
-    hashes, seqs = view.versions()
+    _, hashes, seqs = view.versions()
     found = dict(zip(hashes.tolist(), seqs.tolist(), strict=True))
     for number in range(6):
         for row_id in (f"a{number}", f"b{number}"):

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, filters, keys, maintenance, records, shape
+from vectorfleet_shardnode import errors, filters, keys, layout, records, shape
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import (
     builder,
@@ -54,7 +54,7 @@ def sealed_view(view, tmp_path):
 def seal(view, folder, engine=config.EngineKind.FLAT):
     """Seal a growing view's live rows."""
     folder.mkdir()
-    described = writer.write(folder, [maintenance.source_of(view)], recipe(engine))
+    described = writer.write(folder, [layout.source_of(view)], recipe(engine))
     return sealed.SealedView(sealed.SealedSegment(folder, described), np.ones(described.rows, np.bool_))
 
 
