@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import analysis, errors, failpoints, files, layout, metrics, pins, shard, transitions
+from . import analysis, errors, failpoints, files, layout, metrics, pins, shard, sketching, transitions
 from .api import config
 from .limits import estimates, guard, relief
 from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
@@ -178,6 +178,8 @@ class Maintenance:
         state = self._shard.snapshot
         if len(state.growing) > 1:
             self._flush(state.growing[0])
+        if self._policy.indexes:
+            sketching.extend(self._shard.snapshot)
         if self._building:
             self._finish_build(self._building)  # its inputs must stay, so nothing is adopted meanwhile
         else:

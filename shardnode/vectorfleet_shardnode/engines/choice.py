@@ -56,12 +56,26 @@ def graph_ef(question: Question) -> int:
     """Return the efSearch to walk the graph with, or 0 to compare with every passing row."""
     if question.passing == 0:
         return 0
-    least = max(question.ef, question.k)
-    met = min(least, max(_MET_BY_K * question.k, _MET_BY_EF * question.ef))
-    ef = int(max(least, met / question.share))
+    ef = _wide_enough(question)
     if ef > MAX_EF or question.passing <= _walked(question, ef):
         return 0
     return ef
+
+
+def trusts(question: Question, near: float) -> bool:
+    """Tell whether a walk meets enough passing rows where this share of those around the query pass."""
+    return near * _wide_enough(question) >= _THIN * _met(question)
+
+
+def _met(question: Question) -> float:
+    """Return how many passing candidates a walk should meet."""
+    least = max(question.ef, question.k)
+    return min(least, max(_MET_BY_K * question.k, _MET_BY_EF * question.ef))
+
+
+def _wide_enough(question: Question) -> int:
+    """Return the efSearch at which so many are met, were passing rows the same share everywhere."""
+    return int(max(question.ef, question.k, _met(question) / question.share))
 
 
 def compares_few(question: Question) -> bool:
@@ -80,7 +94,7 @@ def plan(question: Question, near: float) -> Plan:
     compared = int(_COMPARED_SHARE * question.passing) + _COMPARED_LEAST + _MET_BY_K * question.k
     beside = _walked(question, max(question.ef, question.k)) + compared + _CLUSTERS_COST
     costs = {EXACT: float(question.passing), Plan(asks=True, compared=compared): beside}
-    if near >= _THIN * question.share and (ef := graph_ef(question)):
+    if trusts(question, near) and (ef := graph_ef(question)):
         costs[ENGINE] = _walked(question, ef)
     return min(costs, key=lambda way: costs[way])
 

@@ -11,7 +11,7 @@ from .. import records
 from .. import shape as shapes
 from ..api import config
 from ..engines import memory as engine_memory
-from ..engines import registry
+from ..engines import registry, sketch
 from ..segments import descriptor, writer
 from ..settings import Tuning
 from . import memory
@@ -75,7 +75,7 @@ def write_of(rows: records.Rows, shape: shapes.Shape, waiting: int) -> memory.Wr
     items = rows.vectors.nbytes + sum(field.items.nbytes for field in rows.fields.values())
     metadata = sum(map(len, rows.metadata))
     growth = _copies(shape.metric) * items + sum(map(metadata_of, rows.metadata))
-    growth += ROW_BYTES * len(rows.ids) + sum(map(len, rows.ids))
+    growth += (ROW_BYTES + sketch.bytes_of(shape.dimensions)) * len(rows.ids) + sum(map(len, rows.ids))
     if shape.schema.text:
         growth += WORD_BYTES * sum(content.count(b" ") for content in rows.metadata)
     flush = BUFFER_BYTES + GATHERED_FACTOR * (waiting + metadata)

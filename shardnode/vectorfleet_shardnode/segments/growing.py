@@ -16,7 +16,7 @@ from .. import analysis, filters, keys, ragged, records
 from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
-from ..engines import base, flat
+from ..engines import base, flat, sketch
 from . import appending, growing_fields, growing_filters, growing_text, part
 
 
@@ -41,6 +41,7 @@ class GrowingSegment:
     def __init__(self, shape: shapes.Shape) -> None:
         metric, dimensions = shape.metric, shape.dimensions
         self.metric = metric
+        self.sketch = sketch.Sketch(metric)
         self.fields = {field.name: growing_fields.GrowingField(field, metric) for field in shape.fields}
         self.ids: list[str] = []
         self.metadata: list[bytes] = []
@@ -189,12 +190,17 @@ class GrowingView:
         return rows[self.segment.filters.mask(wanted, len(self.live))[rows]]
 
     def search(self, question: part.Question) -> base.Neighbours:
-        """Return the best live rows for each query, exactly."""
+        """Return the best live rows for each query: compared with all, by bits first where they are many."""
         if not self.live_rows:
             return base.nothing(len(question.queries))
-        rows = self.matching(question.namespace, question.wanted)
+        rows, vectors = self.matching(question.namespace, question.wanted), self.columns.comparable
         chosen = None if len(rows) == len(self.live) else rows
-        return flat.search(self.segment.metric, self.columns.comparable, question.queries, question.k, chosen)
+        if len(rows) >= sketch.MIN_ROWS and not question.exact:
+            mask = None if chosen is None else _mask_of(chosen, len(vectors))
+            found = self.segment.sketch.search(vectors, question.queries, question.k, mask)
+            if found is not None:
+                return found
+        return flat.search(self.segment.metric, vectors, question.queries, question.k, chosen)
 
     def take(self, rows: RowNumbers, fields: part.Fields) -> records.Rows:
         """Return rows by number."""
@@ -264,6 +270,12 @@ class GrowingView:
             ids = [self.segment.ids[row] for row in rows[chosen]]
             found.append(keys.Keys(self.segment.namespaces[code], ids, hashes[chosen]))
         return found
+
+
+def _mask_of(rows: RowNumbers, size: int) -> Mask:
+    mask = np.zeros(size, np.bool_)
+    mask[rows] = True
+    return mask
 
 
 def empty_view(shape: shapes.Shape) -> GrowingView:

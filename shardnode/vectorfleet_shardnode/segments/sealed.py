@@ -10,7 +10,7 @@ import numpy as np
 from .. import bits, errors, filters, keys, postings, ragged, records
 from ..api import config
 from ..arrays import Bits, Hashes, Mask, RowNumbers
-from ..engines import base, clusters, registry
+from ..engines import base, clusters, registry, sketch
 from . import (
     columns,
     descriptor,
@@ -67,8 +67,10 @@ class SealedSegment:
         }
         self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
         nodes = described.rows + described.ghosts
+        self.sketch = sketch.Sketch(metric)
+        waits = None if self.indexed else self.sketch
         self.target = sealed_search.Target(
-            metric, self.compared.vectors, self.engine, nodes, described.recipe.hnsw.m
+            metric, self.compared.vectors, self.engine, nodes, described.recipe.hnsw.m, waits
         )
         self.clusters: clusters.Clusters | None = None
         if graphs and writer.CLUSTERS in described.files:

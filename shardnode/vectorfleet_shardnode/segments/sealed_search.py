@@ -10,7 +10,7 @@ import numpy as np
 
 from ..api import config
 from ..arrays import Vectors
-from ..engines import base, choice, flat
+from ..engines import base, choice, flat, sketch
 from . import part, selection
 
 _AROUND = 10  # rows that count as the surroundings of a query, as a multiple of efSearch
@@ -20,7 +20,8 @@ _AROUND = 10  # rows that count as the surroundings of a query, as a multiple of
 class Target:
     """What is searched: the comparable vectors, and the engine over them, None where there is none.
 
-    Where the engine is a graph it has `nodes`, the rows and ghosts behind them, and links by `m`.
+    Where the engine is a graph it has `nodes`, the rows and ghosts behind them, and links by `m`. Where one
+    is yet to be built, `sketched` may know good candidates.
     """
 
     metric: config.Metric
@@ -28,6 +29,7 @@ class Target:
     engine: base.Engine | None
     nodes: int
     m: int
+    sketched: sketch.Sketch | None = None
 
 
 def search(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
@@ -53,6 +55,9 @@ def _plan(target: Target, question: part.Question, selected: selection.Selection
     known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
     if choice.compares_few(known) or selected.grouped is None:
         return [choice.EXACT]
+    least = selected.grouped.least_known
+    if choice.trusts(known, least):
+        return [choice.plan(known, least)]
     ranks = [selected.clusters.nearest(query) for query in question.queries]
     around = _AROUND * max(question.ef, question.k)
     return [choice.plan(known, selected.grouped.share(nearest, around)) for nearest in ranks]
@@ -81,6 +86,11 @@ def _ask(target: Target, question: part.Question, selected: selection.Selection)
 
 
 def _compare(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
+    if target.sketched and selected.count >= sketch.MIN_ROWS and not question.exact:
+        chosen = None if selected.whole else selected.mask
+        found = target.sketched.search(target.vectors, question.queries, question.k, chosen)
+        if found is not None:
+            return found
     rows = selected.rows
     first, last = int(rows[0]), int(rows[-1])
     if last - first + 1 > selected.count:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import itertools
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from .. import bits
 from ..arrays import Bits, Mask, RowNumbers
 from ..engines import clusters as centroids
 
+_TELLING_ROWS = 16  # of a cluster that are enough to speak of a share; smaller ones weigh little
 _FEW_CLUSTERS, _MANY_CLUSTERS = 4, 64  # that say what passes around a query
 
 
@@ -20,6 +23,21 @@ class Grouped:
 
     clusters: centroids.Clusters
     selected: Mask
+    _looks: Iterator[int] = dataclasses.field(default_factory=itertools.count, compare=False)
+
+    @property
+    def least_known(self) -> float:
+        """The least share of selected rows that a cluster has; 0 at the first look, when it is not known yet.
+
+        It takes a look at every row, so it is for selections that are asked for again.
+        """
+        return self._least if next(self._looks) else 0.0
+
+    @functools.cached_property
+    def _least(self) -> float:
+        sizes = self.clusters.sizes
+        counts, large = np.diff(self._rows[1]), sizes >= _TELLING_ROWS
+        return float((counts[large] / sizes[large]).min(initial=1.0))
 
     def share(self, nearest: RowNumbers, around: int) -> float:
         """Return the share of selected rows among the `around` rows, or a few more, of the first clusters."""
@@ -73,6 +91,11 @@ class Selection:
         return bits.to_rows(self.chosen)
 
     @functools.cached_property
+    def mask(self) -> Mask:
+        """One boolean for each row."""
+        return bits.to_mask(self.chosen, self.size)
+
+    @functools.cached_property
     def whole(self) -> bool:
         """Whether every row is selected."""
         return self.count == self.size
@@ -82,4 +105,4 @@ class Selection:
         """The rows by cluster, None where the segment has no clusters."""
         if self.clusters is None:
             return None
-        return Grouped(self.clusters, bits.to_mask(self.chosen, self.size))
+        return Grouped(self.clusters, self.mask)

@@ -236,6 +236,32 @@ def test_a_selection_of_rows_is_grouped_by_cluster(clustered):
     assert grouped.share(order, 1) == pytest.approx(mask[inside].mean())
 
 
+def test_the_least_share_of_any_cluster_is_known_from_the_second_look_on(clustered):
+    """A selection that is asked for once does not pay for a look at every row."""
+    opened, _ = clustered[config.Metric.EUCLIDEAN]
+    mask = np.random.default_rng(6).random(2_000) < 0.7
+    large = [one for one, size in enumerate(opened.sizes) if size >= 16]
+    mask[rows_of(opened, large[3])] = np.arange(opened.sizes[large[3]]) < 4
+    grouped = selection.Selection(bits.of_mask(mask), 2_000, opened).grouped
+    right = min(mask[rows_of(opened, one)].mean() for one in large)
+    assert (grouped.least_known, grouped.least_known) == (0.0, pytest.approx(right))
+
+
+@pytest.mark.parametrize(
+    ("passing", "k", "near", "trusted"),
+    [
+        (95_000, 10, 0.5, True),  # of a hundred candidates fifty pass, and forty are wanted
+        (95_000, 10, 0.3, False),
+        (95_000, 50, 0.5, False),  # all of a hundred candidates are wanted
+        (10_000, 10, 0.1, True),  # few pass everywhere, so efSearch is wider
+        (10_000, 10, 0.05, False),
+    ],
+)
+def test_a_walk_is_trusted_where_it_meets_enough_passing_rows(passing, k, near, trusted):
+    """Whatever share of the others pass."""
+    assert choice.trusts(choice.Question(passing, 100_000, k, 100, m=16), near) is trusted
+
+
 @pytest.mark.parametrize("damage", ["x", "version", "short"])
 def test_a_damaged_file_of_clusters_is_named(tmp_path, damage):
     """Magic, version and size are checked."""
