@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from . import backoff, batches, calls, errors, queries, results, rows, wire
+from . import backoff, batches, calls, errors, queries, results, rows, sessions, wire
 
 T = TypeVar("T")
 
@@ -34,10 +34,12 @@ class Client:
         *,
         timeout: float = 30.0,
         retries: backoff.Retries | int | None = None,
+        consistency: sessions.Consistency | str = sessions.Consistency.EVENTUAL,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._pace = backoff.Pace(retries, timeout, clock=time.monotonic, chance=random.random)
         self._http = httpx.AsyncClient(**wire.settings(host, api_key), transport=transport)
+        self._session = sessions.Session(consistency)
         self._host = host
         self._sleep = asyncio.sleep
 
@@ -211,18 +213,19 @@ class Client:
         return f"vectorfleet.aio.Client({self._host!r})"
 
     async def _send(self, call: calls.Call[T]) -> T:
-        course = backoff.Course(self._pace, call.repeat)
+        course = backoff.Course(self._pace)
+        headers = sessions.write_id() if call.writes else self._session.headers()
         while True:
             try:
-                return await self._attempt(call, course)
+                return await self._attempt(call, course, headers)
             except errors.VectorfleetError as error:
                 delay = course.delay_after(error)
                 if delay is None:
                     raise
             await self._sleep(delay)
 
-    async def _attempt(self, call: calls.Call[T], course: backoff.Course) -> T:
-        request = self._http.build_request(**wire.request(call, course.begin()))
+    async def _attempt(self, call: calls.Call[T], course: backoff.Course, headers: dict[str, str]) -> T:
+        request = self._http.build_request(**wire.request(call, course.begin(), headers))
         try:
             response = await self._http.send(request, stream=True)
             async with contextlib.aclosing(response):
@@ -232,7 +235,9 @@ class Client:
                     chunks.append(chunk)
         except httpx.HTTPError as error:
             raise wire.broken(error, self._host) from error
-        return wire.read(call, response, b"".join(chunks))
+        answer = wire.read(call, response, b"".join(chunks))
+        self._session.note(response.headers)
+        return answer
 
 
 async def _pack(

@@ -1,14 +1,14 @@
 """When a failed request is sent again, and after how long: exponential backoff with full jitter. Pure.
 
-A request is repeated only where that is safe (`calls.Repeat`), at most `times` times, and never so that a
-wait would end after the budget. Clock and chance are given from outside.
+A request is repeated where a later try may fare better, at most `times` times, and never so that a wait would
+end after the budget. Clock and chance are given from outside.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable
 
-from . import calls, errors
+from . import errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +68,9 @@ class Pace:
 class Course:
     """The attempts of one call, from the first until it succeeds or is given up."""
 
-    def __init__(self, pace: Pace, repeat: calls.Repeat) -> None:
+    def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._policy = pace.policy
-        self._repeat = repeat
         self._end = pace.clock() + self._policy.budget
         self._attempt_end = 0.0
         self._repeated = 0
@@ -94,7 +93,7 @@ class Course:
 
     def delay_after(self, error: errors.VectorfleetError) -> float | None:
         """Return the seconds to wait before the next attempt, or None where this error is the end."""
-        if self._repeated >= self._policy.times or not may_repeat(error, self._repeat):
+        if self._repeated >= self._policy.times or not may_repeat(error):
             return None
         delay = self._pace.chance() * min(
             self._policy.max_delay, self._policy.first_delay * 2.0 ** min(self._repeated, 60)
@@ -107,15 +106,6 @@ class Course:
         return delay
 
 
-def may_repeat(error: errors.VectorfleetError, repeat: calls.Repeat) -> bool:
-    """Tell whether a request that failed so may be sent again."""
-    always = repeat is calls.Repeat.ALWAYS
-    match error:
-        case errors.RateLimitError():
-            return True
-        case errors.UnavailableError():
-            return always or (error.status == 503 and error.retry_after is not None)
-        case errors.ConnectionFailedError():
-            return always or not error.sent
-        case _:
-            return False
+def may_repeat(error: errors.VectorfleetError) -> bool:
+    """Tell whether a request that failed so may be sent again: where a later try may fare better."""
+    return isinstance(error, errors.RateLimitError | errors.UnavailableError | errors.ConnectionFailedError)

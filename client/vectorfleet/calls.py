@@ -1,12 +1,10 @@
 """The API's calls as values: a method, a path, a body, and how to read the answer. Pure.
 
-Both clients send these; neither knows the wire's form. Each call says by `Repeat` when it may be sent
-again: whole-row upserts, deletes by id, updates that set fields, and all reads end in the same state
-however often they arrive.
+Both clients send these; neither knows the wire's form. Each may be sent again: a read changes nothing, and a
+write goes with an id (`sessions.write_id`) by which its shards do it once.
 """
 
 import dataclasses
-import enum
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
@@ -22,16 +20,6 @@ MAX_QUERY_BYTES = 4000
 """Ids of a fetch travel in the URL; a longer list is asked for in several requests."""
 
 
-class Repeat(enum.Enum):
-    """When a call may be sent again after it failed."""
-
-    ALWAYS = "always"
-    """Sent twice is the same as sent once."""
-    IF_NOT_DONE = "if not done"
-    """Only where it is certain that nothing of it happened: a delete by filter or of a whole namespace,
-    sent again, could take rows that somebody wrote in between."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Call(Generic[T]):
     """One request and the way to read its answer."""
@@ -41,7 +29,7 @@ class Call(Generic[T]):
     decode: Callable[[bytes], T]
     params: tuple[tuple[str, str], ...] = ()
     content: bytes | None = dataclasses.field(default=None, repr=False)
-    repeat: Repeat = Repeat.ALWAYS
+    writes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +53,7 @@ def upsert(items: Iterable[rows.RowLike], namespace: str) -> Call[results.Upsert
 def upsert_encoded(encoded: Sequence[bytes], namespace: str) -> Call[results.UpsertResult]:
     """Write rows that `rows.encode` has encoded."""
     content = b'{"vectors":[' + b",".join(encoded) + b'],"namespace":' + rows.to_json(namespace) + b"}"
-    return Call("POST", "vectors/upsert", _decoder(results.UpsertResult), content=content)
+    return Call("POST", "vectors/upsert", _decoder(results.UpsertResult), content=content, writes=True)
 
 
 def query(question: queries.Query) -> Call[results.QueryResult]:
@@ -129,7 +117,7 @@ def delete(
     if ids is not None:
         return _post_for_nothing("vectors/delete", body | {"ids": _strings(ids)})
     body |= {"deleteAll": True} if delete_all else {"filter": dict(filter_ or {})}
-    return _post_for_nothing("vectors/delete", body, Repeat.IF_NOT_DONE)
+    return _post_for_nothing("vectors/delete", body)
 
 
 def list_page(prefix: str, namespace: str, page_size: int, token: str | None) -> Call[results.ListPage]:
@@ -171,7 +159,7 @@ def namespace(name: str) -> Call[results.Namespace]:
 
 def delete_namespace(name: str) -> Call[None]:
     """Delete a namespace and every row in it."""
-    return Call("DELETE", _namespace_path(name), _ignore, repeat=Repeat.IF_NOT_DONE)
+    return Call("DELETE", _namespace_path(name), _ignore, writes=True)
 
 
 def openapi() -> Call[dict[str, Any]]:
@@ -193,8 +181,8 @@ def _post(path: str, body: dict[str, Any], answer: type[T]) -> Call[T]:
     return Call("POST", path, _decoder(answer), content=rows.to_json(body))
 
 
-def _post_for_nothing(path: str, body: dict[str, Any], repeat: Repeat = Repeat.ALWAYS) -> Call[None]:
-    return Call("POST", path, _ignore, content=rows.to_json(body), repeat=repeat)
+def _post_for_nothing(path: str, body: dict[str, Any]) -> Call[None]:
+    return Call("POST", path, _ignore, content=rows.to_json(body), writes=True)
 
 
 def _namespace_path(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from . import backoff, batches, calls, errors, queries, results, rows, wire
+from . import backoff, batches, calls, errors, queries, results, rows, sessions, wire
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ class Client:
         api_key: one of the index's API keys; it goes with each request and is never shown.
         timeout: seconds that one attempt may take; the server is told, and gives up when this client does.
         retries: how often and how long to try again; a number alone sets the times, 0 is never.
+        consistency: what reads see: `eventual`, `session` (this client's own writes) or `strong`.
         transport: carries the requests in place of the network, for tests.
 
     Raises:
@@ -46,10 +47,12 @@ class Client:
         *,
         timeout: float = 30.0,
         retries: backoff.Retries | int | None = None,
+        consistency: sessions.Consistency | str = sessions.Consistency.EVENTUAL,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._pace = backoff.Pace(retries, timeout, clock=time.monotonic, chance=random.random)
         self._http = httpx.Client(**wire.settings(host, api_key), transport=transport)
+        self._session = sessions.Session(consistency)
         self._host = host
         self._sleep = time.sleep
 
@@ -283,18 +286,19 @@ class Client:
         return f"vectorfleet.Client({self._host!r})"
 
     def _send(self, call: calls.Call[T]) -> T:
-        course = backoff.Course(self._pace, call.repeat)
+        course = backoff.Course(self._pace)
+        headers = sessions.write_id() if call.writes else self._session.headers()
         while True:
             try:
-                return self._attempt(call, course)
+                return self._attempt(call, course, headers)
             except errors.VectorfleetError as error:
                 delay = course.delay_after(error)
                 if delay is None:
                     raise
             self._sleep(delay)
 
-    def _attempt(self, call: calls.Call[T], course: backoff.Course) -> T:
-        request = self._http.build_request(**wire.request(call, course.begin()))
+    def _attempt(self, call: calls.Call[T], course: backoff.Course, headers: dict[str, str]) -> T:
+        request = self._http.build_request(**wire.request(call, course.begin(), headers))
         try:
             response = self._http.send(request, stream=True)
             with contextlib.closing(response):
@@ -304,7 +308,9 @@ class Client:
                     chunks.append(chunk)
         except httpx.HTTPError as error:
             raise wire.broken(error, self._host) from error
-        return wire.read(call, response, b"".join(chunks))
+        answer = wire.read(call, response, b"".join(chunks))
+        self._session.note(response.headers)
+        return answer
 
 
 def _land(flying: Flying, load: batches.Load) -> None:

@@ -18,7 +18,7 @@ VectorfleetError
 ```
 
 After a ConnectionFailedError or a ServerError of a write it is not known whether the write happened; the
-write may be sent again, as `calls.Repeat` tells.
+write may be sent again: in one call's retries it goes with an id by which the shards do it once.
 """
 
 

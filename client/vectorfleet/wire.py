@@ -1,6 +1,7 @@
 """What both clients share around HTTP: the address and the headers, answers, and what errors mean. Pure."""
 
 import math
+from collections.abc import Mapping
 from typing import TypedDict, TypeVar
 from urllib.parse import urlsplit
 
@@ -61,12 +62,14 @@ class RequestSettings(TypedDict):
     timeout: httpx.Timeout
 
 
-def request(call: calls.Call[T], seconds: float) -> RequestSettings:
+def request(call: calls.Call[T], seconds: float, more: Mapping[str, str] | None = None) -> RequestSettings:
     """Return the request of a call that may take so many seconds; connecting may take 5 of them.
+
+    `more` are header fields that go with it.
 
     The server is told how long it has: nobody waits for what it would do after that.
     """
-    headers = {"X-Request-Timeout-Ms": str(max(1, int(seconds * 1000)))}
+    headers = {"X-Request-Timeout-Ms": str(max(1, int(seconds * 1000))), **(more or {})}
     return {
         "method": call.method,
         "url": call.path,

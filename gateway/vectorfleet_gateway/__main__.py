@@ -11,7 +11,7 @@ from vectorfleet_runtime import listener, logs
 
 from . import app, audit, errors, index, server, services, settings, sockets
 from .auth import entrance, keys
-from .shards import remote
+from .shards import dialing
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +44,7 @@ async def run(wanted: settings.Settings) -> None:
     own = settings.find_credentials(wanted, config)
     folder = keys.KeyFolder(wanted.api_keys_dir)
     entering, issuer = entrance.build(folder.ring, wanted.jwt_keys, settings.find_terms(wanted))
-    clients = [
-        remote.RemoteShard(remote.Dial(shard.number, shard.replicas[0], own, wanted.hosts_file))
-        for shard in config.serving.shards
-    ]
+    clients = [dialing.dial(shard, own, wanted.hosts_file) for shard in config.serving.shards]
     served = index.Index(config, clients)
     services.attach(served, services.Keys(wanted.embedder_key_file, wanted.reranker_key_file))
     application = app.App(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from . import admission, audit, body, call, errors, index, metrics, policy, quotas, replies
+from . import admission, audit, body, call, consistency, errors, index, metrics, policy, quotas, replies
 from .routes import table
 
 _log = logging.getLogger(__name__)
@@ -191,6 +191,11 @@ class App:
     ) -> replies.Reply:
         query = call.parse_query(scope.query_string)
         wished = call.parse_timeout(scope.headers.get(call.TIMEOUT_HEADER))
+        session = consistency.parse(
+            scope.headers.get(consistency.CONSISTENCY_HEADER),
+            scope.headers.get(consistency.AT_LEAST_HEADER),
+            scope.headers.get(consistency.WRITE_ID_HEADER),
+        )
         seconds = self._bounds.timeout if wished is None else min(wished, self._bounds.timeout)
         deadline = asyncio.get_running_loop().time() + seconds
         content, held = b"", 0
@@ -202,13 +207,15 @@ class App:
                 deadline = asyncio.get_running_loop().time() + seconds
             async with asyncio.timeout_at(deadline):
                 made = call.Call(asked.principal, entry, asked.name, query, content, deadline, asked.meter)
-                return await asked.route.handler(made, self._index)
+                with consistency.during(session):
+                    reply = await asked.route.handler(made, self._index)
         except TimeoutError:
             message = f"the answer took longer than {seconds:g} s"
             raise errors.DeadlineExceededError(message) from None
         finally:
             if held:
                 self._house.give(held)
+        return reply.with_headers(session.headers())
 
     def _enter(self, resolved: table.Resolved, scope: Scope, now: float) -> policy.Principal:
         if self._open_docs and resolved.route is not None and resolved.route.operation.describes:

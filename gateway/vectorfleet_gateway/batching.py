@@ -11,7 +11,7 @@ from enum import Enum
 
 from vectorfleet_shardnode.api import shard_pb2
 
-from . import errors, metrics, shards
+from . import consistency, errors, metrics, shards
 
 MAX_QUERIES = 64
 """Queries of one batch."""
@@ -25,6 +25,7 @@ a batch of such may have more MiB than one message takes."""
 class _Asked:
     query: shard_pb2.Query
     deadline: float
+    session: consistency.Session
     answer: "asyncio.Future[shard_pb2.Matches]"
 
 
@@ -52,8 +53,8 @@ def way_of(query: shard_pb2.Query) -> Way:
 class Lanes:
     """The lanes of one shard: one for each way of scoring, so that a slow way holds up its like alone."""
 
-    def __init__(self, shard: shards.ShardClient) -> None:
-        self._lanes = {way: Lane(shard) for way in Way}
+    def __init__(self, shard: shards.ShardClient, number: int = 0) -> None:
+        self._lanes = {way: Lane(shard, number) for way in Way}
 
     async def search(self, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
         """Return a query's matches; see `Lane.search`."""
@@ -65,12 +66,15 @@ class Lane:
 
     Args:
         shard: where they go.
+        number: its number.
     """
 
-    def __init__(self, shard: shards.ShardClient) -> None:
+    def __init__(self, shard: shards.ShardClient, number: int = 0) -> None:
         self._shard = shard
+        self._number = number
         self._waiting: deque[_Asked] = deque()
-        self._driver: asyncio.Task[None] | None = None
+        self._drivers: set[asyncio.Task[None]] = set()
+        self._width = shard.width
 
     async def search(self, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
         """Return a query's matches.
@@ -79,13 +83,14 @@ class Lane:
             ApiError: the shard's refusal of this query, or the failure to reach it.
         """
         loop = asyncio.get_running_loop()
-        asked = _Asked(query, loop.time() + seconds, loop.create_future())
-        if goes_alone(query):
+        session = consistency.current()
+        asked = _Asked(query, loop.time() + seconds, session, loop.create_future())
+        if goes_alone(query) or session.demands:
             await self._send([asked])
         else:
             self._waiting.append(asked)
-            if self._driver is None:
-                self._driver = loop.create_task(self._drive())
+            if len(self._drivers) < self._width:
+                self._drivers.add(loop.create_task(self._drive()))
         return await asked.answer
 
     async def _drive(self) -> None:
@@ -93,7 +98,7 @@ class Lane:
             while batch := self._next():
                 await self._send(batch)
         finally:
-            self._driver = None
+            self._drivers.remove(asyncio.current_task())  # type: ignore[arg-type]  # it is one
 
     def _next(self) -> list[_Asked]:
         batch: list[_Asked] = []
@@ -106,7 +111,12 @@ class Lane:
     async def _send(self, batch: list[_Asked]) -> None:
         metrics.BATCH_QUERIES.observe(len(batch))
         seconds = max(asked.deadline for asked in batch) - asyncio.get_running_loop().time()
-        request = shard_pb2.SearchRequest(queries=[asked.query for asked in batch])
+        demand = batch[0].session  # who demands something goes alone
+        request = shard_pb2.SearchRequest(
+            queries=[asked.query for asked in batch],
+            strong=demand.strong,
+            at_least=demand.at_least.get(self._number),
+        )
         try:
             results = (await self._shard.search(request, seconds)).results
             if len(results) != len(batch):

@@ -18,7 +18,9 @@ GatewayError
     ├── BadGatewayError           502  14
     ├── UnavailableError          503  14
     ├── NotReadyError             503   9
-    └── DeadlineExceededError     504   4
+    │   └── NotPrimaryError
+    ├── DeadlineExceededError     504   4
+    └── UnknownOutcomeError       504  10
 """
 
 import math
@@ -166,7 +168,27 @@ class NotReadyError(ApiError):
     status, code = 503, 9
 
 
+class NotPrimaryError(NotReadyError):
+    """A replica was asked for what only the primary may do.
+
+    Args:
+        message: for people.
+        epoch: of the newest configuration that the replica knows.
+        address: of the primary in it, empty where the replica does not know.
+    """
+
+    def __init__(self, message: str, epoch: int, address: str) -> None:
+        super().__init__(message)
+        self.epoch, self.address = epoch, address
+
+
 class DeadlineExceededError(ApiError):
     """The answer took longer than the request may take."""
 
     status, code = 504, 4
+
+
+class UnknownOutcomeError(ApiError):
+    """A write may or may not have happened; sending it again is safe."""
+
+    status, code = 504, 10

@@ -6,17 +6,19 @@ part says which shards it lacks.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from vectorfleet_shardnode.api import config, field_types, placement, reserved, shard_pb2
 
-from . import batching, errors, fusion, routing, shards
+from . import batching, consistency, errors, fusion, routing, shards
 from .embedding import embedder, wire
 from .reranking import order, reranker
 
 A = TypeVar("A")
+R = TypeVar("R", shard_pb2.ListRequest, shard_pb2.StatsRequest)
 
 PARTIAL_SHARE = 0.9
 """Of the time that is left, what shards have where a part of them is enough: the rest is for answering."""
@@ -35,7 +37,7 @@ class Index:
         self.generation = settled.serving
         self.types: field_types.Types = {field.name: field.type for field in settled.metadata.fields}
         self._clients = tuple(clients)
-        self._lanes = tuple(map(batching.Lanes, clients))
+        self._lanes = tuple(batching.Lanes(client, number) for number, client in enumerate(clients))
         self._embedder: embedder.Embedder | None = None
         self._reranker: reranker.Reranker | None = None
 
@@ -117,10 +119,16 @@ class Index:
     async def fetch(self, namespace: str, ids: Sequence[str], seconds: float) -> list[routing.Row]:
         """Read rows, values and metadata; those that exist, in the order asked."""
         parts = routing.split_ids(namespace, dict.fromkeys(ids), self.shards)
+        session = consistency.current()
         replies = await _gather(
             self._clients[number].fetch(
                 shard_pb2.FetchRequest(
-                    namespace=namespace, ids=part, include_values=True, include_metadata=True
+                    namespace=namespace,
+                    ids=part,
+                    include_values=True,
+                    include_metadata=True,
+                    strong=session.strong,
+                    at_least=session.at_least.get(number),
                 ),
                 seconds,
             )
@@ -131,15 +139,18 @@ class Index:
 
     async def list(self, request: shard_pb2.ListRequest, seconds: float) -> list[str]:
         """List ids of all shards, ascending."""
-        replies = await _gather(client.list(request, seconds) for client in self._clients)
+        replies = await _gather(
+            client.list(_demanding(request, number), seconds) for number, client in enumerate(self._clients)
+        )
         return routing.merge_ids([reply.ids for reply in replies], request.limit)
 
     async def stats(self, condition: bytes, seconds: float) -> dict[str, int]:
         """Count users' rows by namespace, all or those that pass a filter; by name, ascending."""
         request = shard_pb2.StatsRequest(filter=condition)
-        counts = routing.merge_counts(
-            await _gather(client.stats(request, seconds) for client in self._clients)
+        answers = await _gather(
+            client.stats(_demanding(request, number), seconds) for number, client in enumerate(self._clients)
         )
+        counts = routing.merge_counts(answers)
         return {name: rows for name, rows in counts.items() if not reserved.is_reserved(name)}
 
     async def embed(self, texts: Sequence[str], role: wire.Role, seconds: float) -> embedder.Embedded:
@@ -175,14 +186,33 @@ class Index:
         await _gather(client.close() for client in self._clients)
 
     async def _write(self, requests: Mapping[int, shard_pb2.WriteRequest], seconds: float) -> int:
+        session = consistency.current()
+        for request in requests.values():
+            # The caller's id is of its own rows: what is remembered beside them is another write.
+            given = b"" if reserved.is_reserved(request.namespace) else session.write_id
+            request.write_id = given or secrets.token_bytes(consistency.WRITE_ID_BYTES)
         replies = await _gather(
             self._clients[number].write(request, seconds) for number, request in requests.items()
         )
+        session.note(replies)
         return sum(reply.affected for reply in replies)
 
 
 def _delete(namespace: str, what: shard_pb2.Delete) -> shard_pb2.WriteRequest:
     return shard_pb2.WriteRequest(namespace=namespace, delete=what)
+
+
+def _demanding(request: R, number: int) -> R:
+    """Return the request as it goes to a shard, with what the caller demands of it."""
+    session = consistency.current()
+    if not session.demands:
+        return request
+    own = type(request)()
+    own.CopyFrom(request)
+    own.strong = session.strong
+    if number in session.at_least:
+        own.at_least.CopyFrom(session.at_least[number])
+    return own
 
 
 async def _gather(calls: Iterable[Awaitable[A]]) -> list[A]:

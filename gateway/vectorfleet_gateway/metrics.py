@@ -77,6 +77,12 @@ BATCH_QUERIES = Histogram(
     "Queries that went to a shard together.",
     buckets=(1, 2, 4, 8, 16, 32, 64),
 )
+SHARD_RETRIES = Counter(
+    "vectorfleet_gateway_shard_retries", "Calls for a shard's primary that had to be made again.", ("shard",)
+)
+HEDGES = Counter(
+    "vectorfleet_gateway_hedged_reads", "Reads that were asked of a second replica as well.", ("shard",)
+)
 SHARD_CALLS = Counter(
     "vectorfleet_gateway_shard_calls",
     "Calls to shards, by shard, method and gRPC status.",

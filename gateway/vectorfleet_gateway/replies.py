@@ -5,7 +5,7 @@ Metadata is passed on as the shards keep it, without being read.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -32,6 +32,10 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] | None = None
     kind: str = "application/json"
+
+    def with_headers(self, more: Mapping[str, str]) -> "Reply":
+        """Return the answer with more header fields."""
+        return replace(self, headers={**(self.headers or {}), **more}) if more else self
 
 
 EMPTY = Reply(b"{}")

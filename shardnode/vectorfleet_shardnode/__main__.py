@@ -7,6 +7,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
 
 import pydantic
 import pydantic_core
@@ -17,6 +18,7 @@ from vectorfleet_runtime import credentials, listener, logs, parties
 from . import errors, server, service
 from .api import config, shard_pb2
 from .limits import meter
+from .replication import replica
 from .settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -31,11 +33,11 @@ class Readiness:
     """What `/ready` asks: why the shard is not served, empty once it is."""
 
     def __init__(self) -> None:
-        self.reason = "the log is being replayed"
+        self.ask: Callable[[], str] = lambda: "the log is being replayed"
 
     def __call__(self) -> str:
         """Return the reason."""
-        return self.reason
+        return self.ask()
 
 
 def main() -> None:
@@ -91,7 +93,7 @@ async def serve(settings: Settings, index: config.IndexConfig, own: credentials.
     ready = Readiness()
     health = listener.Listener(settings.host, settings.metrics_port, listener.loop_probe(loop), ready)
     try:
-        served = await _open(settings, index)
+        served = await _open(settings, index, own)
         await _serve_until(stop, settings, own, served, ready)
     except (errors.WrongIdentityError, errors.NotHereError, OSError) as unfit:
         return _unfit(str(unfit))
@@ -102,7 +104,7 @@ async def serve(settings: Settings, index: config.IndexConfig, own: credentials.
 
 
 async def _open(
-    settings: Settings, index: config.IndexConfig
+    settings: Settings, index: config.IndexConfig, own: credentials.Credentials
 ) -> "service.ShardService | server.RefusingService":
     measured = meter.open_meter(settings.memory_bytes)
     try:
@@ -112,6 +114,7 @@ async def _open(
             settings.data_dir,
             settings.tuning,
             service.Machine(settings.search_threads, measured),
+            replica.Membership(settings.pod_name, own, settings.hosts_file) if settings.replicated else None,
         )
     except (errors.DataLossError, errors.TooLargeError) as reason:
         _LOG.error("the shard can't be served", extra={"reason": str(reason)})
@@ -135,16 +138,17 @@ async def _serve_until(
     served: "service.ShardService | server.RefusingService",
     ready: Readiness,
 ) -> None:
-    listening = server.make_server(served, own)
+    listening = server.make_server(served, own, served.replication)
     try:
         port = own.listen(listening, settings.host, settings.grpc_port)
     except RuntimeError as taken:
         raise OSError(f"{settings.host}:{settings.grpc_port} can't be listened on: {taken}") from taken
     await listening.start()
-    ready.reason = served.refusal
+    ready.ask = lambda: served.refusal
     _LOG.info("serving", extra={"host": settings.host, "port": port, "shard": settings.shard})
     await stop.wait()
-    ready.reason = "stopping"
+    await served.leave()
+    ready.ask = lambda: "stopping"
     await listening.stop(_GRACE)
     await served.close()
 

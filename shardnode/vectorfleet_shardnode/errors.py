@@ -5,6 +5,7 @@ ShardError
 ├── BadRequestError          INVALID_ARGUMENT     the request can never succeed
 │   └── BadFilterError                            … because of its filter
 ├── NotHereError             FAILED_PRECONDITION  not here, not now
+│   ├── NotPrimaryError                           another replica orders writes
 │   ├── WrongIdentityError                        the folder is of another index, dimension or metric
 │   ├── TooLargeError                             the memory limit is too small to serve anything
 │   ├── CutAwayError                              the log does not hold these records any more
@@ -25,6 +26,8 @@ class ShardError(Exception):
     """Base of the tree. `code` is the gRPC status of the answer, the message its details."""
 
     code: grpc.StatusCode = grpc.StatusCode.INTERNAL
+    metadata: tuple[tuple[str, str], ...] = ()
+    """What goes with the answer, for programs."""
 
 
 class BadRequestError(ShardError):
@@ -56,7 +59,17 @@ class CutAwayError(NotHereError):
 
 
 class NotPrimaryError(NotHereError):
-    """This replica takes no writes: another one orders them, or none does now."""
+    """Writes and strong reads are the primary's; the answer says who that is, as far as this one knows.
+
+    Args:
+        message: for people.
+        epoch: of the newest configuration that is known, 0 for none.
+        address: of its primary as host:port, empty where it is not known.
+    """
+
+    def __init__(self, message: str, epoch: int = 0, address: str = "") -> None:
+        super().__init__(message)
+        self.metadata = (("vectorfleet-epoch", str(epoch)), ("vectorfleet-primary", address))
 
 
 class UnknownOutcomeError(ShardError):

@@ -21,6 +21,9 @@ LOG_BYTES = prometheus_client.Counter("vectorfleet_log_bytes", "Bytes appended t
 TORN_BYTES = prometheus_client.Counter(
     "vectorfleet_log_torn_bytes", "Bytes of torn tails that were cut at start."
 )
+LOG_CUTS = prometheus_client.Counter(
+    "vectorfleet_log_cuts", "Times that records which were never committed were cut off the log's end."
+)
 BUILD_SECONDS = prometheus_client.Histogram(
     "vectorfleet_segment_build_seconds",
     "Wall time to build one sealed segment, by kind: flush or merge.",

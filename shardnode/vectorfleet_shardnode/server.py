@@ -4,28 +4,41 @@ Rule: nobody is answered whose role is not named in `CALLERS`. What was not fore
 to the caller in four words only.
 """
 
-import logging
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
 
 import grpc
 
 from vectorfleet_runtime import credentials, parties
 
-from . import errors, metrics
-from .api import shard_pb2, shard_pb2_grpc
+from . import errors, rpc
+from .api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 
 MAX_MESSAGE_BYTES = 64 << 20
 METHODS = ("Write", "Search", "Fetch", "List", "Stats", "Report")
 _GATEWAY = frozenset({parties.Role.GATEWAY})
 _BOTH = _GATEWAY | {parties.Role.OPERATOR}
+_PEERS = frozenset({parties.Role.SHARD})
+_OPERATOR = frozenset({parties.Role.OPERATOR})
+_OF_REPLICATION = {
+    "Append": _PEERS,
+    "Confirm": _PEERS,
+    "Checkpoint": _PEERS,
+    "ReadFile": _PEERS,
+    "Seal": _OPERATOR,
+    "Lead": _OPERATOR,
+    "Configure": _OPERATOR,
+    "Rebuild": _OPERATOR,
+    "State": _BOTH,
+}
 CALLERS: credentials.Allowed = {
     f"/{shard_pb2.DESCRIPTOR.package}.Shard/{name}": _BOTH if name == "Report" else _GATEWAY
     for name in METHODS
+} | {
+    f"/{replication_pb2.DESCRIPTOR.package}.Replication/{name}": roles
+    for name, roles in _OF_REPLICATION.items()
 }
 """Who may call what; a method that is not here is refused."""
-_LOG = logging.getLogger(__name__)
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -45,35 +58,29 @@ class Service(Protocol):
     async def report(self, request: shard_pb2.ReportRequest, /) -> shard_pb2.ReportReply: ...
 
 
-def make_server(service: Service, own: credentials.Credentials) -> grpc.aio.Server:
-    """Return a server of the service, not yet listening; `own` tells its callers."""
+class Replication(Protocol):
+    """The methods of replication.proto by name, see `replication.service`."""
+
+    STREAMS: tuple[str, ...]
+
+    def methods(self) -> Iterable[tuple[str, Callable[..., Any]]]: ...
+
+
+def make_server(
+    service: Service, own: credentials.Credentials, replication: Replication | None = None
+) -> grpc.aio.Server:
+    """Return a server of the services, not yet listening; `own` tells its callers."""
     server = grpc.aio.server(interceptors=[credentials.gate(own, CALLERS)], options=_OPTIONS)
-    shard_pb2_grpc.add_ShardServicer_to_server(_servicer(service), server)  # type: ignore[no-untyped-call]
+    served = rpc.servicer(
+        shard_pb2_grpc.ShardServicer, ((name, getattr(service, name.lower())) for name in METHODS)
+    )
+    shard_pb2_grpc.add_ShardServicer_to_server(served, server)  # type: ignore[no-untyped-call]
+    if replication is not None:
+        replicated = rpc.servicer(
+            replication_pb2_grpc.ReplicationServicer, replication.methods(), replication.STREAMS
+        )
+        replication_pb2_grpc.add_ReplicationServicer_to_server(replicated, server)  # type: ignore[no-untyped-call]
     return server
-
-
-def _servicer(service: Service) -> object:
-    """Return an object with the methods that the generated code looks for."""
-    handlers = {name: _handler(name, getattr(service, name.lower())) for name in METHODS}
-    return type("Servicer", (), {name: staticmethod(handler) for name, handler in handlers.items()})()
-
-
-def _handler(name: str, method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-    async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        started, status = time.perf_counter(), grpc.StatusCode.OK
-        try:
-            return await method(request)
-        except errors.ShardError as refused:
-            status = refused.code
-            await context.abort(status, str(refused))
-        except Exception:  # noqa: BLE001 (the caller must not see what was not foreseen)
-            _LOG.exception("a call failed", extra={"method": name})
-            status = grpc.StatusCode.INTERNAL
-            await context.abort(status, "the shard node failed")
-        finally:
-            metrics.RPC_SECONDS.labels(name, status.name).observe(time.perf_counter() - started)
-
-    return handle
 
 
 class RefusingService:
@@ -110,6 +117,13 @@ class RefusingService:
     def refusal(self) -> str:
         """Why the shard is not ready."""
         return str(self._reason)
+
+    @property
+    def replication(self) -> None:
+        """Nothing: it takes part in nothing."""
+
+    async def leave(self) -> None:
+        """Do nothing: there is no office to leave."""
 
     async def close(self) -> None:
         """Do nothing: there is nothing open."""

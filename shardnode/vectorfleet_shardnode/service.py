@@ -23,6 +23,7 @@ from . import (
     files,
     filters,
     fitness,
+    gate,
     keys,
     metrics,
     operations,
@@ -38,6 +39,8 @@ from .arrays import Scores
 from .limits import guard, meter
 from .multivector import question as parts_question
 from .multivector import search as parts_search
+from .replication import replica
+from .replication import service as replication
 from .segments import part
 from .settings import Tuning
 from .snapshot import Place, Snapshot
@@ -47,6 +50,8 @@ MAX_PAGE = 10_000
 MAX_OVERSAMPLING = 100
 _PATIENCE = 1.0  # seconds that a read waits for the write it demands
 _SHORT_TOP_K = 100
+Demanding = shard_pb2.SearchRequest | shard_pb2.FetchRequest | shard_pb2.ListRequest | shard_pb2.StatsRequest
+"""Reads, which may ask for a state that holds certain writes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +68,7 @@ async def open_service(
     data_dir: Path,
     tuning: Tuning | None = None,
     machine: Machine | None = None,
+    membership: replica.Membership | None = None,
 ) -> "ShardService":
     """Open shard `number` of an index in `data_dir`, replay its log, and serve it in this process.
 
@@ -74,23 +80,34 @@ async def open_service(
         OSError: the disk is full or failing.
     """
     machine = machine or Machine()
-    bounds = tuning or Tuning()
-    opening = functools.partial(
-        storage.open_shard, index, number, data_dir, bounds, place=storage.Place(machine.memory)
+    bounds, place = tuning or Tuning(), storage.Place(machine.memory)
+    threads = machine.search_threads or len(os.sched_getaffinity(0))
+    if membership is not None:
+        joined = await replica.open_replica(index, number, data_dir, bounds, place, membership)
+        joined.opened.maintenance.start()
+        return ShardService(joined.opened, index, number, threads, joined)
+    opened = await asyncio.to_thread(
+        functools.partial(storage.open_shard, index, number, data_dir, bounds, place=place)
     )
-    opened = await asyncio.to_thread(opening)
     opened.maintenance.start()
-    return ShardService(opened, index, number, machine.search_threads or len(os.sched_getaffinity(0)))
+    return ShardService(opened, index, number, threads)
 
 
 class ShardService:
     """One shard, served. Every method raises a `ShardError`, whose `code` is the gRPC status."""
 
     def __init__(
-        self, opened: storage.OpenShard, index: config.IndexConfig, number: int, threads: int
+        self,
+        opened: storage.OpenShard,
+        index: config.IndexConfig,
+        number: int,
+        threads: int,
+        joined: replica.Replica | None = None,
     ) -> None:
         self._opened = opened
         self._shard = opened.shard
+        self._joined = joined
+        self._gate: gate.Gate = joined.gate if joined is not None else gate.Alone(opened.shard)
         self._index = index
         self._number = number
         self._closing = False
@@ -104,13 +121,27 @@ class ShardService:
     @property
     def refusal(self) -> str:
         """Why the shard is not ready, empty where it is."""
-        return "stopping" if self._closing else ""
+        if self._closing:
+            return "stopping"
+        return self._joined.refusal if self._joined is not None else ""
+
+    @property
+    def replication(self) -> replication.ReplicationService | None:
+        """The calls of replication.proto, None where there are no other replicas."""
+        return self._joined.service if self._joined is not None else None
+
+    async def leave(self) -> None:
+        """Before the end: let another replica take over, and serve meanwhile."""
+        if self._joined is not None:
+            await self._joined.leave()
 
     async def close(self) -> None:
         """Finish what is under way, make it durable, and give the folder back."""
         self._closing = True
         self._readers.refuse()
         prometheus_client.REGISTRY.unregister(self._collector)
+        if self._joined is not None:
+            await self._joined.close()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -120,22 +151,20 @@ class ShardService:
 
     async def write(self, request: shard_pb2.WriteRequest) -> shard_pb2.WriteReply:
         """Write one record group; durable and visible when this returns."""
-        if request.epoch not in (0, self._shard.epoch):
-            raise errors.NotHereError(
-                f"this shard is in epoch {self._shard.epoch}; the write was sent for epoch {request.epoch}"
-            )
+        size = request.ByteSize()
         self._check_open()
+        self._gate.admit(request.epoch, size)
         submitting = asyncio.get_running_loop().run_in_executor(self._writer, self._submit, request)
         done = await submitting
-        written = await asyncio.wrap_future(done)
+        written = await self._gate.outcome(done, size)
         return shard_pb2.WriteReply(position=self._position(written), affected=written.affected)
 
     def _submit(self, request: shard_pb2.WriteRequest) -> states.Done:
-        return self._shard.write(operations.parse(request, self._shard.shape))
+        return self._shard.write(operations.parse(request, self._shard.shape), request.write_id)
 
     async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
-        state = await self._state_at(request.at_least)
+        state = await self._state_for(request)
         run = self._readers.run_short if _is_short(request) else self._readers.run
         return await run(self._search, state, request)
 
@@ -202,7 +231,7 @@ class ShardService:
 
     async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
         """Return the rows that exist, in the order asked."""
-        state = await self._state_at(request.at_least)
+        state = await self._state_for(request)
         return await self._readers.run(self._fetch, state, request)
 
     def _fetch(self, state: Snapshot, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
@@ -217,21 +246,24 @@ class ShardService:
         if not 1 <= request.limit <= MAX_PAGE:
             raise errors.BadRequestError(f"limit is {request.limit}; 1 to {MAX_PAGE} are possible")
         page = part.Page(request.namespace, request.prefix, request.after, request.limit)
-        state = self._shard.snapshot
+        state = await self._state_for(request)
         ids = await self._readers.run(state.list_ids, page)
         return shard_pb2.ListReply(ids=ids, position=self._position(state))
 
     async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
         """Return rows by namespace, all or those that pass a filter."""
         wanted = filters.parse(request.filter, self._shard.shape.dates)
-        state = self._shard.snapshot
+        state = await self._state_for(request)
         counts = await self._readers.run(state.count, wanted)
         return shard_pb2.StatsReply(namespaces=counts, position=self._position(state))
 
     async def report(self, _: shard_pb2.ReportRequest) -> shard_pb2.ReportReply:
         """Return what the operator needs to know."""
         self._check_open()
-        return await asyncio.to_thread(self._report)
+        report = await asyncio.to_thread(self._report)
+        if self._joined is not None:
+            report.replica.CopyFrom(self._joined.service.state_now())
+        return report
 
     def _report(self) -> shard_pb2.ReportReply:
         state, folder = self._shard.snapshot, self._shard.folder
@@ -266,19 +298,18 @@ class ShardService:
     def _position(self, at: states.Written | Snapshot) -> shard_pb2.Position:
         return shard_pb2.Position(shard=self._number, epoch=at.epoch, seq=at.seq)
 
-    async def _state_at(self, wanted: shard_pb2.Position) -> Snapshot:
-        """Return a state that holds the demanded write; waits a little for one that is on its way."""
-        state = self._shard.snapshot
+    async def _state_for(self, request: Demanding) -> Snapshot:
+        """Return a state that holds what a read demands; waits a little for what is on its way."""
+        wanted, state = request.at_least, self._shard.snapshot
         if wanted.seq and wanted.shard != self._number:
             raise errors.BadRequestError(
                 f"this is shard {self._number}; the position is of shard {wanted.shard}"
             )
+        seq = max(wanted.seq, await self._gate.barrier()) if request.strong else wanted.seq
         deadline = asyncio.get_running_loop().time() + _PATIENCE
-        while state.seq < wanted.seq:
+        while state.seq < seq:
             if asyncio.get_running_loop().time() > deadline:
-                raise errors.NotHereError(
-                    f"this replica is at seq {state.seq}; seq {wanted.seq} was demanded"
-                )
+                raise errors.NotHereError(f"this replica is at seq {state.seq}; seq {seq} was demanded")
             await asyncio.sleep(0.005)
             state = self._shard.snapshot
         return state

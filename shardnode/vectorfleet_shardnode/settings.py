@@ -107,7 +107,14 @@ class Settings(pydantic_settings.BaseSettings):
     internal_tls_dir: Path | None = pydantic.Field(
         default=None, description="tls.crt, tls.key and ca.crt, for mutual TLS in place of the token."
     )
-    pod_name: str = ""
+    pod_name: str = pydantic.Field(default="", description="Its own name, as its address begins.")
+    replicated: bool = pydantic.Field(
+        default=False,
+        description="Whether the shard has an operator, and may have other replicas: it waits to be told so.",
+    )
+    hosts_file: Path | None = pydantic.Field(
+        default=None, description="Where other replicas listen, in the form of /etc/hosts, before DNS."
+    )
     search_threads: int = pydantic.Field(default=0, ge=0, description="Searches at a time; 0 for all cores.")
     memory_bytes: int | None = pydantic.Field(
         default=None,

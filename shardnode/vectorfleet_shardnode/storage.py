@@ -189,8 +189,9 @@ def _discard_empty_log(folder: Path) -> None:
 def _clean(folder: Path, stored: manifest.Manifest) -> None:
     """Remove leftovers; only once all that is named was found sound, so that damage is left as it is."""
     manifest.clean(folder, stored)
-    for leftover in (folder / shard.LOG).glob(files.TEMPORARY + "*"):
-        leftover.unlink()
+    for place in (folder, folder / shard.LOG):
+        for leftover in place.glob(files.TEMPORARY + "*"):
+            leftover.unlink()
     shutil.rmtree(folder / checkpoints.FOLDER, ignore_errors=True)
     shutil.rmtree(folder / maintenance.BUILD, ignore_errors=True)
     (folder / maintenance.BUILD).mkdir()

@@ -6,7 +6,13 @@ from vectorfleet_shardnode.api import shard_pb2
 
 
 class ShardClient(Protocol):
-    """One replica of one shard. `seconds` is how long a call may take; failures are `errors.ApiError`s."""
+    """One shard. `seconds` is how long a call may take; failures are `errors.ApiError`s.
+
+    Attributes:
+        width: how many searches may usefully be under way at a time: one for each replica.
+    """
+
+    width: int
 
     async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
         """Write one record group, durably."""

@@ -28,6 +28,8 @@ class Service(Protocol):
 class InProcessShard:
     """A shard's service as a `shards.ShardClient`. It belongs to whoever made it, and is not closed here."""
 
+    width = 1
+
     def __init__(self, shard: int, service: Service) -> None:
         self._shard = shard
         self._service = service

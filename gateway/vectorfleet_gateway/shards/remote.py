@@ -16,7 +16,12 @@ import grpc
 import grpc.aio
 
 from vectorfleet_runtime import credentials, hosts, parties
-from vectorfleet_shardnode.api import shard_pb2, shard_pb2_grpc
+from vectorfleet_shardnode.api import (
+    replication_pb2,
+    replication_pb2_grpc,
+    shard_pb2,
+    shard_pb2_grpc,
+)
 
 from .. import errors, metrics
 from . import statuses
@@ -56,16 +61,20 @@ class Dial:
         address: host:port, as the configuration names it.
         own: what the gateway shows to shards.
         hosts_file: consulted before DNS.
+        waits: whether a replica that went away is waited for; where there are others, they are asked.
     """
 
     shard: int
     address: str
     own: credentials.Credentials
     hosts_file: Path | None = None
+    waits: bool = True
 
 
 class RemoteShard:
     """A replica behind gRPC; see `shards.ShardClient`. Made inside of the running event loop."""
+
+    width = 1
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
@@ -100,6 +109,10 @@ class RemoteShard:
         """Say how the replica is."""
         return await self._ask("Report", request, shard_pb2.ReportReply, seconds)
 
+    async def state(self, seconds: float) -> replication_pb2.ReplicaState:
+        """Say what the replica is; not tried again."""
+        return await self._try("State", replication_pb2.StateRequest(), replication_pb2.ReplicaState, seconds)
+
     async def close(self) -> None:
         """Close the connection."""
         await asyncio.gather(self._channel.close(), *self._closing)
@@ -109,6 +122,7 @@ class RemoteShard:
         self._shown = self._dial.own.number
         self._channel = self._dial.own.channel(self._target, parties.Role.SHARD, _OPTIONS)
         self._stub = shard_pb2_grpc.ShardStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        self._replica = replication_pb2_grpc.ReplicationStub(self._channel)  # type: ignore[no-untyped-call]
         self._channel.get_state(try_to_connect=True)
 
     async def _ask(self, method: str, request: object, kind: type[A], seconds: float) -> A:
@@ -121,18 +135,22 @@ class RemoteShard:
                 return await self._try(method, request, kind, left)
             except errors.UnavailableError:
                 # Half of the time is kept for another try, and for saying why there was none.
-                if not statuses.is_repeatable(request) or not await self._is_back(left / 2):
+                again = self._dial.waits and statuses.is_repeatable(request)
+                if not again or not await self._is_back(left / 2):
                     raise
 
     async def _try(self, method: str, request: object, _: type[A], seconds: float) -> A:
-        call: Callable[..., Awaitable[A]] = getattr(self._stub, method)
+        stub = self._replica if method == "State" else self._stub
+        call: Callable[..., Awaitable[A]] = getattr(stub, method)
         code, started = grpc.StatusCode.OK, time.perf_counter()
         try:
             reply = await call(request, timeout=max(seconds, 0.001), metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             code = error.code()
             _log.debug("shard call failed", extra={"shard": self._dial.shard, "code": code.name})
-            raise statuses.error_of(code, error.details() or code.name, self._dial.shard) from None
+            await self._follow_hosts()
+            said, more = error.details() or code.name, dict(error.trailing_metadata() or ())
+            raise statuses.error_of(code, said, self._dial.shard, more) from None
         else:
             self._away_since = None
             return reply
@@ -144,7 +162,6 @@ class RemoteShard:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-        await self._follow_hosts()
         try:
             async with asyncio.timeout(min(self._away_since + RECONNECT_SECONDS - now, seconds)):
                 # A shard may be connected and still starting, or stopping already.

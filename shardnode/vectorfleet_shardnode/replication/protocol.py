@@ -39,6 +39,7 @@ class Replica:
         self.copying = False
         self.term: term.Term | None = None
         self._sealed_for = 0
+        self._heard = False  # of the leader of the promised epoch, records that match
         self._told = 0  # the greatest commit index heard of, of records that this log may not hold yet
         self._equal = 0  # up to where the log equals that of the leader that was heard last
         self._owed: list[tuple[messages.Token, int]] = []  # answers to Appends that wait for the disk
@@ -73,6 +74,11 @@ class Replica:
     def is_member(self) -> bool:
         """Whether this disk counts in the newest configuration that it knows."""
         return self.configuration is not None and self.configuration.holds(self.me.disk)
+
+    @property
+    def is_level(self) -> bool:
+        """Whether a follower has applied all that its primary had committed when it was last heard."""
+        return self._heard and self.committed >= self._told
 
     # --------------------------------------------------------------------------------- restart
 
@@ -114,6 +120,7 @@ class Replica:
         if epoch <= self.promised:
             return []
         self._equal = self._told = 0
+        self._heard = False
         refused: Effects = [self._refuse(token, epoch) for token, _ in self._owed]
         self._owed = []
         promise = self._store(dataclasses.replace(self.stored, promised=epoch))
@@ -165,9 +172,17 @@ class Replica:
             for seq in range(known + 1, given.last_seq + 1):
                 self.history = self.history.extended(given.epochs[seq - given.previous.seq - 1], seq)
             done.append(messages.Write(known + 1))
-        self._equal = max(self._equal, given.last_seq)
+        self._equal, self._heard = max(self._equal, given.last_seq), True
         self._owed.append((token, given.last_seq))
         return [*done, *self._settle()]
+
+    def not_written(self, first: int) -> Effects:
+        """Take note that there was no room for the records of a `Write`; the sender will ship them again."""
+        self.history = self.history.cut(first - 1)
+        self._equal = min(self._equal, first - 1)
+        lost = [token for token, seq in self._owed if seq >= first]
+        self._owed = [owed for owed in self._owed if owed[1] < first]
+        return [self._refuse(token) for token in lost]
 
     def _cut(self, after: int) -> Effects:
         if after < self.committed:
@@ -185,7 +200,8 @@ class Replica:
         if self.term is not None:
             self.history = self.history.extended(self.term.epoch, seq)
         self._on_disk = max(self._on_disk, seq)
-        return [*self._settle(), *self._answer_seals(), *self._advance(), *self._ship()]
+        answers = [*self._settle(), *self._answer_seals(), *self._answer_leads()]
+        return [*answers, *self._advance(), *self._ship()]
 
     def _settle(self) -> Effects:
         """Commit what is known to be, and answer what is on the disk."""
@@ -271,6 +287,15 @@ class Replica:
             return [messages.Answer(token, messages.LeadReply(False, last=self.history.last))]
         self._leads.append(token)
         return [*self._answer_leads(), *self._ship()]
+
+    def not_led(self) -> Effects:
+        """Take note that there was no room for the start record of a `Lead`."""
+        if self.term is None:
+            return []
+        self.history, self.term = self.history.cut(self.term.start - 1), None
+        waiting, self._leads = self._leads, []
+        reply = messages.LeadReply(False, last=self.history.last)
+        return [messages.Answer(token, reply) for token in waiting]
 
     def _may_lead(self, wanted: messages.Configuration) -> bool:
         sealed = self._sealed_for == self.promised == wanted.epoch > self.history.last.epoch

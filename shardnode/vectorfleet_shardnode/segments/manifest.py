@@ -152,5 +152,5 @@ def clean(folder: Path, manifest: Manifest, held: Collection[str] = ()) -> None:
             if listed.tombstones is None or bits.name != listed.tombstones.file:
                 failpoints.reached("clean.before-tombstones")
                 bits.unlink()
-    for leftover in folder.glob(files.TEMPORARY + "*"):
-        leftover.unlink()
+    # Of the manifest alone: other files of the folder may be half written by somebody else right now.
+    (folder / (files.TEMPORARY + FILE_NAME)).unlink(missing_ok=True)

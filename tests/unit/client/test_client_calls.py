@@ -7,8 +7,6 @@ import pytest
 
 from vectorfleet import calls, errors, queries, results, rows
 
-ALWAYS, IF_NOT_DONE = calls.Repeat.ALWAYS, calls.Repeat.IF_NOT_DONE
-
 
 def question(**changes):
     """Return a query with some fields changed."""
@@ -32,7 +30,7 @@ def body_of(call):
 def test_an_upsert_is_one_json_object():
     """Rows encoded one by one are one valid body, the namespace's quotes included."""
     call = calls.upsert([("a", [1.0]), ("b", [2.0], {"x": 'q"'})], 'n"s')
-    assert (call.method, call.path, call.repeat) == ("POST", "vectors/upsert", ALWAYS)
+    assert (call.method, call.path, call.writes) == ("POST", "vectors/upsert", True)
     assert body_of(call) == {
         "vectors": [{"id": "a", "values": [1.0]}, {"id": "b", "values": [2.0], "metadata": {"x": 'q"'}}],
         "namespace": 'n"s',
@@ -135,12 +133,10 @@ def test_ids_are_a_list_of_strings(ids, message):
         list(calls.fetch(ids, ""))
 
 
-def test_deletes_know_when_they_may_be_repeated():
-    """By id always; by filter or for all only when nothing was done."""
-    assert calls.delete(["a"], None, False, "").repeat is ALWAYS
-    assert calls.delete(None, {"a": 1}, False, "").repeat is IF_NOT_DONE
-    assert calls.delete(None, None, True, "").repeat is IF_NOT_DONE
-    assert calls.delete_namespace("n").repeat is IF_NOT_DONE
+def test_deletes_say_what_goes():
+    """By id, by filter, or all; each is a write, so it goes with an id."""
+    assert calls.delete_namespace("n").writes
+    assert calls.delete(None, None, True, "").writes
     assert body_of(calls.delete(None, None, True, "n")) == {"namespace": "n", "deleteAll": True}
     assert body_of(calls.delete(None, {"a": 1}, False, "")) == {"namespace": "", "filter": {"a": 1}}
     assert body_of(calls.delete(iter("ab"), None, False, "")) == {"namespace": "", "ids": ["a", "b"]}

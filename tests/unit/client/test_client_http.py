@@ -155,20 +155,41 @@ async def test_a_passing_failure_is_not_seen_by_the_caller(harness, failure):
     assert len(harness.slept) == 2
 
 
-async def test_a_delete_by_filter_is_not_repeated_in_doubt(harness):
-    """The connection broke after it was sent: it may have been done."""
-    harness.open([httpx.ReadError("reset"), httpx.Response(200)])
-    with pytest.raises(vectorfleet.ConnectionFailedError) as caught:
-        await harness.call("delete", filter={"a": 1})
-    assert caught.value.sent
-    assert len(harness.requests) == 1
-
-
-async def test_a_delete_by_filter_is_repeated_when_it_was_never_sent(harness):
-    """No connection, nothing done."""
-    harness.open([httpx.ConnectError("refused"), httpx.Response(200, json={})])
+async def test_a_write_that_is_sent_again_has_the_same_id(harness):
+    """The connection broke after it was sent, so it may have been done: by its id it is done once."""
+    harness.open([httpx.ReadError("reset"), httpx.Response(200, json={}), httpx.Response(200, json={})])
     await harness.call("delete", filter={"a": 1})
-    assert len(harness.requests) == 2
+    await harness.call("delete", filter={"a": 1})
+    first, again, other = (request.headers["x-vectorfleet-write-id"] for request in harness.requests)
+    assert len(first) == 32
+    assert first == again != other
+
+
+async def test_a_session_s_reads_demand_what_it_wrote(harness):
+    """The greatest position of each shard goes with each read; other clients' writes are not waited for."""
+    answers = ["0:1:5,1:2:7", "1:1:9", None, None]
+    positions = [{"x-vectorfleet-position": one} if one else {} for one in answers]
+    replies = [httpx.Response(200, json={}, headers=headers) for headers in positions[:2]]
+    rest = [httpx.Response(200, json={"vectors": {}, "namespace": ""})] * 2
+    harness.open([*replies, *rest], consistency="session")
+    for _ in range(2):
+        await harness.call("delete", ids=["a"])
+    await harness.call("fetch", ["a"])
+    assert harness.requests[-1].headers["x-vectorfleet-at-least"] == "0:1:5,1:2:7"
+    assert "x-vectorfleet-at-least" not in harness.requests[0].headers
+
+
+async def test_a_strong_read_says_so(harness):
+    """It needs no memory."""
+    harness.open([httpx.Response(200, json={"vectors": {}, "namespace": ""})], consistency="strong")
+    await harness.call("fetch", ["a"])
+    assert harness.requests[0].headers["x-vectorfleet-consistency"] == "strong"
+
+
+def test_a_consistency_that_does_not_exist_is_refused():
+    """The message names those that do."""
+    with pytest.raises(vectorfleet.InvalidInputError, match="eventual, session, strong"):
+        vectorfleet.Client("http://127.0.0.1:1", "key", consistency="quorum")
 
 
 async def test_the_last_error_is_what_the_caller_gets(harness):

@@ -130,3 +130,32 @@ class TestLeading:
         primary.configure("operator", configuration(members=moved))
         primary.unreachable(B.disk, 1)
         assert [effect.to.address for effect in primary.tick()] == ["moved:1"]
+
+
+class TestTakingOffice:
+    """A replica that was sealed is told to lead."""
+
+    def test_the_only_member_holds_its_log_once_it_is_on_the_disk(self):
+        """Nobody else answers, so its own fsync does."""
+        alone = replica()
+        alone.seal("seal", 1, begins=True)
+        wanted = configuration(members=(A,))
+        assert answers(alone.lead("lead", wanted)) == {}
+        assert answers(alone.synced_to(1)) == {"lead": messages.LeadReply(True, True, history.Position(1, 1))}
+
+    def test_without_room_for_the_start_record_it_does_not_lead(self):
+        """Whoever asked is told, and may ask another one."""
+        full = replica(1, 1)
+        full.seal("seal", 2)
+        full.lead("lead", configuration(2))
+        assert answers(full.not_led()) == {"lead": messages.LeadReply(False, last=history.Position(1, 2))}
+        assert full.term is None
+
+    def test_records_without_room_are_not_answered_for(self):
+        """The primary ships them again from where the log ends."""
+        full = replica(1, me=B)
+        given = messages.Append(1, history.Position(1, 1), (1, 1), log_begin=1)
+        full.append("append", given)
+        [refused] = answers(full.not_written(2)).values()
+        assert not refused.matched
+        assert full.history.last == history.Position(1, 1)

@@ -1,0 +1,258 @@
+"""The replicas of one shard behind one face: writes go to the primary, whoever that is by now; reads to any.
+
+A write carries an id that is the same in each try, so it may be sent again whatever became of it, to the same
+primary or to the next: the shard does it once. A read that one replica does not answer in good time is asked
+of another as well, within a budget.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+from vectorfleet_shardnode.api import replication_pb2, shard_pb2
+
+from .. import errors, metrics
+from . import budget, standing
+
+A = TypeVar("A")
+POLL_SECONDS = 1.0
+STATE_SECONDS = 0.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
+
+
+class Replica(Protocol):
+    """One replica, see `remote.RemoteShard`."""
+
+    # ruff: noqa: D102 (documented where they are implemented)
+    async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply: ...
+    async def search(self, request: shard_pb2.SearchRequest, seconds: float) -> shard_pb2.SearchReply: ...
+    async def fetch(self, request: shard_pb2.FetchRequest, seconds: float) -> shard_pb2.FetchReply: ...
+    async def list(self, request: shard_pb2.ListRequest, seconds: float) -> shard_pb2.ListReply: ...
+    async def stats(self, request: shard_pb2.StatsRequest, seconds: float) -> shard_pb2.StatsReply: ...
+    async def report(self, request: shard_pb2.ReportRequest, seconds: float) -> shard_pb2.ReportReply: ...
+    async def state(self, seconds: float) -> replication_pb2.ReplicaState: ...
+    async def close(self) -> None: ...
+
+
+class ReplicatedShard:
+    """One shard; see `shards.ShardClient`. Made inside of the running event loop.
+
+    Args:
+        shard: its number.
+        replicas: by address, as the configuration names them.
+    """
+
+    def __init__(self, shard: int, replicas: Sequence[tuple[str, Replica]]) -> None:
+        self.width = len(replicas)
+        self._shard = shard
+        self._replicas = [replica for _, replica in replicas]
+        self.known = standing.Standings([address for address, _ in replicas])
+        self._hedges = budget.Budget()
+        self._moved = asyncio.Event()  # set, and replaced, when another replica becomes the primary
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._polling = asyncio.get_running_loop().create_task(self._poll())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self._polling.cancel()
+        await asyncio.gather(self._polling, *self._tasks, return_exceptions=True)
+        await asyncio.gather(*(replica.close() for replica in self._replicas))
+
+    # ------------------------------------------------------------------------------------- writes
+
+    async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
+        """Write one record group, durably; tried until it is, or the time is up. It must have a write id.
+
+        Raises:
+            UnknownOutcomeError: time is up, and it may or may not have happened.
+            ApiError: it was refused, or nobody took it.
+        """
+
+        async def attempt(replica: Replica, left: float) -> shard_pb2.WriteReply:
+            return await replica.write(request, left)
+
+        return await self._of_primary(attempt, seconds, writes=True)
+
+    async def _of_primary(
+        self, attempt: Callable[[Replica, float], Awaitable[A]], seconds: float, *, writes: bool
+    ) -> A:
+        deadline, pause, doubtful = time.monotonic() + seconds, _FIRST_PAUSE, False
+        while True:
+            number, left = self.known.primary, deadline - time.monotonic()
+            try:
+                return await self._while_primary(attempt(self._replicas[number], left))
+            except errors.NotPrimaryError as told:
+                self._learn(told.epoch, told.address)
+                last: errors.ApiError = told
+            except (
+                errors.UnavailableError,
+                errors.DeadlineExceededError,
+                errors.UnknownOutcomeError,
+            ) as failed:
+                self.known.note_failure(number, time.monotonic())
+                doubtful, last = doubtful or writes, failed
+            metrics.SHARD_RETRIES.labels(str(self._shard)).inc()
+            if number == self.known.primary:  # nobody better is known yet
+                await asyncio.gather(self._ask_all(), asyncio.sleep(min(pause, max(0.0, left / 2))))
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            if time.monotonic() >= deadline - _FIRST_PAUSE:
+                raise self._unknown(last) if doubtful else last
+
+    async def _while_primary(self, call: Awaitable[A]) -> A:
+        """Wait for an answer, no longer than this replica is the primary: a dead one may never refuse."""
+        moved, asked = self._moved, asyncio.ensure_future(call)
+        watching = asyncio.ensure_future(moved.wait())
+        try:
+            await asyncio.wait((asked, watching), return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                await asyncio.wait((asked,), timeout=_LONGEST_PAUSE)  # it may just be answering
+            if asked.done():
+                return asked.result()
+            raise errors.UnavailableError(f"shard {self._shard} has another primary now")
+        finally:
+            for task in (asked, watching):
+                task.cancel()
+
+    def _unknown(self, last: errors.ApiError) -> errors.ApiError:
+        return errors.UnknownOutcomeError(
+            f"shard {self._shard}: whether the write happened is unknown, since {last}; it may be sent again"
+        )
+
+    # -------------------------------------------------------------------------------------- reads
+
+    async def search(self, request: shard_pb2.SearchRequest, seconds: float) -> shard_pb2.SearchReply:
+        """Answer a batch of queries, in order."""
+        return await self._read(lambda one, left: one.search(request, left), seconds, strong=request.strong)
+
+    async def fetch(self, request: shard_pb2.FetchRequest, seconds: float) -> shard_pb2.FetchReply:
+        """Read rows by id."""
+        return await self._read(lambda one, left: one.fetch(request, left), seconds, strong=request.strong)
+
+    async def list(self, request: shard_pb2.ListRequest, seconds: float) -> shard_pb2.ListReply:
+        """List ids, ascending."""
+        return await self._read(lambda one, left: one.list(request, left), seconds, strong=request.strong)
+
+    async def stats(self, request: shard_pb2.StatsRequest, seconds: float) -> shard_pb2.StatsReply:
+        """Count rows by namespace."""
+        return await self._read(lambda one, left: one.stats(request, left), seconds, strong=request.strong)
+
+    async def report(self, request: shard_pb2.ReportRequest, seconds: float) -> shard_pb2.ReportReply:
+        """Say how a replica is."""
+        return await self._read(lambda one, left: one.report(request, left), seconds, strong=False)
+
+    async def _read(
+        self,
+        attempt: Callable[[Replica, float], Coroutine[Any, Any, A]],
+        seconds: float,
+        *,
+        strong: bool,
+    ) -> A:
+        if strong:
+            return await self._of_primary(attempt, seconds, writes=False)
+        deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        while True:
+            try:
+                return await self._of_any(attempt, deadline)
+            except (errors.UnavailableError, errors.NotReadyError, errors.DataLossError):
+                left = deadline - time.monotonic()
+                if left < 2 * pause:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _of_any(
+        self, attempt: Callable[[Replica, float], Coroutine[Any, Any, A]], deadline: float
+    ) -> A:
+        """Ask one replica, and where it fails or lags, others; the first good answer counts."""
+        waiting = self.known.readers(time.monotonic())
+        under_way: set[asyncio.Task[A]] = set()
+        last: errors.ApiError | None = None
+        self._hedges.earn()
+        try:
+            while waiting or under_way:
+                if waiting and not under_way:
+                    under_way.add(self._begin(attempt, waiting.pop(0), deadline))
+                patience = self._hedges.delay if waiting else None
+                done, under_way = await asyncio.wait(
+                    under_way, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done and waiting and self._hedges.spend():
+                    metrics.HEDGES.labels(str(self._shard)).inc()
+                    under_way.add(self._begin(attempt, waiting.pop(0), deadline))
+                elif not done:
+                    done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for answered in done:
+                    try:
+                        return answered.result()
+                    except (errors.UnavailableError, errors.NotReadyError, errors.DataLossError,
+                            errors.DeadlineExceededError) as failed:  # fmt: skip
+                        last = failed
+        finally:
+            for task in under_way:
+                task.cancel()
+        raise last or errors.UnavailableError(f"shard {self._shard} has no replicas")
+
+    def _begin(
+        self, attempt: Callable[[Replica, float], Coroutine[Any, Any, A]], number: int, deadline: float
+    ) -> "asyncio.Task[A]":
+        one = self.known.replicas[number]
+        one.busy += 1  # now: the next read is to see it
+        task = self._spawn(self._ask(attempt, number, deadline))
+
+        def ended(_: "asyncio.Task[A]") -> None:
+            one.busy -= 1
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _ask(
+        self, attempt: Callable[[Replica, float], Coroutine[Any, Any, A]], number: int, deadline: float
+    ) -> A:
+        started = time.monotonic()
+        try:
+            answer = await attempt(self._replicas[number], deadline - started)
+        except (errors.UnavailableError, errors.DeadlineExceededError):
+            self.known.note_failure(number, time.monotonic())
+            raise
+        self._hedges.note(time.monotonic() - started)
+        return answer
+
+    # ---------------------------------------------------------------------------------- knowledge
+
+    async def _poll(self) -> None:
+        while True:
+            with contextlib.suppress(errors.ApiError):
+                await self._ask_all()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _ask_all(self) -> None:
+        """Ask every replica what it is; those that do not answer are left out."""
+        await asyncio.gather(*(self._ask_state(number) for number in range(len(self._replicas))))
+
+    async def _ask_state(self, number: int) -> None:
+        try:
+            state = await self._replicas[number].state(STATE_SECONDS)
+        except errors.ApiError:
+            self.known.note_failure(number, time.monotonic())
+            return
+        leads = state.role == replication_pb2.PRIMARY and state.acknowledges
+        epoch = state.promised if leads else state.configuration.epoch
+        told = standing.Standing("", epoch, leads, state.caught_up, time.monotonic())
+        if self.known.note_state(number, told):
+            self._tell_moved()
+
+    def _learn(self, epoch: int, address: str) -> None:
+        if self.known.learn(epoch, address):
+            self._tell_moved()
+
+    def _tell_moved(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, A]) -> "asyncio.Task[A]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,351 @@
+"""Drives the core of a replica: brings it one event at a time, and carries out what it decides.
+
+One task takes events from a queue and ends each one's effects before the next. What is sent is sent by tasks
+of its own; answers, fsyncs and time come back as events. The disk is used in threads: the event loop, which
+serves searches too, never waits for it.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from .. import errors, metrics
+from ..api import replication_pb2
+from . import links, messages, protocol, term, wire
+from .history import History
+
+_LOG = logging.getLogger(__name__)
+HEARTBEAT_SECONDS = 0.1
+_TELL_SECONDS = 0.005  # after a commit, until followers that get no more records are told
+SHIPPED_BYTES = 8 << 20
+
+
+class Disk(Protocol):
+    """The shard as the driver uses it; every call may block, and raise `errors.ShardError` or OSError."""
+
+    # ruff: noqa: D102 (the effects say what each does)
+    def store(self, stored: messages.Stored) -> None: ...
+    def append(self, entries: tuple[replication_pb2.Entry, ...]) -> None: ...
+    def cut(self, after: int) -> None: ...
+    def lead(self, epoch: int, *, resumes: bool) -> int: ...
+    def follow(self) -> int: ...
+    def commit(self, seq: int) -> int: ...
+    def read(self, first: int, upto: int, most_bytes: int) -> list[replication_pb2.Entry]: ...
+    @property
+    def cuts(self) -> int: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Which shard this is, and what a new configuration does not say: where replicas listen, by name."""
+
+    index: str
+    generation: str
+    shard: int
+    addresses: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """What has happened: `decide` tells the core; `request` is the Append that it came with."""
+
+    decide: Callable[[], protocol.Effects]
+    request: replication_pb2.AppendRequest | None = None
+
+
+class Driver:
+    """One replica at work, from `start` to `close`.
+
+    Args:
+        identity: of the shard.
+        core: what decides.
+        disk: what keeps.
+        ways: to the others.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        core: protocol.Replica,
+        disk: Disk,
+        ways: links.Links,
+    ) -> None:
+        self.identity = identity
+        self.core = core
+        self.problem = ""
+        self.leaving = False
+        self.began_at = self.heard_at = self.quorum_at = time.monotonic()
+        self.answered_at: dict[str, float] = {}
+        self.copier: Callable[[replication_pb2.AppendRequest], Coroutine[Any, Any, None]] | None = None
+        self._disk = disk
+        self._ways = ways
+        self._opened = False  # the shard takes writes
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._telling = False
+        self._synced, self._synced_posted = (0, 0), False
+        self._left: asyncio.Event = asyncio.Event()
+
+    @property
+    def open(self) -> bool:
+        """Whether writes are taken: this is the primary, and everyone may know."""
+        return self._opened and not self.problem
+
+    async def start(self) -> None:
+        """Begin, with what the process before this one was."""
+        self._spawn(self._run())
+        self._spawn(self._beat())
+        self._post(self.core.start)
+
+    async def close(self) -> None:
+        """Stop; nothing more is sent or answered."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._ways.close()
+
+    # ------------------------------------------------------------------------------------- events
+
+    def _post(
+        self, decide: Callable[[], protocol.Effects], request: replication_pb2.AppendRequest | None = None
+    ) -> None:
+        self._events.put_nowait(Event(decide, request))
+
+    async def ask(
+        self,
+        decide: Callable[[messages.Token], protocol.Effects],
+        request: replication_pb2.AppendRequest | None = None,
+    ) -> Any:
+        """Bring the core an event that somebody waits for; returns its answer.
+
+        Raises:
+            UnavailableError: this replica is broken, and says why.
+        """
+        if self.problem:
+            raise errors.UnavailableError(self.problem)
+        waiting: asyncio.Future[messages.Reply] = self._loop.create_future()
+        self._post(lambda: decide(waiting), request)
+        return await waiting
+
+    def synced(self, seq: int, cuts: int) -> None:
+        """Take note, from any thread, of what is on the disk; `cuts` is the log's count when it was."""
+        self._loop.call_soon_threadsafe(self._note_synced, cuts, seq)
+
+    def _note_synced(self, cuts: int, seq: int) -> None:
+        self._synced = max(self._synced, (cuts, seq))
+        if not self._synced_posted:
+            self._synced_posted = True
+            self._post(self._tell_synced)
+
+    def _tell_synced(self) -> protocol.Effects:
+        self._synced_posted = False
+        cuts, seq = self._synced
+        # What was said before a cut is of records that are gone.
+        return self.core.synced_to(seq) if cuts == self._disk.cuts else []
+
+    def failed(self, failure: Exception) -> None:
+        """Take note, from any thread, that the log has failed: this replica takes part in nothing more."""
+        self._loop.call_soon_threadsafe(self._break, failure)
+
+    def trimmed(self, base: int) -> None:
+        """Take note, from any thread, that the log gave up what is up to `base`."""
+        self._loop.call_soon_threadsafe(self._post, lambda: self.core.trimmed_to(base))
+
+    async def _run(self) -> None:
+        while True:
+            event = await self._events.get()
+            if self.problem:
+                continue
+            try:
+                for effect in event.decide():
+                    await self._carry_out(effect, event)
+            except (protocol.ProtocolError, errors.ShardError, OSError) as broken:
+                self._break(broken)
+            except Exception as broken:  # noqa: BLE001 (whatever it is, nothing may go on from here)
+                _LOG.exception("the replica failed")
+                self._break(broken)
+
+    def _break(self, cause: Exception) -> None:
+        """Take part in nothing more: the operator will see why, and others go on."""
+        if not self.problem:
+            self.problem = f"this replica can't go on until a restart: {cause}"
+            self._opened = False
+            _LOG.error("the replica stopped taking part", extra={"reason": str(cause)})
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if self.core.term is not None:
+                self._post(self.core.tick)
+
+    # ------------------------------------------------------------------------------------ effects
+
+    async def _carry_out(self, effect: messages.Effect, event: Event) -> None:
+        match effect:
+            case messages.Answer(token, reply):
+                if not token.done():
+                    token.set_result(reply)
+            case messages.Send(to, message):
+                self._spawn(self._send(to, message))
+            case messages.Copy():
+                if self.copier is not None and event.request is not None:
+                    self._spawn(self.copier(event.request))
+            case messages.Open():
+                self._opened, self.quorum_at = True, time.monotonic()
+                self._left.clear()
+                _LOG.info("this replica is the primary", extra={"epoch": self.core.promised})
+            case _:
+                await self._use_disk(effect, event)
+
+    async def _use_disk(self, effect: messages.Effect, event: Event) -> None:
+        match effect:
+            case messages.Commit(seq):
+                await self._commit(seq)
+            case messages.Write(first):
+                await self._write(first, event)
+            case messages.Cut(after):
+                metrics.LOG_CUTS.inc()
+                await asyncio.to_thread(self._disk.cut, after)
+            case messages.Store(stored):
+                await asyncio.to_thread(self._disk.store, stored)
+            case messages.Lead(epoch, resumes):
+                await self._lead(epoch, resumes=resumes)
+            case messages.Follow():
+                await self._follow()
+
+    async def _write(self, first: int, event: Event) -> None:
+        entries = event.request.entries if event.request is not None else ()
+        fresh = tuple(entry for entry in entries if entry.seq >= first)
+        try:
+            await asyncio.to_thread(self._disk.append, fresh)
+        except errors.StorageFullError as full:
+            # Not fatal: the primary sends them again, and there may be room by then.
+            _LOG.warning("no room for the primary's records", extra={"reason": str(full)})
+            await self._carry_out_all(self.core.not_written(first))
+
+    async def _carry_out_all(self, effects: protocol.Effects) -> None:
+        for effect in effects:
+            await self._carry_out(effect, Event(list))
+
+    async def _commit(self, seq: int) -> None:
+        if self.core.term is not None:
+            self._disk.commit(seq)  # the records are applied, and only shown
+            self.quorum_at = time.monotonic()
+            if not self._telling:
+                self._telling = True
+                self._loop.call_later(_TELL_SECONDS, self._tell)
+            return
+        self.core.applied = await asyncio.to_thread(self._disk.commit, seq)  # they are applied now
+        if self.core.applied < seq:  # memory is full of what waits to be flushed
+            self._loop.call_later(HEARTBEAT_SECONDS, self._post, self._commit_again)
+
+    def _commit_again(self) -> protocol.Effects:
+        behind = self.core.term is None and self.core.applied < self.core.committed
+        return [messages.Commit(self.core.committed)] if behind else []
+
+    def _tell(self) -> None:
+        self._telling = False
+        self._post(self.core.tell_committed)
+
+    async def _lead(self, epoch: int, *, resumes: bool) -> None:
+        try:
+            last = await asyncio.to_thread(self._disk.lead, epoch, resumes=resumes)
+        except errors.StorageFullError as full:
+            _LOG.warning("no room to take over", extra={"reason": str(full)})
+            await self._carry_out_all(self.core.not_led())
+            return
+        if last != self.core.history.last_seq:
+            raise protocol.ProtocolError(f"the log ends at {last}, not at {self.core.history.last_seq}")
+
+    async def _follow(self) -> None:
+        self._opened = False
+        self._left.set()
+        last = await asyncio.to_thread(self._disk.follow)
+        _LOG.info("this replica follows", extra={"epoch": self.core.promised})
+        await self._carry_out_all(self.core.stopped(last))
+
+    # ------------------------------------------------------------------------------------ sending
+
+    async def _send(self, to: messages.Member, message: messages.Append | messages.Confirm) -> None:
+        try:
+            match message:
+                case messages.Append():
+                    await self._append(to, message)
+                case messages.Confirm():
+                    request = replication_pb2.ConfirmRequest(epoch=message.epoch, to_disk=to.disk)
+                    reply = await self._ways.confirm(self._address(to), request)
+                    heard = messages.ConfirmReply(reply.promised)
+                    self._post(lambda: self.core.confirm_reply(to.disk, message, heard))
+        except (links.LinkError, errors.ShardError, LookupError, OSError) as failed:
+            _LOG.debug("a replica did not answer", extra={"replica": to.name, "reason": str(failed)})
+            self._post(lambda: self.core.unreachable(to.disk, message.epoch))
+
+    async def _append(self, to: messages.Member, message: messages.Append) -> None:
+        current = self.core.term
+        entries: list[replication_pb2.Entry] = []
+        if message.upto > message.previous.seq:
+            span = (message.previous.seq + 1, message.upto, SHIPPED_BYTES)
+            entries = await asyncio.to_thread(self._disk.read, *span)
+        if current is None or self.core.term is not current or current.epoch != message.epoch:
+            return  # out of office: what was read may be another's
+        request = replication_pb2.AppendRequest(
+            index=self.identity.index,
+            generation=self.identity.generation,
+            shard=self.identity.shard,
+            epoch=message.epoch,
+            to_disk=to.disk,
+            previous=wire.position(message.previous),
+            entries=entries,
+            committed=message.committed,
+            log_begin=message.log_begin,
+            **{"from": self.core.me.name},
+        )
+        reply = wire.to_append_reply(await self._ways.append(self._address(to), request))
+        self._note_answer(current, to)
+        self._post(lambda: self.core.append_reply(to.disk, message.epoch, reply))
+
+    def _note_answer(self, current: term.Term, to: messages.Member) -> None:
+        self.answered_at[to.disk] = now = time.monotonic()
+        quorum = current.configuration.write_quorum - 1
+        heard = (self.answered_at.get(peer.member.disk, 0.0) for peer in current.members())
+        newest = sorted(heard, reverse=True)
+        self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else now)
+
+    def _address(self, to: messages.Member) -> str:
+        return to.address or self.identity.addresses.get(to.name, "")
+
+    # -------------------------------------------------------------------------------------- other
+
+    async def leave(self, seconds: float) -> bool:
+        """Ask to be relieved of office, and wait for it; returns whether it was."""
+        self.leaving = True
+        current = self.core.term
+        if current is None or len(current.configuration.members) == 1:
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._left.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def heard_from_primary(self) -> None:
+        """Take note that the primary of the promised epoch is there."""
+        self.heard_at = time.monotonic()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def install(self, epoch: int, history: History) -> None:
+        """Take note that copied segments stand in the place of the log."""
+        self._post(lambda: self.core.installed(epoch, history))
+
+    def copy_failed(self) -> None:
+        """Take note that segments could not be copied."""
+        self._post(self.core.copy_failed)

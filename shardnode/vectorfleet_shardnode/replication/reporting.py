@@ -1,0 +1,63 @@
+"""A replica's part in the shard, for its report."""
+
+import time
+
+from ..api import replication_pb2
+from . import driver, term, wire
+
+_QUORUM_PATIENCE = 3.0
+"""Seconds without an answer of a write quorum after which a primary says that it can't acknowledge."""
+
+
+def state_of(driven: driver.Driver) -> replication_pb2.ReplicaState:
+    """Return what the operator and the gateway need to know of a replica."""
+    core, now = driven.core, time.monotonic()
+    quorum_silence = now - driven.quorum_at if core.term is not None else 0.0
+    return replication_pb2.ReplicaState(
+        self=wire.member(core.me),
+        role=role_of(driven),
+        promised=core.promised,
+        last=wire.position(core.history.last),
+        committed=core.committed,
+        configuration=wire.configuration(core.configuration),
+        followers=_followers(driven, now),
+        primary_silence_seconds=now - driven.heard_at if core.term is None else 0.0,
+        leaving=driven.leaving,
+        acknowledges=driven.open and quorum_silence < _QUORUM_PATIENCE,
+        quorum_silence_seconds=quorum_silence,
+        caught_up=is_caught_up(driven),
+        problem=driven.problem,
+        log_begin=core.history.base.seq + 1,
+    )
+
+
+def is_caught_up(driven: driver.Driver) -> bool:
+    """Tell whether readers see here what was committed when the primary was last heard."""
+    core = driven.core
+    return core.term is not None or (not core.copying and core.is_level)
+
+
+def role_of(driven: driver.Driver) -> replication_pb2.Role:
+    """Return what the replica is."""
+    core = driven.core
+    if core.term is not None:
+        return replication_pb2.PRIMARY if core.term.learned else replication_pb2.ELECT
+    if core.configuration is None and not core.history.last_seq:
+        return replication_pb2.NEW
+    return replication_pb2.FOLLOWER if core.is_member else replication_pb2.LEARNER
+
+
+def _followers(driven: driver.Driver, now: float) -> list[replication_pb2.Follower]:
+    current = driven.core.term
+    peers: list[term.Peer] = list(current.peers.values()) if current is not None else []
+    return [
+        replication_pb2.Follower(
+            name=peer.member.name,
+            disk=peer.member.disk,
+            verified=peer.verified,
+            applied=peer.applied,
+            silence_seconds=now - driven.answered_at.get(peer.member.disk, driven.began_at),
+            copying=peer.copying,
+        )
+        for peer in peers
+    ]

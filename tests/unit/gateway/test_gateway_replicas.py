@@ -1,0 +1,167 @@
+"""One shard with several replicas: who is asked, and what becomes of writes while the primary changes."""
+
+import asyncio
+
+import pytest
+
+from vectorfleet_gateway import errors
+from vectorfleet_gateway.shards import replicas
+from vectorfleet_shardnode.api import replication_pb2, shard_pb2
+
+ADDRESSES = ["r0:7400", "r1:7400", "r2:7400"]
+
+
+class Replica:
+    """A replica that answers as the test says."""
+
+    def __init__(self, number, group):
+        self.number, self.group = number, group
+        self.writes, self.reads = [], 0
+        self.dead = self.hangs = False
+        self.read_delay = 0.0
+
+    async def _reach(self):
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.dead:
+            raise errors.UnavailableError(f"r{self.number} can't be reached")
+
+    async def write(self, request, seconds):
+        await self._reach()
+        if self.group.primary != self.number:
+            raise errors.NotPrimaryError("not here", self.group.epoch, self.group.address())
+        self.writes.append(request.write_id)
+        if self.group.outcomes:
+            raise self.group.outcomes.pop()
+        position = shard_pb2.Position(shard=0, epoch=self.group.epoch, seq=len(self.writes))
+        return shard_pb2.WriteReply(position=position, affected=1)
+
+    async def search(self, request, seconds):
+        self.reads += 1
+        await self._reach()
+        await asyncio.sleep(self.read_delay)
+        if request.strong and self.group.primary != self.number:
+            raise errors.NotPrimaryError("not here", self.group.epoch, self.group.address())
+        return shard_pb2.SearchReply(position=shard_pb2.Position(shard=self.number))
+
+    async def state(self, seconds):
+        if self.dead or self.hangs:
+            raise errors.UnavailableError("dead")
+        leads = self.group.primary == self.number
+        role = replication_pb2.PRIMARY if leads else replication_pb2.FOLLOWER
+        return replication_pb2.ReplicaState(
+            role=role, acknowledges=leads, promised=self.group.epoch, caught_up=True,
+            configuration=replication_pb2.Configuration(epoch=self.group.epoch),
+        )  # fmt: skip
+
+    async def close(self):
+        pass
+
+
+class Group:
+    """Three replicas and who is their primary."""
+
+    def __init__(self):
+        self.primary, self.epoch, self.outcomes = 0, 1, []
+        self.replicas = [Replica(number, self) for number in range(3)]
+
+    def address(self):
+        """Return where the primary listens."""
+        return ADDRESSES[self.primary] if self.primary is not None else ""
+
+    def promote(self, number):
+        """Make another one the primary."""
+        self.primary, self.epoch = number, self.epoch + 1
+
+
+@pytest.fixture
+async def group():
+    """Three replicas behind one face, as `group.shard`."""
+    made = Group()
+    made.shard = replicas.ReplicatedShard(0, list(zip(ADDRESSES, made.replicas, strict=True)))
+    yield made
+    await made.shard.close()
+
+
+def a_write():
+    """Return a write."""
+    return shard_pb2.WriteRequest(namespace="n", delete=shard_pb2.Delete(all=True), write_id=bytes(range(16)))
+
+
+async def test_a_write_that_hit_the_old_primary_goes_to_the_new_one(group):
+    """It is told who that is, and the caller sees no error."""
+    group.promote(2)
+    reply = await group.shard.write(a_write(), 5)
+    assert reply.position.epoch == 2
+    assert [len(one.writes) for one in group.replicas] == [0, 0, 1]
+
+
+async def test_a_write_is_sent_again_under_the_same_id(group):
+    """Whatever became of the first try, the shard does it once."""
+    group.outcomes = [errors.UnknownOutcomeError("maybe")]
+    await group.shard.write(a_write(), 5)
+    first, second = group.replicas[0].writes
+    assert first == second
+    assert len(first) == 16
+
+
+async def test_a_write_waits_for_a_promotion(group):
+    """A dead primary costs time, and no error where another one is promoted in it."""
+    group.replicas[0].dead = True
+    writing = asyncio.ensure_future(group.shard.write(a_write(), 10))
+    await asyncio.sleep(0.05)
+    group.promote(1)
+    assert (await writing).position.epoch == 2
+
+
+async def test_a_write_leaves_a_primary_that_hangs_once_there_is_another(group):
+    """A primary that was cut off never refuses; the poll finds the next one."""
+    group.replicas[0].hangs = True
+    writing = asyncio.ensure_future(group.shard.write(a_write(), 20))
+    await asyncio.sleep(0.05)
+    group.promote(1)
+    assert (await writing).position.epoch == 2
+
+
+async def test_an_unknown_outcome_is_reported_as_unknown(group):
+    """Time is up, and a try may have happened: that is neither success nor failure."""
+    group.outcomes = [errors.UnknownOutcomeError("no quorum")] * 1000
+    with pytest.raises(errors.UnknownOutcomeError, match="unknown"):
+        await group.shard.write(a_write(), 0.3)
+
+
+async def test_a_write_that_nobody_took_is_a_plain_failure(group):
+    """Where every try was refused before anything was written, that is known."""
+    group.primary = None
+    with pytest.raises(errors.NotPrimaryError):
+        await group.shard.write(a_write(), 0.3)
+
+
+async def test_a_read_goes_to_another_replica_where_one_is_dead(group):
+    """Reads need no primary."""
+    for number in (0, 1):
+        group.replicas[number].dead = True
+    reply = await group.shard.search(shard_pb2.SearchRequest(), 5)
+    assert reply.position.shard == 2
+
+
+async def test_a_slow_replica_is_not_waited_for(group):
+    """Another one is asked as well, and the first answer counts."""
+    group.replicas[0].read_delay = 30
+    reply = await group.shard.search(shard_pb2.SearchRequest(), 60)
+    assert reply.position.shard != 0
+
+
+async def test_a_strong_read_goes_to_the_primary(group):
+    """Only it can know what was acknowledged last."""
+    group.promote(1)
+    reply = await group.shard.search(shard_pb2.SearchRequest(strong=True), 5)
+    assert reply.position.shard == 1
+
+
+async def test_reads_are_spread(group):
+    """The least busy replica is asked."""
+    for one in group.replicas:
+        one.read_delay = 0.02
+    await asyncio.gather(*(group.shard.search(shard_pb2.SearchRequest(), 5) for _ in range(9)))
+    assert [one.reads for one in group.replicas] == [3, 3, 3]
