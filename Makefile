@@ -28,6 +28,7 @@ lock: $(BIN)/uv ## renew the lock files from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --extra shardnode --extra gateway -c requirements/dev.lock pyproject.toml -o requirements/data-plane.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --extra operator -c requirements/dev.lock pyproject.toml -o requirements/operator.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" -c requirements/dev.lock --group pyproject.toml:build -o requirements/build.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --group pyproject.toml:peers -o requirements/peers.lock
 
 generate: setup ## regenerate gRPC stubs, CRDs, the chart's copy, the field reference
 	cd shardnode && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. vectorfleet_shardnode/api/shard.proto vectorfleet_shardnode/api/replication.proto

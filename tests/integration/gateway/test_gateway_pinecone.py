@@ -212,3 +212,26 @@ async def test_the_asyncio_client(fleet, index):
         assert (await other.describe_index_stats()).total_vector_count == 99
         await other.delete_namespace(namespace="__default__")
         assert (await other.describe_index_stats(filter={"even": True})).total_vector_count == 0
+
+
+def test_calls_in_threads(index):
+    """The client's own pool: each call returns something to wait for."""
+    calls = [index.upsert(ROWS[start : start + 25], async_req=True) for start in range(0, 100, 25)]
+    assert [call.get().upserted_count for call in calls] == [25] * 4
+    assert index.query(id="r025", top_k=1, async_req=True).get().matches[0].id == "r025"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda index: index.search(namespace="n", query={"inputs": {"text": "x"}, "top_k": 1}), "/search"),
+        (lambda index: index.upsert_records("n", [{"_id": "a", "text": "x"}]), "/upsert"),
+        (lambda index: index.start_import("s3://bucket/path"), "/bulk/imports"),
+    ],
+)
+def test_calls_that_are_not_served(index, call, said):
+    """404 that names the route, as docs/pinecone.md says."""
+    with pytest.raises(pinecone.exceptions.NotFoundException) as caught:
+        call(index)
+    assert "there is no route" in caught.value.body
+    assert said in caught.value.body
