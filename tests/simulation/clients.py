@@ -5,7 +5,6 @@ import math
 
 from simulation import clock, linearizability, promises
 
-PATIENCE = 30
 PAUSE = 3
 
 
@@ -49,23 +48,24 @@ class Client:
         def deliver(answer):
             node.enter(None, method, *args, answer)
 
-        return lambda resume: self.world.network.ask((self.name, name), deliver, resume, PATIENCE)
+        patience = self.world.plan.patience
+        return lambda resume: self.world.network.ask((self.name, name), deliver, resume, patience)
 
     def _live(self):
         while True:
             yield self._sleep(PAUSE * 2 * self.rng.random())
             key = f"k{self.rng.randrange(self.world.plan.keys)}"
             kind = self.rng.random()
-            if kind < 0.55:
+            if kind < 0.5:
                 yield from self.write(key)
-            elif kind < 0.8:
+            elif kind < 0.85:
                 yield from self.strong_read(key)
             else:
-                yield from self.read(key, self.position if kind < 0.93 else 0)
+                yield from self.read(key, self.position if kind < 0.95 else 0)
 
     def _until_done(self, method, *args):
         """Ask primaries until one says that it is done; None after some tries."""
-        for _ in range(6):
+        for _ in range(10):
             reply = yield self._ask(self.primary, method, *args)
             what, value = reply or ("silent", None)
             if what == "done":

@@ -6,21 +6,22 @@ operators leave out (`dropped`).
 
 import contextlib
 import dataclasses
+import random
 from unittest import mock
+
+from simulation import plan
 
 from vectorfleet_shardnode.replication import messages, protocol, reading, term
 
 PATCHES = {}
 DROPPED = {
-    "ack_fsync": "a follower answers before its fsync",
-    "seal_quorum": "one member fewer is sealed",
-    "winner_by_epoch": "the longest log wins, whatever its epoch",
-    "hold_first": "a configuration is committed before W' members hold the log",
-    "cas_reserved": "a configuration is committed though a later epoch was reserved",
-    "promise_durable": "a promise does not survive a restart",
-    "disk_identity": "a lost disk comes back empty under the old identity",
-    "ids_copied": "a copied snapshot comes without the ids of its writes",
-    "cut_voids_sync": "an fsync that ended before a cut is told after it",
+    "ack_fsync": "A follower answers before its fsync.",
+    "seal_quorum": "One member fewer is sealed.",
+    "winner_by_epoch": "The longest log wins, whatever its epoch.",
+    "hold_first": "A configuration is committed before W' members hold the log.",
+    "cas_reserved": "A configuration is committed though a later epoch was reserved.",
+    "promise_durable": "A promise does not survive a restart.",
+    "disk_identity": "A lost disk comes back empty under the old identity.",
 }
 
 
@@ -181,10 +182,54 @@ def read_resumed(original):
     return start
 
 
-@patch(protocol.Replica, "_ship")
+@patch(term, "next_append")
 def ship_fsynced(original):
-    """A primary ships what it has not on its own disk yet."""
-    return original
+    """A primary ships what it has not on its own disk yet, and resumes all the same."""
+    return lambda current, peer, log, state: original(current, peer, log, (log.last_seq, state[1]))
 
 
-DESCRIPTIONS = DROPPED | {name: next(iter(globals()[name].__doc__.splitlines())) for name in PATCHES}
+WEATHER = {
+    "ack_fsync": {"fsync": 10.0, "trouble": {"power": 4, "crash": 4, "alone": 2}},
+    "cas_reserved": {
+        "operators": 2,
+        "operator_crashes": 0.0,
+        "loss": 0.0,
+        "trouble": {"hand_over": 6, "resize": 3, "slow_link": 3, "alone": 2},
+        "pause": 8.0,
+    },
+    "disk_identity": {"trouble": {"lost_disk": 3, "hand_over": 4, "crash": 2, "alone": 2}},
+    "hold_first": {
+        "replicas": 4,
+        "members": 2,
+        "trouble": {"resize": 6, "crash": 2, "alone": 2, "power": 1, "slow_link": 2},
+    },
+    "read_confirm": {"trouble": {"alone": 6, "freeze": 2, "hand_over": 4}},
+    "ship_fsynced": {"fsync": 30.0, "trouble": {"crash": 6, "crash_soon": 3}, "loss": 0.0, "clients": 8},
+    "start_record": {
+        "replicas": 3,
+        "members": 3,
+        "patience": 8.0,
+        "delay": 1.0,
+        "loss": 0.0,
+        "fsync": 3.0,
+        "trouble": {"alone": 8, "freeze": 2},
+        "clients": 8,
+        "pause": 8.0,
+        "operators": 1,
+    },
+    "winner_by_epoch": {
+        "patience": 8.0,
+        "clients": 8,
+        "trouble": {"alone": 6, "crash": 1, "hand_over": 2, "freeze": 2},
+    },
+}
+"""Where a storm of all kinds takes long to find a mutation: what it should be made of."""
+
+
+def plan_for(mutation, seed):
+    """Return a plan in which a mutation soon does harm."""
+    return dataclasses.replace(plan.storm(random.Random(seed)), **WEATHER.get(mutation, {}))
+
+
+DESCRIPTIONS = DROPPED | {name: globals()[name].__doc__ for name in PATCHES}
+"""Every mutation, and what it leaves out."""

@@ -7,11 +7,12 @@ class Network:
     Args:
         clock: of the simulation.
         rng: of the schedule.
-        weather: its `delay`, `loss` and `repeats`.
+        weather: its `delay`, and its `loss` and `repeats` from `worsen` on.
     """
 
     def __init__(self, clock, rng, weather):
         self._clock, self._rng, self.weather = clock, rng, weather
+        self.loss = self.repeats = 0.0
         self.broken = set()  # (from, to)
         self.slow = {}  # (from, to) -> factor
         self.sent = 0
@@ -20,10 +21,10 @@ class Network:
         """Call `act` at the target: soon, late, twice, or never."""
         self.sent += 1
         rng = self._rng
-        if (source, target) in self.broken or rng.random() < self.weather.loss:
+        if (source, target) in self.broken or rng.random() < self.loss:
             return
         self._clock.after(self._delay(source, target), act, *args)
-        if rng.random() < self.weather.repeats:
+        if rng.random() < self.repeats:
             self._clock.after(self._delay(source, target) * rng.choice((1, 5, 20)), act, *args)
 
     def _delay(self, source, target):
@@ -51,7 +52,12 @@ class Network:
         self.carry(source, target, deliver, lambda reply: self.carry(target, source, arrive, reply))
         self._clock.after(patience, arrive, None)
 
+    def worsen(self):
+        """Lose and repeat from now on."""
+        self.loss, self.repeats = self.weather.loss, self.weather.repeats
+
     def heal(self):
         """Mend all links."""
+        self.loss = self.repeats = 0.0
         self.broken.clear()
         self.slow.clear()

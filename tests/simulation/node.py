@@ -25,7 +25,7 @@ class Node:
         self.core = None
         self.frozen = False
         self._inbox = []
-        self.slow_disk = 1.0
+        self.slow_disk = self.pace = 1.0
         self.fuse = None  # how many effects are carried out before it is killed
 
     # ------------------------------------------------------------------------------------ the process
@@ -97,7 +97,7 @@ class Node:
 
     def _tick(self, _):
         self.do(self.core.tick)
-        self.later(TICK * (0.7 + 0.6 * self.rng.random()), self._tick, None)
+        self.later(self.pace * TICK * (0.7 + 0.6 * self.rng.random()), self._tick, None)
 
     # ---------------------------------------------------------------------------------------- effects
 
@@ -176,6 +176,8 @@ class Node:
     def _commit(self, effect, _):
         self.promises.commits(self.disk, self.applied + 1, effect.seq)
         self._apply(effect.seq)
+        if self.rng.random() < self.world.plan.retention:
+            self.later(0, self.trim)
         for seq in [seq for seq in self._waiting if seq <= effect.seq]:
             for answer, write_id in self._waiting.pop(seq):
                 self._acknowledge(seq, answer, write_id)
@@ -292,9 +294,9 @@ class Node:
             source.enter(None, source.checkpoint, message.epoch, answer)
 
         def answered(snapshot):
-            if snapshot is None or self.rng.random() < 0.2:
+            if snapshot is None or self.rng.random() < 0.3:
                 self.enter(run, self._abort_copy, copying)
-            else:
+            if snapshot is not None:
                 delay = self.rng.choice((1, 5, 60)) * self.slow_disk
                 self.clock.after(delay, self.enter, run, self._install, copying, snapshot)
 
@@ -373,6 +375,8 @@ class Node:
         elif seq is None:
             seq = self.disk.last_seq + 1
             self._append(records.Record(self.office, seq, write_id, key, value))
+            if "ship_fsynced" in self.world.dropped:
+                self.core.history = self.core.history.extended(self.office, seq)
             self._wait(seq, answer, write_id)
         elif seq <= self.core.committed:
             self._acknowledge(seq, answer, write_id)

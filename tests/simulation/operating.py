@@ -6,7 +6,7 @@ from simulation import clock, register
 
 from vectorfleet_shardnode.replication import messages
 
-POLL = 20
+POLL = 15
 PATIENCE = 25
 MISSED = 1  # polls without an answer, after which a primary is taken for dead
 
@@ -99,7 +99,7 @@ class Operator:
         if self.rng.random() < self.crashes:
             self.world.clock.after(0, self.crash)
             return self._sleep(1)
-        return self._sleep(self.rng.choice((0, 0, 0, 10)))
+        return self._sleep(self.rng.choice((0, 0, 5, 30)))
 
     # -------------------------------------------------------------------------------------- deciding
 
@@ -121,6 +121,8 @@ class Operator:
             change = self._promotion(current, reports) or self._wish(current, reports)
         if change is not None:
             yield from self._change(status, change)
+            if len(self.world.operators) > 1:  # two must not hinder each other for long
+                yield self._sleep(POLL * 4 * self.rng.random())
 
     def _beginning(self, reports):
         if not set(self.world.first) <= set(reports):
@@ -171,12 +173,13 @@ class Operator:
         lost = _lost(current, reports)
         kept = [one for one in current.members if one not in lost and one.name in self.world.members_wanted]
         names = {one.name for one in kept}
+        hasty = self.rng.random() < 0.3  # who has not caught up may join: W' have to hold the log first
         joining = [
             report.member
             for name, report in reports.items()
             if name in self.world.members_wanted
             and name not in names
-            and primary.followers.get(report.member.disk, 0) >= primary.committed > 0
+            and (primary.followers.get(report.member.disk, 0) >= primary.committed > 0 or hasty)
         ]
         members = tuple(kept + joining)
         if members and set(members) != set(current.members):
@@ -256,7 +259,6 @@ class Operator:
         done = yield self._register("swap", seen, committed)
         yield self._step()
         if done:
-            self.world.committed(wanted)
             yield self._ask_all({one.name: ("configure", wanted, ()) for one in wanted.members})
 
 

@@ -14,6 +14,7 @@ class Promises:
     def __init__(self):
         self.log = []  # what was committed, from seq 1 on
         self._values = collections.defaultdict(lambda: ([0], [None]))  # key -> (seqs, values)
+        self._done = {}  # write id -> seq
         self._acknowledging = {}  # epoch -> disk
         self.highest = collections.Counter()  # disk -> the seq up to which it knew records to be committed
         self.acknowledged = 0
@@ -30,6 +31,9 @@ class Promises:
                 raise BrokenPromiseError(f"{disk.identity} commits {record} before what lies before it")
             self.log.append(record)
             if record.write_id:
+                if record.write_id in self._done:
+                    raise BrokenPromiseError(f"{record} was done before, at {self._done[record.write_id]}")
+                self._done[record.write_id] = record.seq
                 seqs, values = self._values[record.key]
                 seqs.append(record.seq)
                 values.append(record.value)

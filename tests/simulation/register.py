@@ -21,6 +21,7 @@ class Register:
         self._rng = rng
         self.conflicts = 0.0  # how often somebody else wrote meanwhile
         self.status = Status()
+        self.changes = 0  # of the configuration
 
     def read(self, answer):
         """Answer the status."""
@@ -32,5 +33,6 @@ class Register:
             self.status = dataclasses.replace(self.status, version=self.status.version + 1)
         done = seen.version == self.status.version
         if done:
+            self.changes += wanted.configuration is not self.status.configuration
             self.status = dataclasses.replace(wanted, version=self.status.version + 1)
         answer(self.status if done else False)

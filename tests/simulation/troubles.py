@@ -23,7 +23,7 @@ def freeze(world):
     """A process is stopped, and goes on later, late timers and all."""
     node = _victim(world)
     node.freeze()
-    _later(world, node.thaw, 20, 400)
+    _later(world, node.thaw, 20, 200)
 
 
 def partition(world):
@@ -149,6 +149,6 @@ def _later(world, act, least, most):
     world.clock.after(world.rng.uniform(least, most), act)
 
 
-def _break(world, pairs, most=300):
+def _break(world, pairs, most=150):
     world.network.broken |= pairs
     _later(world, lambda: world.network.broken.difference_update(pairs), 10, most)

@@ -30,7 +30,6 @@ class World:
         self.members_wanted = set(self.first)
         self.handover = ""
         self.calm = False
-        self.changes = 0
         self.nodes = {name: node.Node(self, name) for name in self.wanted}
         for one in self.nodes.values():
             one.start()
@@ -53,15 +52,11 @@ class World:
 
     def restart_later(self, one):
         """Let a replica come back."""
-        self.clock.after(self.rng.choice((5, 50, 300)) * self.rng.random(), self._restart, one)
+        self.clock.after(self.rng.choice((5, 40, 150)) * self.rng.random(), self._restart, one)
 
     def _restart(self, one):
         if one.core is None:
             one.start()
-
-    def committed(self, configuration):
-        """A configuration was committed."""
-        self.changes += 1
 
     def trouble(self):
         """Let something happen, and the next thing later."""
@@ -80,20 +75,28 @@ class World:
             BrokenPromiseError: something was promised and not kept.
             ProtocolError: the core found itself in a state that can't be.
         """
+        if self.plan.begins_well:
+            self.begin()
         for one in self.operators.values():
             one.crashes = self.plan.operator_crashes
         self.register.conflicts = self.plan.conflicts
-        self.clock.after(self.plan.pause, self.trouble)
-        self.clock.run(self.plan.length)
+        self.network.worsen()
+        self.trouble()
+        self.clock.run(self.clock.now + self.plan.length)
         self.heal()
         self.settle()
         self.histories.check()
+
+    def begin(self):
+        """Wait for the first configuration."""
+        while self.register.status.configuration is None or self.primary() is None:
+            self.clock.run(self.clock.now + 10)
 
     def heal(self):
         """End all trouble."""
         self.calm = True
         self.network.heal()
-        self.plan.loss = self.plan.repeats = self.register.conflicts = 0.0
+        self.register.conflicts = 0.0
         first, *others = self.operators.values()
         first.crashes = 0.0
         for one in others:

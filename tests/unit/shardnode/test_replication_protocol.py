@@ -1,5 +1,7 @@
 """What one replica decides, event by event; what many of them do together is in tests/model."""
 
+import pytest
+
 from vectorfleet_shardnode.replication import history, messages, protocol
 
 A, B, C = (messages.Member(name, f"disk-{name}", f"{name}:1") for name in "abc")
@@ -82,6 +84,18 @@ class TestSealing:
         sealed = messages.SealReply(True, 2, history.Position(1, 3))
         assert answers(primary.synced_to(3)) == {"operator": sealed}
 
+    def test_attempts_to_begin_a_shard_may_fail(self):
+        """Each has its own epoch, so that no two of them share one."""
+        new = replica()
+        assert answers(new.seal("first", 1, begins=True))["first"].sealed
+        assert answers(new.seal("second", 2, begins=True))["second"].sealed
+
+    def test_a_shard_begins_nowhere_that_one_was(self):
+        """A VectorShard that lost its configuration must not begin over what replicas hold."""
+        assert not answers(replica(1).seal("operator", 9, begins=True))["operator"].sealed
+        known = replica(promised=1, known=configuration())
+        assert not answers(known.seal("operator", 9, begins=True))["operator"].sealed
+
     def test_an_overtaken_attempt_hears_no(self):
         """Of two attempts that wait for the disk, the older one is not sealed."""
         primary = replica(1, known=configuration())
@@ -159,3 +173,66 @@ class TestTakingOffice:
         [refused] = answers(full.not_written(2)).values()
         assert not refused.matched
         assert full.history.last == history.Position(1, 1)
+
+
+class TestFollowing:
+    """A follower takes what the primary of the newest epoch ships, and answers for what it has."""
+
+    def test_answers_once_it_is_on_the_disk(self):
+        """Whoever counts it relies on that."""
+        follower = replica(1, me=B)
+        effects = follower.append("a", messages.Append(1, history.Position(1, 1), (1, 1), committed=3))
+        assert effects == [messages.Write(2), messages.Commit(1)]
+        effects = follower.synced_to(3)
+        assert kinds(effects) == [messages.Commit, messages.Answer]
+        assert answers(effects)["a"] == messages.AppendReply(1, matched=True, verified=3, applied=3)
+
+    def test_refuses_an_older_epoch(self):
+        """It has promised not to take anything of it."""
+        follower = replica(1, me=B, promised=2)
+        reply = answers(follower.append("a", messages.Append(1, history.Position(1, 1), (1,))))["a"]
+        assert (reply.promised, reply.matched) == (2, False)
+
+    def test_cuts_what_differs(self):
+        """A tail that nobody acknowledged makes way for the newer primary's log."""
+        follower = replica(1, 1, 1, me=B)
+        effects = follower.append("c", messages.Append(2, history.Position(1, 1), (2,)))
+        assert kinds(effects) == [messages.Store, messages.Cut, messages.Write]
+        assert follower.history == log(1, 2)
+
+    def test_keeps_what_an_old_append_does_not_name(self):
+        """A message that comes late says nothing of what came after it."""
+        follower = replica(1, 1, 1, me=B)
+        effects = follower.append("a", messages.Append(1, history.Position(1, 1), (1,)))
+        assert answers(effects)["a"].verified == 2
+        assert follower.history == log(1, 1, 1)
+
+    def test_names_where_the_logs_may_part(self):
+        """A whole epoch that differs is passed over at once."""
+        follower = replica(1, 2, 2, 2, me=B)
+        reply = answers(follower.append("c", messages.Append(4, history.Position(3, 4))))["c"]
+        assert reply.hint == history.Position(1, 1)
+
+    def test_commits_no_more_than_it_has_compared(self):
+        """The primary's commit index may name records that differ here."""
+        follower = replica(1, 1, 1, me=B)
+        follower.append("c", messages.Append(2, history.Position(1, 1), committed=3))
+        assert follower.committed == 1
+
+    def test_copies_segments_where_the_log_was_given_up(self):
+        """Until they are there, it answers so."""
+        follower = replica(1, me=B)
+        given = messages.Append(1, history.Position(1, 7), log_begin=8)
+        assert kinds(follower.append("a", given)) == [messages.Copy, messages.Answer]
+        assert answers(follower.append("a", given))["a"].needs_checkpoint
+        follower.installed(1, history.starting(history.Position(1, 9)))
+        reply = answers(follower.append("a", messages.Append(1, history.Position(1, 9))))["a"]
+        assert (reply.matched, follower.committed) == (True, 9)
+
+    def test_a_copy_that_comes_after_a_newer_promise_is_refused(self):
+        """The log may have been vouched for since."""
+        follower = replica(1, me=B)
+        follower.append("a", messages.Append(1, history.Position(1, 7), log_begin=8))
+        follower.seal("operator", 2)
+        with pytest.raises(protocol.ProtocolError, match="too late"):
+            follower.installed(1, history.starting(history.Position(1, 9)))
