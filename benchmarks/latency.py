@@ -1,6 +1,11 @@
-"""What queries feel: latency at a steady pace while a shard is idle, loaded, and building."""
+"""What queries feel while a shard is idle, takes rows and builds: at a steady pace, and one after the other.
+
+At a steady pace a query's time counts from when it was due, so that what is held up counts in full. The CPU's
+time of a query stands beside: where the machine is busy it tells what a query costs from how long it waited.
+"""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,35 +19,65 @@ from vectorfleet_shardnode.api import shard_pb2
 
 RATE = 100
 """Queries a second: far from saturation, so that the builder gets what serving leaves."""
+_SPIN = 2e-3  # seconds before a query is due in which the loop does not sleep: its timers are no finer
+_IDLE = 5 * RATE
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """How queries come: `rate` a second, or one after the other where it is None."""
+
+    name: str
+    rate: int | None
+
+
+PACES = (Pace(f"{RATE} queries/s", RATE), Pace("one after the other", None))
+
+
+@dataclasses.dataclass(frozen=True)
+class Felt:
+    """Milliseconds of each query on the clock; rows that waited for a graph meanwhile, on average."""
+
+    took: np.ndarray
+    waiting: float
 
 
 def measure(given: options.Options) -> Iterator[report.Section]:
-    """Ask at a steady pace through a load, the builds that follow it, and the rest."""
-    yield asyncio.run(_measure(given.data()))
+    """Ask through a load, the builds that follow it, and the rest, at each pace."""
+    data = given.data()
+    rows = [row for pace in PACES for row in asyncio.run(_measure(data, pace))]
+    count = len(data.stored)
+    text = (
+        f"Through the service, each query alone; {count // 2:,} rows at first, {count:,} at last, written at "
+        "2,000 rows/s. Waiting: rows in no graph yet, on average, which are compared one by one."
+    )
+    header = ["queries come", "while", "queries", "p50 ms", "p95 ms", "p99 ms", "p99 x idle", "rows waiting"]
+    yield report.Section("Latency while graphs are built", text, header, rows)
 
 
-async def _measure(data: datasets.Dataset) -> report.Section:
+async def _measure(data: datasets.Dataset, pace: Pace) -> list[list[report.Cell]]:
     count, half = len(data.stored), len(data.stored) // 2
     async with shard.room(data.stored.shape[1]) as room:
         await room.write(data.stored, np.arange(half), 500)
         await room.settled()
-        options.say("idle")
-        idle = await _pace(room, data, lambda asked: asked < 5 * RATE)
-        options.say("rows are written and graphs built")
+        options.say(f"{pace.name}: idle")
+        await _ask(room, data, pace, lambda asked: asked < RATE)
+        idle = await _ask(room, data, pace, lambda asked: asked < _IDLE)
+        options.say(f"{pace.name}: rows are written and graphs built")
         writing = asyncio.create_task(_write_slowly(room, data.stored, np.arange(half, count)))
-        busy = await _pace(room, data, lambda _: not writing.done())
-        options.say("the last graph is built")
-        building = await _pace(room, data, lambda _: room.is_busy())
-        after = await _pace(room, data, lambda asked: asked < 5 * RATE)
-    named = {"idle": idle, "writing 2,000 rows/s": busy, "building": building, "idle again": after}
-    rows = [
-        [name, len(times), *np.percentile(times, [50, 95, 99])] for name, times in named.items() if len(times)
-    ]
-    base = float(np.percentile(idle, 99))
-    rows = [[*row, row[-1] / base] for row in rows]
-    text = f"{RATE} queries/s, each alone, through the service; {half:,} rows at first, {count:,} at last."
-    header = ["while", "queries", "p50 ms", "p95 ms", "p99 ms", "p99 x idle"]
-    return report.Section("Latency while graphs are built", text, header, rows)
+        busy = await _ask(room, data, pace, lambda _: not writing.done())
+        await writing
+        options.say(f"{pace.name}: the last graph is built")
+        building = await _ask(room, data, pace, lambda _: room.is_busy())
+        after = await _ask(room, data, pace, lambda asked: asked < _IDLE)
+    named = {"idle": idle, "writing, building": busy, "building": building, "idle again": after}
+    base = float(np.percentile(idle.took, 99))
+    return [_row(pace, name, felt, base) for name, felt in named.items() if len(felt.took)]
+
+
+def _row(pace: Pace, name: str, felt: Felt, base: float) -> list[report.Cell]:
+    p50, p95, p99 = (float(one) for one in np.percentile(felt.took, [50, 95, 99]))
+    return [pace.name, name, len(felt.took), p50, p95, p99, p99 / base, round(felt.waiting)]
 
 
 async def _write_slowly(room: shard.Room, vectors: np.ndarray, numbers: np.ndarray) -> None:
@@ -52,13 +87,26 @@ async def _write_slowly(room: shard.Room, vectors: np.ndarray, numbers: np.ndarr
         await asyncio.sleep(max(0.0, 0.25 - (time.perf_counter() - begin)))
 
 
-async def _pace(room: shard.Room, data: datasets.Dataset, goes_on: Callable[[int], bool]) -> np.ndarray:
-    """Ask at the rate while `goes_on`; latency counts from when a query was due. Milliseconds."""
-    took, number, due = [], 0, time.perf_counter()
+async def _ask(room: shard.Room, data: datasets.Dataset, pace: Pace, goes_on: Callable[[int], bool]) -> Felt:
+    """Ask while `goes_on`."""
+    took, waiting, number, due = [], [], 0, time.perf_counter()
     while goes_on(number):
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        due = await _until(due, pace)
         query = shard_pb2.Query(vector=data.asked[number % len(data.asked)].tobytes(), top_k=10)
         await room.served.search(shard_pb2.SearchRequest(queries=[query]))
         took.append((time.perf_counter() - due) * 1000)
-        number, due = number + 1, max(due + 1 / RATE, time.perf_counter() - 1)
-    return np.array(took)
+        waiting.append(room.opened.maintenance.waiting_rows())
+        number += 1
+        due = max(due + 1 / (pace.rate or 1), time.perf_counter() - 1)
+    return Felt(np.array(took), float(np.mean(waiting)) if waiting else 0.0)
+
+
+async def _until(due: float, pace: Pace) -> float:
+    """Wait until a query is due; return when that is."""
+    if pace.rate is None:
+        await asyncio.sleep(0)
+        return time.perf_counter()
+    await asyncio.sleep(max(0.0, due - time.perf_counter() - _SPIN))
+    while time.perf_counter() < due:  # noqa: ASYNC110 (timers are what is too coarse)
+        await asyncio.sleep(0)
+    return due

@@ -1,19 +1,21 @@
-"""Measures queries by parts: latency and recall against exact search, late interaction and weighted sums.
+"""Queries by parts: latency and recall against exact search, late interaction and weighted sums.
 
-`python benchmarks/multivector.py` prints Markdown. The passages are made: words of a vocabulary that topics
-share, each word's vector moved by its topic and by noise, as a contextual encoder moves it.
+The passages are made: words of a vocabulary that topics share, each word's vector moved by its topic and by
+noise, as a contextual encoder moves it.
 """
 
-import argparse
 import asyncio
 import dataclasses
 import json
-import os
 import pathlib
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+import options
+import report
 from numpy.typing import NDArray
 
 from vectorfleet_shardnode import files, service, settings, storage
@@ -21,7 +23,11 @@ from vectorfleet_shardnode.api import config, shard_pb2
 
 K = 10
 BATCH = 100
+ROWS, QUERIES = 5_000, 60
+ROWS_QUICK, QUERIES_QUICK = 500, 10
+DIMENSIONS, TOKENS = 128, 16
 Matrix = NDArray[np.float32]
+Kind = Callable[[Matrix], list[shard_pb2.QueryPart]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,55 +156,49 @@ async def timed(room: Room, query: shard_pb2.Query) -> tuple[list[str], float]:
     return found, 1000 * (time.perf_counter() - begin)
 
 
-async def measure(room: Room) -> list[str]:
-    """Return the table's lines: each kind of query, each way, in turns with the same query exactly."""
-    lines = [
-        "| query | way | recall@10 | mean ms | p95 ms | exact beside it, mean ms |",
-        "|---|---|---|---|---|---|",
-    ]
-    for kind in (late, weighted, both):
-        for name, given in WAYS.items():
-            took, exactly, hits, wanted = [], [], 0, 0
-            for asked in room.data.asked:
-                query = shard_pb2.Query(parts=kind(asked), top_k=K, **given)
-                truth, slow = await timed(
-                    room, shard_pb2.Query(parts=kind(asked), top_k=K, **(given | EXACT))
-                )
-                found, fast = await timed(room, query)
-                took.append(fast)
-                exactly.append(slow)
-                hits, wanted = hits + len({*found} & {*truth}), wanted + len(truth)
-            lines.append(
-                f"| {kind.__name__} | {name} | {hits / wanted:.3f} | {np.mean(took):.2f} "
-                f"| {np.percentile(took, 95):.2f} | {np.mean(exactly):.2f} |"
-            )
-    return lines
+def measure(given: options.Options) -> Iterator[report.Section]:
+    """Make passages, load them into a shard, and ask."""
+    rows = ROWS_QUICK if given.quick else ROWS
+    yield asyncio.run(_measure(passages(rows, DIMENSIONS, QUERIES_QUICK if given.quick else QUERIES, TOKENS)))
 
 
-async def main() -> None:
-    """Make the passages, load them, ask."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=5_000)
-    parser.add_argument("--dimensions", type=int, default=128)
-    parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--tokens", type=int, default=16, help="token vectors of a query")
-    given = parser.parse_args()
-    data = passages(given.rows, given.dimensions, given.queries, given.tokens)
-    before = os.getloadavg()[0]
+async def _measure(data: Passages) -> report.Section:
+    rows = len(data.offsets) - 1
     with tempfile.TemporaryDirectory(prefix="vectorfleet-bench-") as folder:
         room = Room(pathlib.Path(folder), data)
+        options.say(f"a shard loads {rows:,} passages of token vectors and settles")
         seconds = await room.load()
-        table = await measure(room)
+        lines = [
+            await _line(room, kind, name, given)
+            for kind in (late, weighted, both)
+            for name, given in WAYS.items()
+        ]
         parts, held = len(room.opened.shard.snapshot.sealed), files.bytes_under(pathlib.Path(folder))
         await room.served.close()
-    print(
-        f"{given.rows:,} passages, {len(data.tokens):,} token vectors of {given.dimensions}, cosine, "
-        f"queries of {given.tokens} tokens; settled in {seconds:.0f} s in {parts} segment(s), "
-        f"{held / given.rows / 1024:.1f} KiB a row on the disk; {len(os.sched_getaffinity(0))} cores; "
-        f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after.\n"
+    text = (
+        f"{rows:,} passages made, {len(data.tokens):,} token vectors of {DIMENSIONS}, cosine, queries of "
+        f"{TOKENS} tokens, in turns with the same query exactly; settled in {seconds:.0f} s in {parts} "
+        f"segment(s), {held / rows / 1024:.1f} KiB a row on the disk."
     )
-    print("\n".join(table))
+    header = ["query", "way", "recall@10", "mean ms", "p95 ms", "exact beside it, mean ms"]
+    return report.Section("Vector fields and late interaction", text, header, lines)
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+async def _line(room: Room, kind: Kind, name: str, given: dict[str, Any]) -> list[report.Cell]:
+    took, exactly, hits, wanted = [], [], 0, 0
+    for asked in room.data.asked:
+        query = shard_pb2.Query(parts=kind(asked), top_k=K, **given)
+        truth, slow = await timed(room, shard_pb2.Query(parts=kind(asked), top_k=K, **(given | EXACT)))
+        found, fast = await timed(room, query)
+        took.append(fast)
+        exactly.append(slow)
+        hits, wanted = hits + len({*found} & {*truth}), wanted + len(truth)
+    recall = f"{hits / wanted:.3f}"
+    return [
+        kind.__name__,
+        name,
+        recall,
+        float(np.mean(took)),
+        float(np.percentile(took, 95)),
+        float(np.mean(exactly)),
+    ]

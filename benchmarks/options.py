@@ -18,12 +18,14 @@ class Options:
         rows: how many are stored.
         queries: how many are asked.
         growth: rows of the larger size that growth is measured at.
+        quick: whether everything is to be small.
     """
 
     folder: pathlib.Path | None
     rows: int
     queries: int
     growth: int
+    quick: bool
 
     def data(self) -> datasets.Dataset:
         """Load or make the vectors."""
@@ -40,8 +42,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         help="folder with vectors.f16.npy and queries.f16.npy; clustered vectors are made where not given",
     )
     made.add_argument("--rows", type=int, default=63_440)
-    made.add_argument("--growth", type=int, default=0, help="rows of the larger size; 0: 10 x --rows")
-    made.add_argument("--quick", action="store_true", help="5,000 rows, 200 queries")
+    made.add_argument("--growth", type=int, default=0, help="rows of the larger size (default 300,000)")
+    made.add_argument("--quick", action="store_true", help="5,000 rows, 200 queries, 20,000 rows for growth")
     return made
 
 
@@ -49,7 +51,7 @@ def of(given: argparse.Namespace) -> Options:
     """Return the options that were given."""
     folder = pathlib.Path(given.data) if given.data else None
     rows, queries = (5_000, 200) if given.quick else (given.rows, 1_000)
-    return Options(folder, rows, queries, given.growth or 10 * rows)
+    return Options(folder, rows, queries, given.growth or (20_000 if given.quick else 300_000), given.quick)
 
 
 def say(what: str) -> None:

@@ -1,6 +1,7 @@
 """What a benchmark hands in, and how it is written down: Markdown tables, and plots as PNG."""
 
 import dataclasses
+import importlib.metadata
 import os
 import pathlib
 import platform
@@ -12,6 +13,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 Cell = str | int | float
+_NAMED = ("vectorfleet", "faiss-cpu", "hnswlib", "numpy", "pyarrow", "grpcio")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +35,30 @@ class Section:
     plots: Sequence[Plot] = ()
 
 
-def head(title: str, load: Sequence[float]) -> str:
-    """Return what a reader must know of the machine and the data."""
-    loads = ", ".join(f"{one:.1f}" for one in load)
-    machine = f"{len(os.sched_getaffinity(0))} cores ({_processor()}), Python {platform.python_version()}"
-    return f"{title}. {machine}; load average before each part: {loads}.\n"
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part that was run: the seconds it took, and the load average of the machine before and after."""
+
+    name: str
+    seconds: float
+    before: float
+    after: float
+
+
+def head(title: str, parts: Sequence[Part]) -> str:
+    """Return what a reader must know of the machine, the data and the run."""
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _NAMED)
+    ran = "; ".join(f"{one.name} {one.seconds:.0f} s ({one.before:.1f}, {one.after:.1f})" for one in parts)
+    return (
+        f"{title}. {len(os.sched_getaffinity(0))} cores ({_processor()}), {_memory():.0f} GiB, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, {versions}.\n\n"
+        f"Parts, with the load average before and after: {ran}; "
+        f"{sum(one.seconds for one in parts):.0f} s in all.\n"
+    )
+
+
+def _memory() -> float:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
 
 
 def _processor() -> str:

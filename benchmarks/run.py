@@ -1,7 +1,12 @@
-"""Measures a shard beside raw FAISS in one run, and writes Markdown tables and plots."""
+"""Measures a shard beside raw FAISS in one run, and writes Markdown tables and plots.
+
+All parts take some 25 minutes on two quiet cores, `--quick` some 4. The load average is
+written with each part, before and after: above 1 before the first, others have the machine too.
+"""
 
 import os
 import pathlib
+import time
 from collections.abc import Callable, Iterator
 
 import compression
@@ -10,18 +15,22 @@ import filters
 import growth
 import ingest
 import latency
+import multivector
 import options
+import query
 import report
 import text
 
 PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "engine": engine.measure,
+    "query": query.measure,
     "ingest": ingest.measure,
     "latency": latency.measure,
     "growth": growth.measure,
     "compression": compression.measure,
     "filters": filters.measure,
     "text": text.measure,
+    "multivector": multivector.measure,
 }
 
 
@@ -31,11 +40,12 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: all)")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "results")
     asked = parser.parse_args()
-    given, load, sections = options.of(asked), [], []
+    given, parts, sections = options.of(asked), [], []
     for name in asked.only.split(","):
-        load.append(os.getloadavg()[0])
+        before, begin = os.getloadavg()[0], time.perf_counter()
         sections += PARTS[name](given)
-        report.write(asked.out, report.head(given.data().title, load), sections)
+        parts.append(report.Part(name, time.perf_counter() - begin, before, os.getloadavg()[0]))
+        report.write(asked.out, report.head(given.data().title, parts), sections)
     print((asked.out / "results.md").read_text())
 
 
