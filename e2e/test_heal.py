@@ -51,9 +51,9 @@ def test_changed_object_is_put_right(small: index.Index, timed: stopwatch.Stopwa
     assert small.get("service", "small")["metadata"]["annotations"]["example.com/note"] == "mine"
 
 
-@pytest.mark.parametrize("name", ["small-api-key", "small-internal"])
+@pytest.mark.parametrize("name", ["small-api-key", "small-shard-tls"])
 def test_deleted_secret_is_drawn_anew(small: index.Index, name: str, timed: stopwatch.Stopwatch) -> None:
-    """A deleted Secret gets a new key or token; the index takes it up, and the rows are there."""
+    """A deleted Secret gets a new key or certificate; the index takes it up, and the rows are there."""
     stored = index.load(small)
     before = small.get("secret", name)["data"]
     with timed(f"secret {name} deleted → back"):

@@ -7,6 +7,8 @@ import asyncio
 import base64
 import binascii
 
+from vectorfleet_runtime import parties
+
 from . import ports
 from .api import vector_index
 from .desired import inputs, names
@@ -36,7 +38,8 @@ async def observe(cluster: ports.Cluster, index: vector_index.VectorIndex) -> ob
     labels = names.index_labels(key.name)
     lists = await asyncio.gather(*(cluster.list(kind, key.namespace, labels) for kind in LISTED))
     objects = {observed.ref(one): one for found in lists for one in found}
-    for name in (names.internal_secret(key.name), names.api_key_secret(index)):
+    roles = (names.certificate_secret(key.name, role) for role in parties.Role)
+    for name in (names.authority_secret(key.name), *roles, names.api_key_secret(index)):
         await _add(cluster, key.namespace, (ports.SECRET.kind, name), objects)
     return observed.Observed(index.metadata.uid, objects)
 

@@ -35,13 +35,14 @@ SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 POD = Kind("v1", "Pod", "pods")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+CERTIFICATE = Kind("cert-manager.io/v1", "Certificate", "certificates")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 
 KINDS: dict[str, Kind] = {
     kind.kind: kind
     for kind in (
         VECTOR_INDEX, VECTOR_SHARD, STATEFUL_SET, DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT,
-        PERSISTENT_VOLUME_CLAIM, POD, POD_DISRUPTION_BUDGET, NETWORK_POLICY,
+        PERSISTENT_VOLUME_CLAIM, POD, POD_DISRUPTION_BUDGET, NETWORK_POLICY, CERTIFICATE,
     )
 }  # fmt: skip
 
@@ -124,7 +125,9 @@ class ShardReport:
 
 
 class Shards(Protocol):
-    """The shard nodes, asked one by one, at their addresses (host:port), with the index's internal token.
+    """The shard nodes, asked one by one, at their addresses (host:port).
+
+    `token` is what the operator shows to shards of the index, see `credentials.shown`.
 
     None is silence: the call may have been carried out or not.
     """
@@ -170,41 +173,6 @@ class Entropy(Protocol):
 
     def secret(self) -> str:
         """Return a new secret of at least 256 bits, in characters that a header may hold."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Certificate:
-    """A certificate and its private key, PEM."""
-
-    certificate: str
-    key: str = dataclasses.field(repr=False)
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What a certificate says: from when to when it is valid, in UTC, and for which DNS names."""
-
-    begin: datetime.datetime
-    end: datetime.datetime
-    names: tuple[str, ...]
-
-
-class Authority(Protocol):
-    """Whoever makes and reads certificates."""
-
-    def create(self, name: str, begin: datetime.datetime, end: datetime.datetime) -> Certificate:
-        """Return a new authority, called `name`."""
-
-    def issue(
-        self, by: Certificate, name: str, begin: datetime.datetime, end: datetime.datetime
-    ) -> Certificate:
-        """Return a certificate for the DNS name `name`, signed by an authority and not outliving it."""
-
-    def read(self, certificate: str) -> Facts | None:
-        """Return what the first certificate of a PEM text says, None where there is none."""
-
-    def signed(self, certificate: str, by: str) -> bool:
-        """Return whether the authority with the certificate `by` has signed `certificate`."""
 
 
 @dataclasses.dataclass(frozen=True)

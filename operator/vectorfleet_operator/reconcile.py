@@ -75,7 +75,7 @@ async def _decide(
     refused = planner.refuse(index)
     if refused is not None:
         return seen, refused
-    secrets = credentials.settle(index, seen, operator.ports.entropy)
+    secrets = credentials.settle(index, seen, operator.ports)
     copies = viewing.copies(index, viewing.find_entries(index, seen))
     desired = build.build(inputs.Inputs(index, secrets, operator.image, copies))
     seen = await observe.observe_namesakes(operator.ports.cluster, desired, seen)

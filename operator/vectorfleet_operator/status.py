@@ -48,7 +48,7 @@ def fold(done: Pass, now: datetime.datetime) -> vector_index.VectorIndexStatus:
         ready_gateways=_ready_gateways(done.seen, key.name),
         vectors=sum(shard.rows for shard in shards.values()),
         generation=names.GENERATION,
-        endpoint=names.endpoint(key),
+        endpoint=names.endpoint(index),
         api_key_secret=names.api_key_secret(index),
     )
 

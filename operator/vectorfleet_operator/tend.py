@@ -8,9 +8,9 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 
-from . import change, errors, lookout, metrics, observe, ports, register, viewing
+from . import change, credentials, errors, lookout, metrics, ports, register, viewing
 from .api import vector_index
-from .desired import names, secret
+from .desired import names
 from .plan import observed
 from .plan.replicas import decide, standing, steps, turns
 from .plan.replicas import view as view_
@@ -55,7 +55,7 @@ async def tend(
     seen: observed.Observed,
 ) -> Tended:
     """Look after every shard of an index."""
-    token = observe.entry(seen, names.internal_secret(index.metadata.name), secret.TOKEN)
+    token = credentials.shown(seen, index.metadata.name)
     entries = viewing.find_entries(index, seen)
     if not token or not entries:
         return Tended(seen, {})

@@ -1,8 +1,7 @@
 """A certificate, its key and the authorities to trust, as files that may be replaced at any time.
 
 A folder holds `tls.crt`, `tls.key` and `ca.crt`, as Kubernetes mounts a Secret. It is looked at when it is
-asked for, at most once a second; files that do not fit each other, as in the midst of a change, leave in
-force what was read last.
+asked for; files that do not fit each other, as in the midst of a change, leave in force what was read last.
 """
 
 import logging
@@ -59,11 +58,16 @@ class Certificates:
         self._stamp, self._loaded = self._read(1)
 
     def current(self) -> Loaded:
-        """Return what is in force now."""
+        """Return what is in force now, or was within the last second."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            return self.latest()
+        return self._loaded
+
+    def latest(self) -> Loaded:
+        """Look at the files and return what is in force now."""
         with self._lock:
-            if time.monotonic() - self._looked >= LOOK_SECONDS:
-                self._looked = time.monotonic()
-                self._refresh()
+            self._looked = time.monotonic()
+            self._refresh()
             return self._loaded
 
     def _refresh(self) -> None:

@@ -90,10 +90,7 @@ class Certified:
 
     def channel(self, target: str, role: parties.Role, options: Options = ()) -> grpc.aio.Channel:
         """Return a channel to a process that shows a certificate of `role`."""
-        shown = self._files.current()
-        secure = grpc.ssl_channel_credentials(shown.authorities, shown.key, shown.certificate)
-        demanded = ("grpc.ssl_target_name_override", self._own.other(role).name)
-        return grpc.aio.secure_channel(target, secure, options=[*options, demanded])
+        return connect(self._files.current(), self._own.other(role).name, target, options)
 
     def listen(self, server: grpc.aio.Server, host: str, port: int) -> int:
         """Listen for callers that have a certificate."""
@@ -113,7 +110,7 @@ class Certified:
 
     def _renewed(self) -> Any:
         """Return what to show from the next handshake on, None where it is what was shown before."""
-        now = self._files.current()
+        now = self._files.latest()
         if now.number == self._served:
             return None
         self._served = now.number
@@ -135,6 +132,11 @@ class Trusted:
 
     def listen(self, server: grpc.aio.Server, host: str, port: int) -> int:
         """Listen, in the clear."""
+        if not is_loopback(host):
+            raise UnsafeError(
+                f"a token does not suffice on {host}, which others reach: give certificates "
+                "(VECTORFLEET_INTERNAL_TLS_DIR), or listen on loopback"
+            )
         return server.add_insecure_port(_address(host, port))
 
     async def refusal(self, metadata: Mapping[str, Any], _: Any, __: frozenset[parties.Role]) -> str:
@@ -144,6 +146,15 @@ class Trusted:
         if hmac.compare_digest(given, self._expected):
             return ""
         return "the internal token is missing or wrong"
+
+
+def connect(
+    shown: certificates.Loaded, demanded: str, target: str, options: Options = ()
+) -> grpc.aio.Channel:
+    """Return a channel by which a certificate is shown, to whoever shows one for the name `demanded`."""
+    secure = grpc.ssl_channel_credentials(shown.authorities, shown.key, shown.certificate)
+    override = ("grpc.ssl_target_name_override", demanded)
+    return grpc.aio.secure_channel(target, secure, options=[*options, override])
 
 
 def gate(own: Credentials, allowed: Allowed) -> grpc.aio.ServerInterceptor:

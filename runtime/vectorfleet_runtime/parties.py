@@ -18,6 +18,11 @@ class Role(enum.StrEnum):
     OPERATOR = "operator"
 
 
+def counterpart(name: str, role: Role) -> str:
+    """Return the DNS name of another role of the index that a party's name is of."""
+    return f"{role}.{name.partition('.')[2]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Party:
     """One role in one index."""

@@ -141,6 +141,8 @@ async def _serve_until(
     listening = server.make_server(served, own, served.replication)
     try:
         port = own.listen(listening, settings.host, settings.grpc_port)
+    except credentials.UnsafeError as unsafe:
+        raise OSError(str(unsafe)) from unsafe
     except RuntimeError as taken:
         raise OSError(f"{settings.host}:{settings.grpc_port} can't be listened on: {taken}") from taken
     await listening.start()

@@ -1,8 +1,9 @@
 """An authority, and folders with certificates of it, as Kubernetes mounts Secrets."""
 
 import datetime
+import secrets
 
-from vectorfleet_operator.adapters import authority
+from vectorfleet_operator import pki
 from vectorfleet_runtime import parties
 
 DAY = datetime.timedelta(days=1)
@@ -14,12 +15,11 @@ class Folders:
     def __init__(self, root):
         self.root = root
         self.now = datetime.datetime.now(datetime.UTC)
-        self.authority = authority.Authority()
         self.trusted = self.create()
 
     def create(self):
         """Return another authority."""
-        return self.authority.create("test", self.now - 2 * DAY, self.now + 10 * DAY)
+        return pki.create(secrets.token_hex(), "test", pki.Span(self.now - 2 * DAY, self.now + 10 * DAY))
 
     def party(self, role, index="products", namespace="shop"):
         """Return who a role is."""
@@ -34,7 +34,8 @@ class Folders:
         folder = self.root / name
         folder.mkdir(exist_ok=True)
         issuer = by or self.trusted
-        made = self.authority.issue(issuer, host, self.now - 2 * DAY, self.now + days * DAY)
+        span = pki.Span(self.now - 2 * DAY, self.now + days * DAY)
+        made = pki.issue(secrets.token_hex(), issuer, host, span)
         (folder / "tls.crt").write_text(made.certificate)
         (folder / "tls.key").write_text(made.key)
         (folder / "ca.crt").write_text(trust or issuer.certificate)

@@ -141,7 +141,7 @@ def build_desired(spec):
     """Return everything that an index of this spec needs."""
     manifest = manifest_of(spec)
     manifest["metadata"]["uid"] = "uid-1"
-    return build.build(inputs.Inputs(parse.parse_index(manifest), inputs.Credentials("token", "key"), IMAGE))
+    return build.build(inputs.Inputs(parse.parse_index(manifest), inputs.Credentials(None, "key"), IMAGE))
 
 
 def realise(desired):

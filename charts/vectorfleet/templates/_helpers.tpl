@@ -69,6 +69,10 @@ app.kubernetes.io/part-of: vectorfleet
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Certificates of cert-manager, for indexes that name an issuer.
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [get, create, patch]
 # Shard pods are restarted one at a time, the primary's after another replica has taken its place.
 - apiGroups: [""]
   resources: [pods]

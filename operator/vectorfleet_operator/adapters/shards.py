@@ -3,6 +3,7 @@
 A replica that does not answer in time is no error here: the caller learns that there is no answer.
 """
 
+import json
 import logging
 import pathlib
 from collections.abc import Awaitable, Callable
@@ -10,11 +11,11 @@ from typing import Any
 
 import grpc
 
-from vectorfleet_runtime import hosts
+from vectorfleet_runtime import certificates, credentials, hosts, parties
 from vectorfleet_shardnode.api import replication_pb2 as pb
 from vectorfleet_shardnode.api import replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 
-from .. import ports, replication
+from .. import pki, ports, replication
 from . import replica_messages
 
 _LOG = logging.getLogger(__name__)
@@ -32,15 +33,14 @@ class GrpcShards:
 
     def __init__(self, hosts_file: pathlib.Path | None = None) -> None:
         self._hosts_file = hosts_file
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
         """Return what the replica at `address` says of itself, or None."""
-        stub = shard_pb2_grpc.ShardStub(self._channel(address))  # type: ignore[no-untyped-call]
         try:
-            reply = await stub.Report(
-                shard_pb2.ReportRequest(), timeout=_REPORT_SECONDS, metadata=_metadata(token)
-            )
+            channel = await self._channel(address, token)
+            stub = shard_pb2_grpc.ShardStub(channel)  # type: ignore[no-untyped-call]
+            reply = await stub.Report(shard_pb2.ReportRequest(), timeout=_REPORT_SECONDS)
         except grpc.aio.AioRpcError:
             await self._forget(address)  # its address may be another by now
             return None
@@ -102,27 +102,39 @@ class GrpcShards:
         request: Any,
         seconds: float = _CALL_SECONDS,
     ) -> Any:
-        stub = replication_pb2_grpc.ReplicationStub(self._channel(address))  # type: ignore[no-untyped-call]
         try:
-            return await method(stub)(request, timeout=seconds, metadata=_metadata(token))
+            channel = await self._channel(address, token)
+            stub = replication_pb2_grpc.ReplicationStub(channel)  # type: ignore[no-untyped-call]
+            return await method(stub)(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:
             extra = {"address": address, "call": type(request).__name__, "reason": error.details()}
             _LOG.warning("a replica did not do what it was told", extra=extra)
             return None
 
-    def _channel(self, address: str) -> grpc.aio.Channel:
+    async def _channel(self, address: str, token: str) -> grpc.aio.Channel:
+        """Return a channel by which the certificate in `token` is shown; a new one where that is new."""
+        if address in self._channels and self._channels[address][0] != token:
+            await self._forget(address)
         if address not in self._channels:
-            self._channels[address] = grpc.aio.insecure_channel(hosts.target_of(address, self._hosts_file))
-        return self._channels[address]
+            parts = json.loads(token)
+            own = certificates.Loaded(
+                parts[certificates.CERTIFICATE].encode(),
+                parts[certificates.KEY].encode(),
+                parts[certificates.AUTHORITIES].encode(),
+                number=1,
+            )
+            facts = pki.read(parts[certificates.CERTIFICATE])
+            demanded = parties.counterpart(
+                facts.names[0] if facts and facts.names else "", parties.Role.SHARD
+            )
+            target = hosts.target_of(address, self._hosts_file)
+            self._channels[address] = token, credentials.connect(own, demanded, target)
+        return self._channels[address][1]
 
     async def _forget(self, address: str) -> None:
-        channel = self._channels.pop(address, None)
+        _, channel = self._channels.pop(address, ("", None))
         if channel is not None:
             await channel.close()
-
-
-def _metadata(token: str) -> tuple[tuple[str, str], ...]:
-    return (("authorization", f"Bearer {token}"),)
 
 
 def _to_report(address: str, reply: shard_pb2.ReportReply) -> ports.ShardReport:

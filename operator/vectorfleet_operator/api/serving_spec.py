@@ -1,11 +1,13 @@
 """How an index is served: consistency, gateway."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from . import base, workload_spec
+
+_ONE_OF_TWO = "name either the secretRef of a certificate or the issuerRef that signs one"
 
 
 class WriteConsistency(StrEnum):
@@ -35,11 +37,48 @@ class Auth(base.Part):
     )
 
 
+class IssuerReference(base.Part):
+    """An issuer of cert-manager."""
+
+    name: base.ObjectName = Field(description="Name of the issuer.")
+    kind: base.ShortText = Field(
+        default="Issuer", description="Issuer, ClusterIssuer, or one of another group."
+    )
+    group: base.ShortText = Field(default="cert-manager.io", description="API group of the issuer.")
+
+
 class Tls(base.Part):
     """TLS on the public port."""
 
+    cel_rules: ClassVar[tuple[base.Rule, ...]] = (
+        base.Rule("has(self.secretRef) != has(self.issuerRef)", _ONE_OF_TWO),
+    )
+
     secret_ref: base.NameReference | None = Field(
-        default=None, description="Secret of type kubernetes.io/tls with the certificate to serve."
+        default=None,
+        description="Secret of type kubernetes.io/tls with the certificate to serve; a renewed one is served "
+        "without a restart.",
+    )
+    issuer_ref: IssuerReference | None = Field(
+        default=None,
+        description="Issuer of cert-manager that signs the certificate, for the Service's names.",
+    )
+    dns_names: tuple[Annotated[str, Field(min_length=1, max_length=253)], ...] = Field(
+        default=(), max_length=32, description="More names in a certificate of issuerRef."
+    )
+
+    def broken_rule(self) -> str:
+        """Return why it is not clear whose certificate is to be served, or an empty string."""
+        return "" if (self.secret_ref is None) != (self.issuer_ref is None) else _ONE_OF_TWO
+
+
+class InternalTls(base.Part):
+    """TLS between gateway, shards and operator."""
+
+    issuer_ref: IssuerReference | None = Field(
+        default=None,
+        description="Issuer of cert-manager that signs their certificates. Where not given, the operator "
+        "does, by an authority of the index's own in the Secret <index>-ca.",
     )
 
 
@@ -81,7 +120,9 @@ class Gateway(base.Part):
         default=workload_spec.Scheduling(), description="Where gateway pods may run."
     )
     auth: Auth = Field(default=Auth(), description="Who may use the index.")
-    tls: Annotated[Tls | None, base.Later()] = Field(
-        default=None, description="TLS on the public port; plain HTTP where not given. Not supported yet."
+    tls: Tls | None = Field(
+        default=None,
+        description="TLS on the public port, where the Service then has 443 in place of 80; plain HTTP where "
+        "not given.",
     )
     service: ClientService = Field(default=ClientService(), description="The Service that clients talk to.")

@@ -109,6 +109,9 @@ class VectorIndexSpec(base.Part):
     gateway: serving_spec.Gateway = Field(
         default=serving_spec.Gateway(), description="The stateless front door of the index."
     )
+    internal_tls: serving_spec.InternalTls = Field(
+        default=serving_spec.InternalTls(), description="TLS between gateway, shards and operator; always on."
+    )
     image: workload_spec.Image = Field(
         default=workload_spec.Image(), description="Overrides of the data plane's image."
     )

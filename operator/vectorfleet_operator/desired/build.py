@@ -3,8 +3,11 @@
 import hashlib
 import json
 
+from vectorfleet_runtime import parties
+
 from .. import ports
 from . import (
+    certificate,
     config_map,
     deployment,
     inputs,
@@ -27,7 +30,10 @@ def build(given: inputs.Inputs) -> inputs.Desired:
     wanted = (
         service_account.build_shard(given),
         service_account.build_gateway(given),
-        secret.build_internal(given),
+        secret.build_authority(given),
+        *(secret.build_certificate(given, role) for role in parties.Role),
+        *(certificate.build_internal(given, role) for role in parties.Role),
+        certificate.build_public(given),
         secret.build_api_key(given),
         config_map.build_config_map(given),
         service.build_shards(given),

@@ -46,8 +46,7 @@ def config_hash(given: inputs.Inputs, component: str) -> str:
         index = index.model_copy(
             update={"serving": _of_shards(index.serving), "embedder": None, "reranker": None}
         )
-    text = _to_json(index) + given.credentials.token
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_to_json(index).encode()).hexdigest()[:16]
 
 
 def _of_shards(serving: config.Generation) -> config.Generation:

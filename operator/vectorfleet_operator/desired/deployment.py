@@ -1,14 +1,18 @@
 """The gateway's Deployment."""
 
+from vectorfleet_runtime import parties
+
 from .. import ports
 from . import inputs, names, pod, service_keys
 
 _KEYS_DIR = "/etc/vectorfleet/api-keys"
+_TLS_DIR = "/etc/vectorfleet/tls"
 
 
 def build_deployment(given: inputs.Inputs) -> inputs.Object:
     """Return the Deployment; without `replicas` where the spec leaves the number to others."""
     index, gateway = given.index.metadata.name, given.spec.gateway
+    public = names.public_secret(given.index)
     spec: inputs.Object = {
         "revisionHistoryLimit": 3,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
@@ -21,9 +25,10 @@ def build_deployment(given: inputs.Inputs) -> inputs.Object:
             terminationGracePeriodSeconds=30,
             containers=[_container(given)],
             volumes=[
-                *pod.build_volumes(index),
+                *pod.build_volumes(index, parties.Role.GATEWAY),
                 pod.build_secret_volume("api-keys", names.api_key_secret(given.index)),
                 *service_keys.build_volumes(given),
+                *([pod.build_secret_volume("tls", public)] if public else []),
             ],
         ),
     }
@@ -43,6 +48,9 @@ def _container(given: inputs.Inputs) -> inputs.Object:
     container["volumeMounts"].append({"name": "api-keys", "mountPath": _KEYS_DIR, "readOnly": True})
     container["env"] += service_keys.build_variables(given)
     container["volumeMounts"] += service_keys.build_mounts(given)
+    if given.spec.gateway.tls is not None:
+        container["env"].append({"name": "VECTORFLEET_TLS_DIR", "value": _TLS_DIR})
+        container["volumeMounts"].append({"name": "tls", "mountPath": _TLS_DIR, "readOnly": True})
     # Endpoints forget a stopping pod a moment after its stop begins; till then it goes on serving.
     container["lifecycle"] = {"preStop": {"sleep": {"seconds": 3}}}
     return container

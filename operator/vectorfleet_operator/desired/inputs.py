@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from .. import ports
+from .. import certificates, ports
 from ..api import vector_index
 
 Object = dict[str, Any]
@@ -15,8 +15,8 @@ Object = dict[str, Any]
 class Credentials:
     """The secrets of one index, as text."""
 
-    token: str
-    """What gateway, shards and operator show each other."""
+    internal: certificates.Internal | None
+    """What gateway, shards and operator show each other; None where cert-manager keeps it."""
     api_key: str | None
     """The key that the operator made for clients; None where others keep the keys."""
 

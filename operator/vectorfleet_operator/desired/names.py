@@ -3,6 +3,8 @@
 Names are static per generation, so that a gateway can start from a file and a shard's address never moves.
 """
 
+from vectorfleet_runtime import parties
+
 from .. import ports
 from ..api import vector_index
 from . import inputs as inputs_
@@ -70,14 +72,34 @@ def api_key_secret(index: vector_index.VectorIndex) -> str:
     return given.name if given else f"{index.metadata.name}-api-key"
 
 
-def internal_secret(index: str) -> str:
-    """Return the name of the Secret with the internal token."""
-    return f"{index}-internal"
+def authority_secret(index: str) -> str:
+    """Return the name of the Secret with the authority that signs an index's certificates."""
+    return f"{index}-ca"
 
 
-def endpoint(key: ports.Key) -> str:
+def certificate_secret(index: str, role: parties.Role) -> str:
+    """Return the name of the Secret with the certificate that a role shows inside of an index."""
+    return f"{index}-{role}-tls"
+
+
+def public_secret(index: vector_index.VectorIndex) -> str | None:
+    """Return the name of the Secret with the certificate of the public port, None where it speaks HTTP."""
+    tls = index.spec.gateway.tls
+    if tls is None:
+        return None
+    return tls.secret_ref.name if tls.secret_ref else f"{index.metadata.name}-public-tls"
+
+
+def public_names(key: ports.Key) -> tuple[str, ...]:
+    """Return the names by which clients in the cluster reach the API."""
+    service = f"{key.name}.{key.namespace}.svc"
+    return (key.name, f"{key.name}.{key.namespace}", service, f"{service}.cluster.local")
+
+
+def endpoint(index: vector_index.VectorIndex) -> str:
     """Return the URL of the API inside the cluster."""
-    return f"http://{key.name}.{key.namespace}.svc"
+    scheme = "http" if index.spec.gateway.tls is None else "https"
+    return f"{scheme}://{index.metadata.name}.{index.metadata.namespace}.svc"
 
 
 def key(index: vector_index.VectorIndex) -> ports.Key:

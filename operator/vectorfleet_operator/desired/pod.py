@@ -1,5 +1,7 @@
 """What the pods of shards and gateways share: identity, hardening, probes, configuration, a place to run."""
 
+from vectorfleet_runtime import parties
+
 from ..api import base, workload_spec
 from . import config_map, inputs, names
 
@@ -47,7 +49,7 @@ def build_container(
         "env": [
             {"name": "VECTORFLEET_CONFIG", "value": f"{_CONFIG_DIR}/{config_map.ENTRY}"},
             build_field("VECTORFLEET_HOST", "status.podIP"),
-            {"name": "VECTORFLEET_INTERNAL_TOKEN_FILE", "value": f"{_INTERNAL_DIR}/token"},
+            {"name": "VECTORFLEET_INTERNAL_TLS_DIR", "value": _INTERNAL_DIR},
             {"name": "VECTORFLEET_METRICS_PORT", "value": str(names.METRICS_PORT)},
         ],
         "ports": [{"name": "metrics", "containerPort": names.METRICS_PORT, "protocol": "TCP"}],
@@ -70,11 +72,11 @@ def build_field(variable: str, path: str) -> inputs.Object:
     return {"name": variable, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
-def build_volumes(index: str) -> list[inputs.Object]:
-    """Return the volumes that every pod of the data plane mounts."""
+def build_volumes(index: str, role: parties.Role) -> list[inputs.Object]:
+    """Return the volumes that every pod of a role mounts."""
     return [
         {"name": "config", "configMap": {"name": names.config(index)}},
-        build_secret_volume("internal", names.internal_secret(index)),
+        build_secret_volume("internal", names.certificate_secret(index, role)),
         {"name": "tmp", "emptyDir": {}},
     ]
 

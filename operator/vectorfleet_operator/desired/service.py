@@ -7,10 +7,11 @@ from . import inputs, names
 def build_client(given: inputs.Inputs) -> inputs.Object:
     """Return the Service that clients talk to."""
     index, wanted = given.index.metadata.name, given.spec.gateway.service
+    name, port = ("http", 80) if given.spec.gateway.tls is None else ("https", 443)
     spec = {
         "type": wanted.type.value,
         "selector": names.selector(index, names.GATEWAY),
-        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}],
+        "ports": [{"name": name, "port": port, "protocol": "TCP", "targetPort": "http"}],
     }
     service = names.build_object(given, ports.SERVICE, index, names.labels(index, names.GATEWAY), spec=spec)
     if wanted.annotations:

@@ -1,5 +1,7 @@
 """The StatefulSet of one shard: a pod and a volume for each replica."""
 
+from vectorfleet_runtime import parties
+
 from .. import ports
 from . import inputs, names, pod
 
@@ -41,7 +43,7 @@ def _template(given: inputs.Inputs, number: int) -> inputs.Object:
         serviceAccountName=names.shard_account(index),
         terminationGracePeriodSeconds=_GRACE_SECONDS,
         containers=[_container(given, number)],
-        volumes=pod.build_volumes(index),
+        volumes=pod.build_volumes(index, parties.Role.SHARD),
     )
 
 

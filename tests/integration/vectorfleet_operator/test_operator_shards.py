@@ -1,6 +1,7 @@
 """The port `Shards` over gRPC, against a real shard process that runs the operator's own configuration."""
 
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -11,12 +12,12 @@ import urllib.error
 import urllib.request
 
 import pytest
+from issuing import folders
 
 from vectorfleet_operator.adapters import shards
 from vectorfleet_operator.api import parse
 from vectorfleet_operator.desired import config_map, inputs, names
 
-TOKEN = "the-internal-token"
 START_SECONDS = 60
 
 
@@ -33,20 +34,28 @@ def write_configuration(folder):
         "metadata": {"name": "products", "namespace": "shop", "uid": "1"},
         "spec": {"model": {"name": "m", "dimensions": 3}, "shards": 2},
     }
-    given = inputs.Inputs(parse.parse_index(manifest), inputs.Credentials(TOKEN, None), "image:1")
+    given = inputs.Inputs(parse.parse_index(manifest), inputs.Credentials(None, None), "image:1")
     [text] = config_map.build_config_map(given)["data"].values()
     (folder / "index.json").write_text(text)
-    (folder / "token").write_text(TOKEN)
+
+
+def shown_by(certificates, role="operator", index="products", **options):
+    """Return what the operator would show, were it of this role and index, as text."""
+    party = certificates.party(role, index)
+    folder = certificates.write(f"{role}-{index}-shown", party, **options)
+    return json.dumps({name: (folder / name).read_text() for name in ("tls.crt", "tls.key", "ca.crt")})
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
-    """A running shard 1; the file that says where its name leads to, with its port."""
+    """A running shard 1: the file that says where its name leads to, its address, and who signs."""
     folder = tmp_path_factory.mktemp("shard")
     write_configuration(folder)
+    certificates = folders.Folders(folder)
+    certificates.write("tls", certificates.party("shard"))
     grpc_port, metrics_port = free_port(), free_port()
     variables = {
-        "CONFIG": str(folder / "index.json"), "INTERNAL_TOKEN_FILE": str(folder / "token"), "SHARD": "1",
+        "CONFIG": str(folder / "index.json"), "INTERNAL_TLS_DIR": str(folder / "tls"), "SHARD": "1",
         "DATA_DIR": str(folder / "data"), "GRPC_PORT": str(grpc_port), "METRICS_PORT": str(metrics_port),
         "POD_NAME": "products-g1-s1-0", "HOST": "127.0.0.1",
     }  # fmt: skip
@@ -58,7 +67,7 @@ def hosts(tmp_path_factory):
         wait_until_ready(process, metrics_port, folder / "log")
         host = names.replica_address(names.ports.Key("shop", "products"), 1, 0).partition(":")[0]
         (folder / "hosts").write_text(f"# names of pods\n127.0.0.1 localhost {host}\n")
-        yield folder / "hosts", f"{host}:{grpc_port}"
+        yield folder / "hosts", f"{host}:{grpc_port}", certificates
     finally:
         process.terminate()
         process.wait(15)
@@ -87,24 +96,35 @@ async def connected(hosts_file):
 
 async def test_a_shard_reports(hosts):
     """Under the name that the operator gives it, an empty shard says that it is empty and can take writes."""
-    hosts_file, address = hosts
+    hosts_file, address, certificates = hosts
     async with connected(hosts_file) as nodes:
-        report = await nodes.report(address, TOKEN)
+        report = await nodes.report(address, shown_by(certificates))
 
     assert (report.pod, report.rows, report.problem) == ("products-g1-s1-0", 0, "")
     assert report.version
 
 
-async def test_a_wrong_token_gets_no_report(hosts):
-    """The shard shows itself to nobody else."""
-    hosts_file, address = hosts
+async def test_another_certificate_gets_no_report(hosts):
+    """Neither a replica's, nor an operator's of another index or authority; a renewed one does."""
+    hosts_file, address, certificates = hosts
+    stranger = certificates.create()
+    others = (
+        shown_by(certificates, role="shard"),
+        shown_by(certificates, index="other"),
+        shown_by(certificates, by=stranger, trust=certificates.trusted.certificate),
+        shown_by(certificates, by=stranger),
+        json.dumps({"tls.crt": "x", "tls.key": "y", "ca.crt": "z"}),
+    )
     async with connected(hosts_file) as nodes:
-        assert await nodes.report(address, "wrong") is None
-        assert (await nodes.report(address, TOKEN)) is not None
+        for other in others:
+            assert await nodes.report(address, other) is None
+        assert (await nodes.report(address, shown_by(certificates))) is not None
+        assert (await nodes.report(address, shown_by(certificates))) is not None
 
 
-async def test_a_shard_that_is_away_gets_no_report():
+async def test_a_shard_that_is_away_gets_no_report(hosts):
     """Neither a refused connection nor an unknown name is an error."""
+    shown = shown_by(hosts[2])
     async with connected(None) as nodes:
-        assert await nodes.report(f"127.0.0.1:{free_port()}", TOKEN) is None
-        assert await nodes.report("nobody.invalid:7400", TOKEN) is None
+        assert await nodes.report(f"127.0.0.1:{free_port()}", shown) is None
+        assert await nodes.report("nobody.invalid:7400", shown) is None

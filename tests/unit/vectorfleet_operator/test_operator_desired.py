@@ -1,6 +1,7 @@
 """The manifests of an index, as plain values."""
 
 import base64
+import dataclasses
 import json
 import os
 import pathlib
@@ -8,8 +9,10 @@ import pathlib
 import pytest
 import yaml
 
+from vectorfleet_operator import certificates, pki
 from vectorfleet_operator.api import parse
 from vectorfleet_operator.desired import build, config_map, inputs, names
+from vectorfleet_runtime import parties
 from vectorfleet_shardnode.api import config
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "products.yaml"
@@ -56,13 +59,22 @@ FULL = {
 }
 
 
+INTERNAL = certificates.Internal(
+    (pki.Pair("authority", "authority's key"), pki.Pair("authority before", "its key")),
+    "trusted",
+    {role: pki.Pair(f"certificate of {role}", f"key of {role}") for role in parties.Role},
+)
+
+
 def build_inputs(api_key="key", **spec):
     """Return the inputs of an index with these fields in its spec."""
     manifest = {
         "metadata": {"name": "products", "namespace": "shop", "uid": "uid-1"},
         "spec": {"model": {"name": "m", "dimensions": 3}} | spec,
     }
-    return inputs.Inputs(parse.parse_index(manifest), inputs.Credentials("token", api_key), IMAGE)
+    parsed = parse.parse_index(manifest)
+    internal = None if parsed.spec.internal_tls.issuer_ref else INTERNAL
+    return inputs.Inputs(parsed, inputs.Credentials(internal, api_key), IMAGE)
 
 
 def build_all(**given):
@@ -98,7 +110,10 @@ def test_names_are_those_that_users_are_told():
         ("PodDisruptionBudget", "products-g1-s1"),
         ("PodDisruptionBudget", "products-gateway"),
         ("Secret", "products-api-key"),
-        ("Secret", "products-internal"),
+        ("Secret", "products-ca"),
+        ("Secret", "products-gateway-tls"),
+        ("Secret", "products-operator-tls"),
+        ("Secret", "products-shard-tls"),
         ("Service", "products"),
         ("Service", "products-shards"),
         ("ServiceAccount", "products-gateway"),
@@ -142,8 +157,83 @@ def test_no_secret_is_in_a_pod_template_or_config():
     """Secrets are only in Secrets."""
     secret_free = [one for key, one in build_all().items() if key[0] != "Secret"]
 
-    assert "token" not in json.dumps([one.get("data") for one in secret_free])
-    assert base64.b64encode(b"token").decode() not in json.dumps(secret_free)
+    for text in ("key of shard", "key of gateway", "authority's key"):
+        assert text not in json.dumps([one.get("data") for one in secret_free])
+        assert base64.b64encode(text.encode()).decode() not in json.dumps(secret_free)
+
+
+def test_each_role_mounts_its_own_certificate_alone():
+    """No pod has another role's key, nor the authority's."""
+    manifests = build_all()
+    for (kind, name), role in {
+        ("StatefulSet", "products-g1-s0"): "shard",
+        ("Deployment", "products-gateway"): "gateway",
+    }.items():
+        pod = manifests[kind, name]["spec"]["template"]["spec"]
+        mounted = {one["secret"]["secretName"] for one in pod["volumes"] if "secret" in one}
+        assert mounted - {"products-api-key"} == {f"products-{role}-tls"}
+        [container] = pod["containers"]
+        [variable] = [one for one in container["env"] if one["name"] == "VECTORFLEET_INTERNAL_TLS_DIR"]
+        [mount] = [one for one in container["volumeMounts"] if one["mountPath"] == variable["value"]]
+        assert mount["readOnly"] is True
+
+
+def test_a_new_certificate_restarts_nothing():
+    """Pods take up what is in their Secret; the templates stay as they are."""
+    renewed = dataclasses.replace(
+        INTERNAL, trusted="others", shown={role: pki.Pair("c", "k") for role in parties.Role}
+    )
+    before = build_inputs()
+    after = dataclasses.replace(before, credentials=inputs.Credentials(renewed, "key"))
+    for one, other in zip(build.build(before).manifests, build.build(after).manifests, strict=True):
+        assert one == other or one["kind"] == "Secret"
+
+
+def test_https_by_a_secret():
+    """The gateway mounts it, and the Service has the port of HTTPS."""
+    manifests = build_all(gateway={"tls": {"secretRef": {"name": "mine"}}})
+    pod = manifests["Deployment", "products-gateway"]["spec"]["template"]["spec"]
+    assert {"name": "tls", "secret": {"secretName": "mine", "defaultMode": 0o440}} in pod["volumes"]
+    assert {"name": "VECTORFLEET_TLS_DIR", "value": "/etc/vectorfleet/tls"} in pod["containers"][0]["env"]
+    [port] = manifests["Service", "products"]["spec"]["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("https", 443, "http")
+    assert not [key for key in manifests if key[0] == "Certificate"]
+
+
+def test_cert_manager_signs_where_it_is_named():
+    """One certificate for each role, by its name; one for the Service's names; the operator keeps no key."""
+    issuer = {"issuerRef": {"name": "ours", "kind": "ClusterIssuer"}}
+    manifests = build_all(
+        internalTls=issuer, gateway={"tls": issuer | {"dnsNames": ["products.example.org"]}}
+    )
+    assert {key[1] for key in manifests if key[0] == "Secret"} == {"products-api-key"}
+    made = {key[1]: one["spec"] for key, one in manifests.items() if key[0] == "Certificate"}
+    assert {name: spec["secretName"] for name, spec in made.items()} == {
+        name: name
+        for name in (
+            "products-gateway-tls",
+            "products-shard-tls",
+            "products-operator-tls",
+            "products-public-tls",
+        )
+    }
+    assert made["products-shard-tls"]["dnsNames"] == ["shard.products.shop.vectorfleet.internal"]
+    assert made["products-shard-tls"]["usages"] == ["server auth", "client auth"]
+    public = made["products-public-tls"]
+    assert public["dnsNames"] == [
+        "products",
+        "products.shop",
+        "products.shop.svc",
+        "products.shop.svc.cluster.local",
+        "products.example.org",
+    ]
+    assert public["issuerRef"] == {"name": "ours", "kind": "ClusterIssuer", "group": "cert-manager.io"}
+    volumes = manifests["Deployment", "products-gateway"]["spec"]["template"]["spec"]["volumes"]
+    assert {one["secret"]["secretName"] for one in volumes if "secret" in one} == {
+        "products-gateway-tls",
+        "products-public-tls",
+        "products-api-key",
+    }
 
 
 def test_the_configuration_is_what_the_data_plane_reads():
@@ -209,12 +299,10 @@ def test_selectors_select_the_pods_of_their_shard_alone():
 
 
 def test_pods_start_anew_when_what_they_read_changes():
-    """A changed configuration or token changes what pods carry; a changed number of gateways does not."""
+    """A changed configuration changes what pods carry; a changed number of gateways does not."""
     digest = config_map.config_hash(build_inputs(), names.SHARD)
-    other_token = inputs.Inputs(build_inputs().index, inputs.Credentials("other", "key"), IMAGE)
 
     assert config_map.config_hash(build_inputs(shards=2), names.SHARD) != digest
-    assert config_map.config_hash(other_token, names.SHARD) != digest
     assert config_map.config_hash(build_inputs(gateway={"replicas": 5}), names.SHARD) == digest
 
 

@@ -20,7 +20,7 @@ def build_desired(default_image=IMAGE, **spec):
         "spec": {"model": {"name": "m", "dimensions": 3}, "shards": 2} | spec,
     }
     return build.build(
-        inputs.Inputs(parse.parse_index(manifest), inputs.Credentials("token", "key"), default_image)
+        inputs.Inputs(parse.parse_index(manifest), inputs.Credentials(None, "key"), default_image)
     )
 
 

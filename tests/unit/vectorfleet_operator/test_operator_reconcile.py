@@ -2,10 +2,12 @@
 
 import base64
 import dataclasses
+import json
 
 import pytest
 
-from vectorfleet_operator import errors, ports, reconcile
+from vectorfleet_operator import certificates, errors, ports, reconcile
+from vectorfleet_runtime import parties
 
 
 def decode(secret, entry):
@@ -131,19 +133,65 @@ async def test_a_paused_index_is_not_touched(world):
     assert await world.get(ports.SERVICE, "products") is not None
 
 
+SECRETS = ("products-api-key", "products-ca", *(f"products-{role}-tls" for role in parties.Role))
+
+
+async def secrets_of(world):
+    """Return what every Secret of the index holds."""
+    return {name: (await world.get(ports.SECRET, name))["data"] for name in SECRETS}
+
+
 async def test_secrets_are_drawn_once(world):
-    """Key and token are made on the first pass and never change, whatever else does."""
+    """Key and certificates are made on the first pass and do not change, whatever else does."""
     await world.submit()
     await world.settle()
-    before = [await world.get(ports.SECRET, name) for name in ("products-api-key", "products-internal")]
+    before = await secrets_of(world)
 
     await world.submit(resources={"requests": {"cpu": "2"}})
     await world.settle()
 
-    after = [await world.get(ports.SECRET, name) for name in ("products-api-key", "products-internal")]
-    assert (decode(before[0], "api-key"), decode(before[1], "token")) == ("secret-2", "secret-1")
-    assert [one["data"] for one in after] == [one["data"] for one in before]
-    assert world.entropy.draws == 2
+    assert await secrets_of(world) == before
+    assert world.entropy.draws == len(SECRETS)
+
+
+async def test_certificates_are_renewed_without_a_restart(world):
+    """When two thirds of their time are over, pods find new ones in their Secrets, and stay."""
+    await world.submit()
+    await world.settle()
+    before = await secrets_of(world)
+    templates = [await world.get(ports.STATEFUL_SET, f"products-g1-s{n}") for n in range(2)]
+    world.clock.moment += certificates.LIFE * 2 / 3
+
+    await world.settle()
+
+    after = await secrets_of(world)
+    assert {name for name in SECRETS if after[name] != before[name]} == set(SECRETS[2:])
+    fresh = [await world.get(ports.STATEFUL_SET, f"products-g1-s{n}") for n in range(2)]
+    assert [one["spec"] for one in fresh] == [one["spec"] for one in templates]
+
+
+async def test_the_operator_shows_its_certificate(world):
+    """Shards are asked with the operator's own, and whom it trusts, and nothing else."""
+    await world.submit()
+    await world.settle()
+    stored = (await world.get(ports.SECRET, "products-operator-tls"))["data"]
+    shown = {
+        json.dumps(
+            {name: base64.b64decode(stored[name]).decode() for name in ("tls.crt", "tls.key", "ca.crt")}
+        )
+    }
+    assert {token for _, token in world.shards.asked} == shown
+
+
+async def test_a_lost_certificate_or_authority_comes_back(world):
+    """Whatever Secret was deleted, and all at once."""
+    await world.submit()
+    await world.settle()
+    for lost in (*((name,) for name in SECRETS[1:]), SECRETS[1:]):
+        for name in lost:
+            await world.cluster.delete(await world.get(ports.SECRET, name))
+        await world.settle()
+        assert all((await secrets_of(world)).values())
 
 
 async def test_a_deleted_key_is_drawn_anew(world):
@@ -154,7 +202,7 @@ async def test_a_deleted_key_is_drawn_anew(world):
 
     await world.settle()
 
-    assert decode(await world.get(ports.SECRET, "products-api-key"), "api-key") == "secret-3"
+    assert decode(await world.get(ports.SECRET, "products-api-key"), "api-key") == "secret-6"
 
 
 async def test_keys_that_the_user_put_in_stay(world):
@@ -186,19 +234,6 @@ async def test_a_secret_made_beforehand_is_used_as_it_is(world):
     assert (await world.conditions())["Ready"]["status"] == "True"
 
 
-async def test_a_new_token_restarts_the_pods(world):
-    """Processes read the token at their start, so a new one has to reach them by a restart."""
-    await world.submit()
-    await world.settle()
-    before = await world.get(ports.STATEFUL_SET, "products-g1-s0")
-    await world.cluster.delete(await world.get(ports.SECRET, "products-internal"))
-
-    await world.settle()
-
-    after = await world.get(ports.STATEFUL_SET, "products-g1-s0")
-    assert before["spec"]["template"]["metadata"] != after["spec"]["template"]["metadata"]
-
-
 async def test_vectors_are_what_the_shards_report(world):
     """The sum of the shards' rows; a shard that does not answer counts with what it last said."""
     await world.submit()
@@ -214,7 +249,7 @@ async def test_vectors_are_what_the_shards_report(world):
 
     assert both == 100
     assert (await world.get(ports.VECTOR_INDEX, "products"))["status"]["vectors"] == 110
-    assert world.shards.asked[0] == ("products-g1-s0-0.products-shards.shop.svc:7400", "secret-1")
+    assert world.shards.asked[0][0] == "products-g1-s0-0.products-shards.shop.svc:7400"
 
 
 async def test_a_shard_that_refuses_writes_is_told(world):

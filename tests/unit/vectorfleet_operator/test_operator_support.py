@@ -10,7 +10,6 @@ from vectorfleet_operator.api import base, parse, schema, support, vector_index
 
 MODEL = {"name": "m", "dimensions": 16}
 ASKING = {
-    "spec.gateway.tls": [{"gateway": {"tls": {}}}],
     "spec.rollout": [{"rollout": {}}],
     "spec.bootstrap": [{"bootstrap": {"restore": {"backupName": "b"}}}],
     "spec.backup": [{"backup": {"objectStore": {"bucket": "b"}}}],

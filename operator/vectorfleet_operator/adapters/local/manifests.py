@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ... import errors, ports
-from ...api import parse, support, transition
+from ...api import parse, support, transition, vector_index
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SECRET_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
@@ -76,8 +76,17 @@ def _checked(document: object) -> dict[str, Any]:
             f"a {ports.VECTOR_INDEX.kind} of {ports.VECTOR_INDEX.api_version} or a v1 Secret runs here, "
             f"not {named[1]} of {named[0]}"
         )
-    parse.parse_index(manifest)
+    _refuse_issuers(parse.parse_index(manifest).spec)
     return manifest
+
+
+def _refuse_issuers(spec: vector_index.VectorIndexSpec) -> None:
+    tls = spec.gateway.tls
+    if spec.internal_tls.issuer_ref is not None or (tls is not None and tls.issuer_ref is not None):
+        raise errors.InvalidSpec(
+            "issuerRef needs cert-manager, which there is none of on this machine; give a certificate by "
+            "spec.gateway.tls.secretRef, and leave spec.internalTls to the operator"
+        )
 
 
 def _secret(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -120,10 +120,14 @@ def _index(place: folder.Folder, manifest: ports.Manifest, pods: tuple[ports.Man
         current=status.observed_generation == metadata["generation"],
         status=status,
         model=str(manifest["spec"].get("model", {}).get("name", "")),
-        endpoint=f"http://{address}:{names.HTTP_PORT}" if address else "",
+        endpoint=f"{_scheme(manifest)}://{address}:{names.HTTP_PORT}" if address else "",
         api_key_file=str(files[0]) if files else "",
         pods=tuple(_pod(place, one) for one in mine),
     )
+
+
+def _scheme(manifest: ports.Manifest) -> str:
+    return "https" if (manifest["spec"].get("gateway") or {}).get("tls") else "http"
 
 
 def _pod(place: folder.Folder, manifest: ports.Manifest) -> PodView:
