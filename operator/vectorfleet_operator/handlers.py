@@ -25,6 +25,7 @@ _OWNED = (
     ports.POD_DISRUPTION_BUDGET,
     ports.POD,
     ports.PERSISTENT_VOLUME_CLAIM,
+    ports.NETWORK_POLICY,
 )
 
 

@@ -23,6 +23,7 @@ LISTED = (
     ports.SECRET,
     ports.SERVICE_ACCOUNT,
     ports.POD_DISRUPTION_BUDGET,
+    ports.NETWORK_POLICY,
     ports.POD,
     ports.PERSISTENT_VOLUME_CLAIM,
 )

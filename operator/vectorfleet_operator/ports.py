@@ -176,6 +176,17 @@ class Entropy(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Network:
+    """What NetworkPolicies have to know of the cluster around an index."""
+
+    operator_namespace: str
+    operator_labels: Mapping[str, str]
+    """Of the operator's own pods."""
+    metrics_from: tuple[Manifest, ...] = ()
+    """NetworkPolicyPeers that may scrape metrics."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Ports:
     """Everything that a pass of the operator may touch."""
 
@@ -183,6 +194,8 @@ class Ports:
     shards: Shards
     clock: Clock
     entropy: Entropy
+    network: Network | None = None
+    """None where no NetworkPolicies are wanted."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,7 +77,8 @@ async def _decide(
         return seen, refused
     secrets = credentials.settle(index, seen, operator.ports)
     copies = viewing.copies(index, viewing.find_entries(index, seen))
-    desired = build.build(inputs.Inputs(index, secrets, operator.image, copies))
+    network = operator.ports.network
+    desired = build.build(inputs.Inputs(index, secrets, operator.image, copies, network))
     seen = await observe.observe_namesakes(operator.ports.cluster, desired, seen)
     return seen, planner.plan(desired, seen)
 

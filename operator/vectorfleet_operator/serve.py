@@ -22,7 +22,7 @@ async def serve(given: settings.Settings) -> None:
     vectorfleet_runtime.logs.configure(given.log_level, as_json=given.log_format == "json")
     logging.getLogger("kopf.objects").setLevel(logging.ERROR)  # it tells of each event and of each stop
     cluster, nodes = await kubernetes.connect(), shards.GrpcShards()
-    world = ports.Ports(cluster, nodes, system.SystemClock(), system.SystemEntropy())
+    world = ports.Ports(cluster, nodes, system.SystemClock(), system.SystemEntropy(), given.network)
 
     operator = reconcile.Operator(world, lookout.Lookout(nodes, world.clock), given.image)
     ready = asyncio.Event()

@@ -1,10 +1,15 @@
 """The operator's settings: environment variables that begin with VECTORFLEET_."""
 
 import importlib.metadata
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from . import ports
+
+OPERATOR_LABELS = {"app.kubernetes.io/part-of": "vectorfleet", "app.kubernetes.io/component": "operator"}
+"""By which the chart's pods are known."""
 
 
 def _default_image() -> str:
@@ -23,8 +28,27 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address that health and metrics listen on."""
     metrics_port: int = Field(default=9090, ge=0, le=65_535)
+    network_policies: bool = False
+    """Whether indexes get NetworkPolicies."""
+    namespace: str = ""
+    """Of the operator's own pod; needed for NetworkPolicies."""
+    metrics_from: tuple[dict[str, Any], ...] = ()
+    """NetworkPolicyPeers that may scrape metrics of indexes, as JSON."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
+
+    @property
+    def network(self) -> ports.Network | None:
+        """What NetworkPolicies have to know, None where none are wanted."""
+        if not self.network_policies:
+            return None
+        return ports.Network(self.namespace, OPERATOR_LABELS, self.metrics_from)
+
+    @model_validator(mode="after")
+    def _named(self) -> "Settings":
+        if self.network_policies and not self.namespace:
+            raise ValueError("NetworkPolicies need VECTORFLEET_NAMESPACE, the operator's own")
+        return self
 
     @property
     def namespaces(self) -> tuple[str, ...]:

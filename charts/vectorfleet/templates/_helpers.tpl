@@ -69,6 +69,9 @@ app.kubernetes.io/part-of: vectorfleet
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
 # Certificates of cert-manager, for indexes that name an issuer.
 - apiGroups: [cert-manager.io]
   resources: [certificates]

@@ -27,6 +27,61 @@ class Consistency(base.Part):
     )
 
 
+class TokenAlgorithm(StrEnum):
+    """How tokens may be signed."""
+
+    RS256 = "RS256"
+    PS256 = "PS256"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    EDDSA = "EdDSA"
+
+
+class TokenRole(StrEnum):
+    """The most that tokens may grant."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+_ONE_KEY_SET = "name either the secretRef or the url of the issuer's keys"
+
+
+class Jwt(base.Part):
+    """Tokens of an issuer, as another way in."""
+
+    cel_rules: ClassVar[tuple[base.Rule, ...]] = (
+        base.Rule("has(self.secretRef) != has(self.url)", _ONE_KEY_SET),
+    )
+
+    secret_ref: base.SecretKeyReference | None = Field(
+        default=None, description="Entry of a Secret with the issuer's keys, a JWKS; a change is followed."
+    )
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https://[^\s]+$")] | None = Field(
+        default=None, description="https URL of the issuer's keys; asked anew when they change."
+    )
+    audience: base.ShortText = Field(description="What `aud` of tokens has to hold.")
+    issuer: Annotated[str, Field(max_length=2048)] = Field(
+        default="", description="What `iss` has to be; any where not given."
+    )
+    algorithms: tuple[TokenAlgorithm, ...] = Field(
+        default=(TokenAlgorithm.RS256, TokenAlgorithm.EDDSA),
+        min_length=1,
+        max_length=5,
+        description="How tokens may be signed.",
+    )
+    role_claim: base.ShortText = Field(default="role", description="Claim that names read, write or admin.")
+    namespaces_claim: base.ShortText = Field(
+        default="namespaces", description="Claim that lists namespaces; a token without it may use all."
+    )
+    max_role: TokenRole = Field(default=TokenRole.WRITE, description="The most that a token grants.")
+
+    def broken_rule(self) -> str:
+        """Return why it is not clear where the keys are, or an empty string."""
+        return "" if (self.secret_ref is None) != (self.url is None) else _ONE_KEY_SET
+
+
 class Auth(base.Part):
     """Who may use the index."""
 
@@ -35,6 +90,7 @@ class Auth(base.Part):
         description="Secret whose entries are the valid API keys, several at once where keys are rotated. "
         "Where not given, the operator makes one in the Secret <index>-api-key, entry api-key.",
     )
+    jwt: Jwt | None = Field(default=None, description="Tokens of an issuer, beside the API keys.")
 
 
 class IssuerReference(base.Part):
@@ -124,5 +180,11 @@ class Gateway(base.Part):
         default=None,
         description="TLS on the public port, where the Service then has 443 in place of 80; plain HTTP where "
         "not given.",
+    )
+    clients: tuple[base.Opaque, ...] = Field(
+        default=(),
+        max_length=32,
+        description="NetworkPolicyPeers that may reach the public port, as in a NetworkPolicy; everybody "
+        "where empty.",
     )
     service: ClientService = Field(default=ClientService(), description="The Service that clients talk to.")

@@ -12,6 +12,7 @@ from . import (
     deployment,
     inputs,
     names,
+    network_policy,
     pod_disruption_budget,
     secret,
     service,
@@ -30,6 +31,8 @@ def build(given: inputs.Inputs) -> inputs.Desired:
     wanted = (
         service_account.build_shard(given),
         service_account.build_gateway(given),
+        network_policy.build_shard(given),
+        network_policy.build_gateway(given),
         secret.build_authority(given),
         *(secret.build_certificate(given, role) for role in parties.Role),
         *(certificate.build_internal(given, role) for role in parties.Role),

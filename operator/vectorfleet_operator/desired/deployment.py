@@ -3,7 +3,7 @@
 from vectorfleet_runtime import parties
 
 from .. import ports
-from . import inputs, names, pod, service_keys
+from . import inputs, names, pod, service_keys, token_keys
 
 _KEYS_DIR = "/etc/vectorfleet/api-keys"
 _TLS_DIR = "/etc/vectorfleet/tls"
@@ -29,6 +29,7 @@ def build_deployment(given: inputs.Inputs) -> inputs.Object:
                 pod.build_secret_volume("api-keys", names.api_key_secret(given.index)),
                 *service_keys.build_volumes(given),
                 *([pod.build_secret_volume("tls", public)] if public else []),
+                *token_keys.build_volumes(given.spec.gateway.auth),
             ],
         ),
     }
@@ -51,6 +52,7 @@ def _container(given: inputs.Inputs) -> inputs.Object:
     if given.spec.gateway.tls is not None:
         container["env"].append({"name": "VECTORFLEET_TLS_DIR", "value": _TLS_DIR})
         container["volumeMounts"].append({"name": "tls", "mountPath": _TLS_DIR, "readOnly": True})
+    token_keys.add_to(container, given.spec.gateway.auth)
     # Endpoints forget a stopping pod a moment after its stop begins; till then it goes on serving.
     container["lifecycle"] = {"preStop": {"sleep": {"seconds": 3}}}
     return container

@@ -31,6 +31,8 @@ class Inputs:
     """The data plane's image, as repository:tag, unless the spec overrides it."""
     copies: Mapping[int, int] = dataclasses.field(default_factory=dict)
     """Pods of a shard, where it still has members that the spec does not ask for."""
+    network: ports.Network | None = None
+    """None where no NetworkPolicies are wanted."""
 
     @property
     def spec(self) -> vector_index.VectorIndexSpec:

@@ -18,6 +18,7 @@ PRUNED = (
     ports.SERVICE,
     ports.CONFIG_MAP,
     ports.SERVICE_ACCOUNT,
+    ports.NETWORK_POLICY,
 )
 
 

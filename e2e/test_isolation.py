@@ -1,0 +1,156 @@
+"""Story: an index lets nobody in but by its front door, and its pods go nowhere that they need not.
+
+Each forbidden way is tried, from pods that would take it: policies first, certificates behind them.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import urllib.error
+import urllib.request
+
+import pytest
+from cluster import commands, errors
+from harness import handle, index, install, workloads
+
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2).close()"
+SHARD, GATEWAY, METRICS = 7400, 8080, 9090
+
+
+@pytest.fixture(scope="module")
+def strangers(small: index.Index, python_image: str) -> dict[str, str]:
+    """Pods by what they pretend to be, with their namespaces; one is in a namespace of its own."""
+    nodes = small.cluster.kubectl.get("nodes")["items"]
+    elsewhere = f"{small.namespace}-elsewhere"
+    small.kubectl("create", "namespace", elsewhere)
+    claims = {
+        "stranger": {},
+        "other-gateway": {"vectorfleet.io/index": "other", "app.kubernetes.io/component": "gateway"},
+        "other-operator": {
+            "app.kubernetes.io/part-of": "vectorfleet",
+            "app.kubernetes.io/component": "operator",
+        },
+    }
+    made = {}
+    for number, (name, labels) in enumerate((*claims.items(), ("far", {}))):
+        where = elsewhere if name == "far" else small.namespace
+        pod = workloads.build_client(where, name, python_image, nodes[number % 3]["metadata"]["name"])
+        pod["metadata"]["labels"] |= labels
+        small.cluster.kubectl.apply(pod)
+        made[name] = where
+    for name, where in made.items():
+        small.cluster.kubectl("-n", where, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    yield made
+    small.kubectl("delete", "namespace", elsewhere, "--wait=false")
+
+
+def connects(cluster: handle.Handle, namespace: str, pod: str, host: str, port: int) -> bool:
+    """Whether a process in a pod gets a connection."""
+    try:
+        cluster.kubectl("-n", namespace, "exec", pod, "--", "python3", "-c", CONNECT, host, str(port))
+    except errors.ClusterError:
+        return False
+    return True
+
+
+def addresses(found: index.Index, component: str) -> list[str]:
+    """The addresses of an index's pods."""
+    chosen = f"vectorfleet.io/index={found.name},app.kubernetes.io/component={component}"
+    return [one["status"]["podIP"] for one in found.get("pods", "-l", chosen)["items"]]
+
+
+def test_the_front_door_is_open(small: index.Index, strangers: dict[str, str]) -> None:
+    """Whoever has the key is served; every pod reaches the public port."""
+    stored = index.load(small)
+    index.expect_rows(small, stored)
+    for name, where in strangers.items():
+        assert connects(small.cluster, where, name, f"small.{small.namespace}.svc", 80)
+
+
+def test_no_other_way_leads_in(small: index.Index, strangers: dict[str, str]) -> None:
+    """Neither a shard, nor metrics, whatever a pod calls itself, from near or far."""
+    gateways, shards = addresses(small, "gateway"), addresses(small, "shard")
+    forbidden = [(host, port) for host in shards for port in (SHARD, METRICS, GATEWAY)]
+    forbidden += [(host, port) for host in gateways for port in (SHARD, METRICS)]
+    commands.wait_until(
+        lambda: not connects(small.cluster, strangers["stranger"], "stranger", *forbidden[0]),
+        "the policy",
+        20,
+    )
+    open_ = [
+        (name, way)
+        for name, where in strangers.items()
+        for way in forbidden
+        if connects(small.cluster, where, name, *way)
+    ]
+    assert open_ == []
+
+
+def test_the_operator_lets_nobody_in(small: index.Index, strangers: dict[str, str]) -> None:
+    """Its metrics are for whom the chart names, which is nobody."""
+    pods = small.cluster.kubectl.get(
+        "-n", install.NAMESPACE, "pods", "-l", "app.kubernetes.io/component=operator"
+    )["items"]
+    [address] = [one["status"]["podIP"] for one in pods]
+    for name, where in strangers.items():
+        assert not connects(small.cluster, where, name, address, METRICS)
+
+
+def test_pods_go_where_they_need_and_nowhere_else(small: index.Index, strangers: dict[str, str]) -> None:
+    """A gateway reaches shards and DNS; neither it nor a shard reaches the API server or another's pod."""
+    gateway = small.get("pods", "-l", "app.kubernetes.io/component=gateway")["items"][0]["metadata"]["name"]
+    names = [f"small-g1-s{number}-0.small-shards.{small.namespace}.svc" for number in range(2)]
+    stranger = small.get("pod", "stranger")["status"]["podIP"]
+    small.kubectl("exec", "stranger", "--", "sh", "-c", "nohup python3 -m http.server 8000 >/dev/null 2>&1 &")
+    commands.wait_until(
+        lambda: connects(small.cluster, small.namespace, "other-gateway", stranger, 8000), "a server", 20
+    )
+    for name in names:
+        assert connects(small.cluster, small.namespace, gateway, name, SHARD)
+    for pod in (gateway, "small-g1-s0-0"):
+        for host, port in (("kubernetes.default.svc", 443), (stranger, 8000)):
+            assert not connects(small.cluster, small.namespace, pod, host, port)
+
+
+def test_https_by_manifest(small: index.Index, python_image: str) -> None:
+    """A Secret with a certificate turns the Service to HTTPS; the certificate is the Secret's."""
+    service = small.get("service", "small")["spec"]["clusterIP"]
+    stored = index.load(small)
+    small.kubectl("get", "secret", "small-shard-tls")  # any certificate does to see that it is shown
+    data = small.get("secret", "small-gateway-tls")["data"]
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": "public", "namespace": small.namespace},
+        "data": {name: data[name] for name in ("tls.crt", "tls.key")},
+    }
+    small.cluster.kubectl.apply(secret)
+    small.kubectl(
+        "patch",
+        "vi",
+        "small",
+        "--type=merge",
+        "-p",
+        '{"spec":{"gateway":{"tls":{"secretRef":{"name":"public"}}}}}',
+    )
+    small.wait_until_seen()
+    small.wait_until_ready()
+    assert small.get("vi", "small")["status"]["endpoint"] == f"https://small.{small.namespace}.svc"
+    trusting = ssl.create_default_context(cadata=base64.b64decode(data["ca.crt"]).decode())
+    trusting.check_hostname = False
+    asked = urllib.request.Request(
+        f"https://{service}/describe_index_stats", b"{}", {"Api-Key": small.key}, method="POST"
+    )
+    index.wait_until(lambda: _answers(asked, trusting))
+    with urllib.request.urlopen(asked, context=trusting, timeout=10) as answer:
+        assert f'"totalVectorCount":{len(stored)}'.encode() in answer.read()
+
+
+def _answers(asked: urllib.request.Request, trusting: ssl.SSLContext) -> bool:
+    try:
+        with urllib.request.urlopen(asked, context=trusting, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
