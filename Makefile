@@ -30,6 +30,21 @@ lock: $(BIN)/uv ## renew the lock files from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" -c requirements/dev.lock --group pyproject.toml:build -o requirements/build.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --group pyproject.toml:peers -o requirements/peers.lock
 
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --custom-compile-command "make lock" --group pyproject.toml:audit -o requirements/audit.lock
+
+AUDIT := $(VENV)/audit
+
+$(AUDIT)/.stamp: $(BIN)/uv requirements/audit.lock
+	$(PYTHON) -m venv $(AUDIT)
+	$(UV) pip install --quiet --python $(AUDIT)/bin/python --require-hashes -r requirements/audit.lock
+	@touch $@
+
+audit: $(AUDIT)/.stamp ## look up known vulnerabilities of what the images hold; 1 where there are any, 2 where that can't be told
+	$(AUDIT)/bin/python requirements/audit.py
+
+sbom: $(AUDIT)/.stamp ## list what the images hold, as CycloneDX, in build/sbom
+	$(AUDIT)/bin/python requirements/sbom.py build/sbom
+
 generate: setup ## regenerate gRPC stubs, CRDs, the chart's copy, the field reference
 	cd shardnode && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. vectorfleet_shardnode/api/shard.proto vectorfleet_shardnode/api/replication.proto
 	$(BIN)/vectorfleet-operator generate .
@@ -78,4 +93,4 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock generate lint types layers unit integration check tools e2e soak test run bench format
+.PHONY: help setup lock audit sbom generate lint types layers unit integration check tools e2e soak test run bench format

@@ -6,8 +6,8 @@
 | shards | gateways and shards of the same index, the operator | 7400 |
 | both | whom the operator's settings name for metrics | 9090 |
 
-They themselves go to shards of the same index and to DNS; gateways go anywhere by TCP where the manifest names
-a service that they call, since policies know no host names.
+They themselves go to shards of the same index and to DNS; gateways go anywhere by TCP where the manifest
+names a service that they call, since policies know no host names.
 """
 
 from .. import ports
