@@ -207,6 +207,18 @@ def test_every_route_is_tried():
     assert set(REQUESTS) == {route.name for route in table.ROUTES}
 
 
+async def test_every_described_route_is_tried(gateway):
+    """What the OpenAPI document tells the world of is what the tests of who may do what go through."""
+    described = (await gateway.ask("GET", "/openapi.json")).json["paths"]
+    told = {
+        (method.upper(), path.partition("{")[0])
+        for path, methods in described.items()
+        for method in methods
+        if method in {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+    }
+    assert told == {(method, path) for method, path, *_ in REQUESTS.values()}
+
+
 async def ask(gateway, name, namespace, key):
     """Send the request of a route about a namespace; return its status."""
     method, path, body, query = REQUESTS[name]
