@@ -226,3 +226,13 @@ def own_matches(stub, vectors):
     queries = [pb.Query(vector=vectors[number].tobytes(), top_k=1) for number in asked]
     results = stub.Search(pb.SearchRequest(queries=queries)).results
     return sum(result.rows.ids[0] == f"id{number}" for result, number in zip(results, asked, strict=True))
+
+
+def test_a_token_is_for_loopback_alone(make_node):
+    """Where others reach the port it does not listen without certificates, and says so."""
+    node = make_node()
+    node.environment["VECTORFLEET_HOST"] = "0.0.0.0"
+    node.start()
+    assert node.process.wait(30) == 2
+    assert "VECTORFLEET_INTERNAL_TLS_DIR" in node.process.stderr.read()
+    node.process.stderr.close()

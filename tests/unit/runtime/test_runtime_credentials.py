@@ -205,3 +205,11 @@ def test_loopback_is_known(host):
 def test_what_is_not_loopback_is_known(host):
     """Others may reach these."""
     assert not credentials.is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1"])
+async def test_a_token_does_not_suffice_where_others_reach(host):
+    """It would travel in the clear, and whoever has it may do everything."""
+    server = grpc.aio.server()
+    with pytest.raises(credentials.UnsafeError, match="loopback"):
+        credentials.Trusted("token").listen(server, host, 0)
