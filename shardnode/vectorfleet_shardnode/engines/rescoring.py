@@ -8,9 +8,15 @@ import dataclasses
 import faiss
 import numpy as np
 
+from .. import bits
 from ..api import config
-from ..arrays import Bits, RowNumbers, Vectors
-from . import base
+from ..arrays import Bits, Mask, RowNumbers, Vectors
+from . import base, flat, trusting
+
+_READ_BYTES = 32 << 20
+"""Full vectors of rows that pass up to which all of them are compared where candidates are in doubt."""
+_WIDER = 16
+"""How many times more candidates are scored anew where those are too many."""
 
 
 def best(
@@ -67,9 +73,38 @@ class Rescored:
         return dataclasses.replace(wider, oversampling=effort.oversampling, rescore=effort.rescore)
 
     def search(self, queries: Vectors, k: int, passing: Bits | None, effort: base.Effort) -> base.Neighbours:
-        """Return the `k` best candidates, by exact scores unless asked not to, see `base.Engine`."""
+        """Return the `k` best candidates, by exact scores unless asked not to, see `base.Engine`.
+
+        Under a filter candidates that can't be trusted are replaced by more, and then by all rows that pass.
+        """
         count = self._count(k, effort)
         found = self._engine.search(queries, count, passing, effort)
         if not effort.rescore:
             return found
-        return best(self._metric, self._vectors, queries, found.rows, min(k, count))
+        answer = best(self._metric, self._vectors, queries, found.rows, min(k, count))
+        if passing is None or not answer.rows.size:
+            return answer
+        unsure = self._doubtful(queries, found, answer.rows.shape[1])
+        if unsure.any():
+            again = self._widely(queries[unsure], k, passing, effort)
+            answer.rows[unsure], answer.scores[unsure] = again.rows, again.scores
+        return answer
+
+    def _doubtful(self, queries: Vectors, found: base.Neighbours, k: int) -> Mask:
+        """Tell for which queries better rows may be left; not where every row that passes was found."""
+        exact = best(self._metric, self._vectors, queries, found.rows, found.rows.shape[1])
+        by_row, by_estimate = np.argsort(exact.rows, axis=1), np.argsort(found.rows, axis=1)
+        sign = 1 if base.larger_is_better(self._metric) else -1
+        exactly = sign * np.take_along_axis(exact.scores, by_row, axis=1)
+        estimated = sign * np.take_along_axis(found.scores, by_estimate, axis=1)
+        full: Mask = np.count_nonzero(found.rows < 0, axis=1) == 0
+        full[full] = trusting.doubtful(estimated[full], exactly[full], k)
+        return full
+
+    def _widely(self, queries: Vectors, k: int, passing: Bits, effort: base.Effort) -> base.Neighbours:
+        rows = bits.count(passing)
+        count = min(self._count(k, effort) * _WIDER, rows)
+        if rows * self._vectors.itemsize * self._vectors.shape[1] <= _READ_BYTES or count == rows:
+            return flat.search(self._metric, self._vectors, queries, k, bits.to_rows(passing))
+        found = self._engine.search(queries, count, passing, effort)
+        return best(self._metric, self._vectors, queries, found.rows, min(k, self._count(k, effort)))
