@@ -93,8 +93,9 @@ async def serve(settings: Settings, index: config.IndexConfig, own: credentials.
     ready = Readiness()
     health = listener.Listener(settings.host, settings.metrics_port, listener.loop_probe(loop), ready)
     try:
-        served = await _open(settings, index, own)
-        await _serve_until(stop, settings, own, served, ready)
+        while not stop.is_set():
+            served = await _open(settings, index, own)
+            await _serve_until(stop, settings, own, served, ready)
     except (errors.WrongIdentityError, errors.NotHereError, OSError) as unfit:
         return _unfit(str(unfit))
     finally:
@@ -148,9 +149,13 @@ async def _serve_until(
     await listening.start()
     ready.ask = lambda: served.refusal
     _LOG.info("serving", extra={"host": settings.host, "port": port, "shard": settings.shard})
-    await stop.wait()
-    await served.leave()
-    ready.ask = lambda: "stopping"
+    ends = [asyncio.ensure_future(one) for one in (stop.wait(), served.starts_over())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for one in ends:
+        one.cancel()
+    if stop.is_set():
+        await served.leave()
+    ready.ask = lambda: "stopping" if stop.is_set() else "the shard starts over with what was copied"
     await listening.stop(_GRACE)
     await served.close()
 

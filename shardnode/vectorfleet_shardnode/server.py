@@ -4,6 +4,7 @@ Rule: nobody is answered whose role is not named in `CALLERS`. What was not fore
 to the caller in four words only.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
 
@@ -121,6 +122,10 @@ class RefusingService:
     @property
     def replication(self) -> None:
         """Nothing: it takes part in nothing."""
+
+    async def starts_over(self) -> None:
+        """Wait for ever: there is nothing to do better the next time."""
+        await asyncio.Event().wait()
 
     async def leave(self) -> None:
         """Do nothing: there is no office to leave."""

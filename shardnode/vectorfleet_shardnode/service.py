@@ -130,6 +130,13 @@ class ShardService:
         """The calls of replication.proto, None where there are no other replicas."""
         return self._joined.service if self._joined is not None else None
 
+    async def starts_over(self) -> None:
+        """Wait until the shard has to be closed and opened anew, because its data is replaced."""
+        if self._joined is None:
+            await asyncio.Event().wait()
+        else:
+            await self._joined.driver.starting_over.wait()
+
     async def leave(self) -> None:
         """Before the end: let another replica take over, and serve meanwhile."""
         if self._joined is not None:
@@ -148,6 +155,8 @@ class ShardService:
         self._writer.shutdown()
         self._readers.close()
         self._opened.close()
+        if self._joined is not None:
+            self._joined.finish()
 
     async def write(self, request: shard_pb2.WriteRequest) -> shard_pb2.WriteReply:
         """Write one record group; durable and visible when this returns."""

@@ -27,6 +27,9 @@ class Tuning(pydantic.BaseModel):
             "less where the volume is small or filling up."
         ),
     )
+    copy_bytes_per_second: int = pydantic.Field(
+        default=256 << 20, ge=1 << 20, description="Pace at which segments are copied from another replica."
+    )
     digest_every: int = pydantic.Field(
         default=4_096,
         ge=0,

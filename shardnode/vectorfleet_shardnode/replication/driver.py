@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from .. import errors, metrics
+from .. import digests, errors, incoming, metrics
 from ..api import replication_pb2
 from . import links, messages, protocol, term, wire
 from .history import History
@@ -79,11 +79,15 @@ class Driver:
         self.leaving = False
         self.began_at = self.heard_at = self.quorum_at = time.monotonic()
         self.answered_at: dict[str, float] = {}
+        self.digests: Callable[[], list[digests.Digest]] = list
+        self.received: incoming.Incoming | None = None
+        self.starting_over = asyncio.Event()
         self.copier: Callable[[replication_pb2.AppendRequest], Coroutine[Any, Any, None]] | None = None
         self._disk = disk
         self._ways = ways
         self._opened = False  # the shard takes writes
         self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._asked: set[asyncio.Future[messages.Reply]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._telling = False
@@ -128,6 +132,8 @@ class Driver:
         if self.problem:
             raise errors.UnavailableError(self.problem)
         waiting: asyncio.Future[messages.Reply] = self._loop.create_future()
+        self._asked.add(waiting)
+        waiting.add_done_callback(self._asked.discard)
         self._post(lambda: decide(waiting), request)
         return await waiting
 
@@ -172,9 +178,14 @@ class Driver:
     def _break(self, cause: Exception) -> None:
         """Take part in nothing more: the operator will see why, and others go on."""
         if not self.problem:
-            self.problem = f"this replica can't go on until a restart: {cause}"
-            self._opened = False
+            self._stop(f"this replica can't go on until a restart: {cause}")
             _LOG.error("the replica stopped taking part", extra={"reason": str(cause)})
+
+    def _stop(self, problem: str) -> None:
+        """Take no more events, and tell those who wait."""
+        self.problem, self._opened = problem, False
+        for waiting in [one for one in self._asked if not one.done()]:
+            waiting.set_exception(errors.UnavailableError(problem))
 
     async def _beat(self) -> None:
         while True:
@@ -337,14 +348,29 @@ class Driver:
         """Take note that the primary of the promised epoch is there."""
         self.heard_at = time.monotonic()
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something run beside, until `close`."""
+        self._spawn(work)
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def install(self, epoch: int, history: History) -> None:
-        """Take note that copied segments stand in the place of the log."""
-        self._post(lambda: self.core.installed(epoch, history))
+    def offer_copy(self, epoch: int, base: History, received: incoming.Incoming) -> None:
+        """Start over with segments copied from the primary of `epoch`, unless they came too late."""
+        self._post(lambda: self._take_copy(epoch, base, received))
+
+    def _take_copy(self, epoch: int, base: History, received: incoming.Incoming) -> protocol.Effects:
+        try:
+            self.core.check_install(epoch, base)
+        except protocol.ProtocolError as late:
+            _LOG.info("a copy is of no use any more", extra={"reason": str(late)})
+            return self.core.copy_failed()
+        self._stop("this replica starts over with what it has copied")
+        self.received = received
+        self.starting_over.set()
+        return []
 
     def copy_failed(self) -> None:
         """Take note that segments could not be copied."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from vectorfleet_runtime import credentials
 
-from .. import shard, storage
+from .. import checkpoints, shard, storage
 from ..api import config, replication_pb2
 from ..settings import Tuning
-from . import driver, gate, ledger, links, messages, protocol, reporting, service
+from . import copying, driver, gate, ledger, links, messages, protocol, reporting, service
 
+_EXPIRE_SECONDS = 10.0
 LEAVE_SECONDS = 25.0
 """How long a primary that is told to stop waits for its place to be taken."""
 
@@ -49,7 +50,12 @@ class Replica:
         ways = links.Links(membership.own, membership.hosts_file)
         self.driver = driver.Driver(identity, core, kept, ways)
         self.gate = gate.PrimaryGate(self.driver)
-        self.service = service.ReplicationService(self.driver)
+        source = copying.Source(checkpoints.Checkpoints(opened.shard, opened.maintenance))
+        self.service = service.ReplicationService(self.driver, source)
+        self.driver.digests = lambda: opened.shard.digests.newest
+        pace = opened.shard.tuning.copy_bytes_per_second
+        self.driver.copier = copying.Copier(self.driver, ways, opened.shard.folder, pace).copy
+        self.driver.spawn(source.expire(_EXPIRE_SECONDS))
         opened.shard.listen(shard.Listener(self.driver.synced, self.driver.failed, self.driver.trimmed))
 
     @property
@@ -68,6 +74,11 @@ class Replica:
     async def close(self) -> None:
         """Take part no more. The shard is closed by whoever serves it."""
         await self.driver.close()
+
+    def finish(self) -> None:
+        """Once the shard is closed: decide on what was copied, so that the next opening takes it."""
+        if self.driver.received is not None:
+            self.driver.received.begin_install(self.opened.replica.disk)
 
 
 async def open_replica(

@@ -26,6 +26,10 @@ def state_of(driven: driver.Driver) -> replication_pb2.ReplicaState:
         acknowledges=driven.open and quorum_silence < _QUORUM_PATIENCE,
         quorum_silence_seconds=quorum_silence,
         caught_up=is_caught_up(driven),
+        digests=[
+            replication_pb2.Digest(seq=one.seq, epoch=one.epoch, rows=one.rows, count=one.count)
+            for one in driven.digests()
+        ],
         problem=driven.problem,
         log_begin=core.history.base.seq + 1,
     )

@@ -1,14 +1,14 @@
 """The calls of replication.proto: who may call what is checked before, what they say is checked here."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import google_crc32c
 
 from .. import errors
 from ..api import replication_pb2
-from . import driver, messages, reporting, wire
+from . import copying, driver, messages, reporting, wire
 
 _LEAD_SECONDS = 30.0  # the longest that one call of Lead waits
 
@@ -16,7 +16,7 @@ _LEAD_SECONDS = 30.0  # the longest that one call of Lead waits
 class ReplicationService:
     """One replica's side of each call. Each may raise a `ShardError`, whose `code` is the gRPC status."""
 
-    STREAMS: tuple[str, ...] = ()
+    STREAMS: tuple[str, ...] = ("ReadFile",)
 
     def methods(self) -> Iterable[tuple[str, Callable[..., Any]]]:
         """Return the calls by name."""
@@ -27,10 +27,13 @@ class ReplicationService:
             ("Lead", self.lead),
             ("Configure", self.configure),
             ("State", self.state),
+            ("Checkpoint", self.checkpoint),
+            ("ReadFile", self.read_file),
         )
 
-    def __init__(self, driven: driver.Driver) -> None:
+    def __init__(self, driven: driver.Driver, source: copying.Source) -> None:
         self._driver = driven
+        self._source = source
 
     async def append(self, request: replication_pb2.AppendRequest) -> replication_pb2.AppendReply:
         """Take records of a primary; answered after the fsync."""
@@ -82,6 +85,19 @@ class ReplicationService:
         core = self._driver.core
         reply = await self._driver.ask(lambda token: core.configure(token, given, learners))
         return replication_pb2.ConfigureReply(epoch=reply.epoch)
+
+    async def checkpoint(self, request: replication_pb2.CheckpointRequest) -> replication_pb2.CheckpointReply:
+        """Make a checkpoint of what readers see here."""
+        self._check_shard(request.index, request.generation, request.shard)
+        if request.epoch < self._driver.core.promised:
+            raise errors.NotHereError(
+                f"epoch {self._driver.core.promised} is promised, {request.epoch} is over"
+            )
+        return await self._source.take()
+
+    def read_file(self, request: replication_pb2.ReadFileRequest) -> AsyncIterator[replication_pb2.Chunk]:
+        """Yield a file of a checkpoint."""
+        return self._source.read(request)
 
     async def state(self, _: replication_pb2.StateRequest) -> replication_pb2.ReplicaState:
         """Return this replica's part in the shard."""

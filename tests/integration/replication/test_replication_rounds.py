@@ -6,7 +6,7 @@ from replicated import rounds
 
 TUNINGS = {
     "busy": {"log_retained_bytes": 64 << 20},
-    "short logs": {"growing_rows": 40, "log_file_bytes": 15_000, "log_retained_bytes": 20_000},
+    "short logs": {"growing_rows": 40, "log_file_bytes": 15_000},
     "long logs": {"growing_rows": 5_000, "log_file_bytes": 400_000, "log_retained_bytes": 64 << 20},
 }
 ROUNDS = {"busy": 40, "short logs": 40, "long logs": 20}

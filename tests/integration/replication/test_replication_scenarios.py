@@ -1,5 +1,6 @@
 """The scenarios of one shard's replicas, each by itself."""
 
+import shutil
 import signal
 import threading
 import time
@@ -147,6 +148,68 @@ def test_r15_a_slow_replica_slows_nobody(make_group):
     group.replicas[2].go_on()
     level(group)
     assert len(ids_of(group.stubs[2])) == 60
+
+
+def test_r16_a_replica_that_returns_after_the_log_was_cut_copies_segments(make_group):
+    """It has all rows and the same digest as the others, and goes on from the log."""
+    group = make_group()
+    write(group, 0, 20)
+    level(group)
+    group.replicas[2].end()
+    for number in range(20, 500, 20):
+        write(group, number, 20)
+    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 21)
+    group.replicas[2].start()
+    level(group)
+    write(group, 500, 20)
+    level(group)
+    assert [len(ids_of(stub)) for stub in group.stubs] == [520] * 3
+    assert "copying segments" in group.replicas[2].said()
+
+
+def test_r17_a_replica_that_lost_its_volume_is_another_member(make_group):
+    """What it had counts no more; it copies everything, and is a member once it has it."""
+    group = make_group()
+    for number in range(0, 400, 20):
+        write(group, number, 20)
+    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 1)
+    lost = group.state(2)
+    group.replicas[2].end()
+    shutil.rmtree(group.replicas[2].data)
+    group.replicas[2].start()
+    group.wait_for(lambda: group.state(2))
+    assert group.state(2).self.disk != lost.self.disk
+    group.operator.tell(learners=[2])
+    level(group)
+    group.operator.change([0, 1, 2])
+    write(group, 400, 20)
+    level(group)
+    assert len(ids_of(group.stubs[2])) == 420
+
+
+def test_a_copy_that_breaks_off_goes_on_where_it_was(make_group):
+    """Either side is killed in the middle; what had come is not fetched again, and nothing is lost."""
+    group = make_group()
+    for number in range(0, 400, 20):
+        write(group, number, 20)
+    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 1)
+    group.replicas[2].end()
+    shutil.rmtree(group.replicas[2].data)
+    for link in group.network.links.values():
+        link.delay = 0.02
+    for number in (2, 0, 2):
+        if not group.replicas[number].runs:
+            group.replicas[number].start()
+        group.wait_for(lambda: group.state(2))
+        group.operator.tell(learners=[2])
+        time.sleep(0.2)
+        group.replicas[number].end()
+        group.replicas[number].start()
+    group.network.heal()
+    group.wait_for(lambda: group.state(2) and group.primary() is not None)
+    group.operator.tell(learners=[2])
+    level(group)
+    assert len(ids_of(group.stubs[2])) == 400
 
 
 def test_r26_what_was_deleted_while_a_replica_was_away_stays_deleted(make_group):

@@ -1,0 +1,141 @@
+"""Copies segments from the primary, where its log does not reach back to what this replica has.
+
+What has come stays, through restarts of either side, and is not fetched again. Once all of it is here the
+process starts over with it: see `storage`. Nothing of the old data is touched before.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from .. import checkpoints, errors, incoming
+from ..api import replication_pb2
+from . import driver, history, links
+
+_LOG = logging.getLogger(__name__)
+_PAUSE_SECONDS = 0.5
+_TRIES = 5  # of a file that breaks off; the next Append begins anew
+
+
+class Copier:
+    """The copies that one replica makes.
+
+    Args:
+        driven: the replica.
+        ways: to the others.
+        folder: the shard's.
+        pace: bytes a second at most.
+    """
+
+    def __init__(self, driven: driver.Driver, ways: links.Links, folder: Path, pace: int) -> None:
+        self._driver = driven
+        self._ways = ways
+        self._folder = folder
+        self._pace = pace
+
+    async def copy(self, request: replication_pb2.AppendRequest) -> None:
+        """Copy from the sender of an Append; the driver is told how it ended."""
+        try:
+            received, base = await self._fetch(request)
+        except (links.LinkError, errors.ShardError, OSError) as failed:
+            _LOG.warning("segments could not be copied", extra={"reason": str(failed)})
+            await asyncio.sleep(_PAUSE_SECONDS)
+            self._driver.copy_failed()
+        else:
+            self._driver.offer_copy(request.epoch, base, received)
+
+    async def _fetch(
+        self, request: replication_pb2.AppendRequest
+    ) -> tuple[incoming.Incoming, history.History]:
+        mine = self._driver.identity
+        address = mine.addresses.get(getattr(request, "from"), "")
+        asked = replication_pb2.CheckpointRequest(
+            index=mine.index, generation=mine.generation, shard=mine.shard, epoch=request.epoch
+        )
+        told = await self._ways.checkpoint(address, asked)
+        _LOG.info("copying segments", extra={"bytes": told.bytes, "from": address})
+        received = await asyncio.to_thread(incoming.Incoming, self._folder, told.manifest)
+        throttle = Throttle(self._pace, time.monotonic)
+        for _ in range(_TRIES):
+            for wanted in await asyncio.to_thread(received.wanted):
+                await self._fetch_file(address, told.id, wanted, received, throttle)
+            if received.complete:
+                base = history.Position(told.covered.epoch, told.covered.seq)
+                return received, history.starting(base)
+        raise errors.UnavailableError(f"{address} broke off {_TRIES} times while segments were copied")
+
+    async def _fetch_file(
+        self,
+        address: str,
+        checkpoint: str,
+        wanted: incoming.Wanted,
+        received: incoming.Incoming,
+        throttle: "Throttle",
+    ) -> None:
+        offset, place = wanted.offset, (wanted.segment, wanted.file)
+        request = replication_pb2.ReadFileRequest(
+            checkpoint=checkpoint, segment=wanted.segment, file=wanted.file, offset=offset
+        )
+        try:
+            if not wanted.bytes:
+                await asyncio.to_thread(received.write, place, 0, b"")
+            async for piece in self._ways.read_file(address, request):
+                await asyncio.to_thread(received.write, place, offset, piece)
+                offset += len(piece)
+                await asyncio.sleep(throttle.pause_after(len(piece)))
+        except (links.LinkError, errors.DataLossError) as broken:
+            _LOG.warning("a file broke off", extra={"file": wanted.file, "reason": str(broken)})
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+class Throttle:
+    """Keeps a stream to a pace, so that serving goes on beside it.
+
+    Args:
+        pace: bytes a second.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, pace: int, clock: Callable[[], float]) -> None:
+        self._pace, self._clock = pace, clock
+        self._due = clock()
+
+    def pause_after(self, size: int) -> float:
+        """Return the seconds to wait after so many bytes; what was waited in vain is not made up for."""
+        now = self._clock()
+        self._due = max(self._due, now) + size / self._pace
+        return max(0.0, self._due - now)
+
+
+class Source:
+    """What others copy from here.
+
+    Args:
+        kept: the checkpoints of the shard.
+    """
+
+    def __init__(self, kept: checkpoints.Checkpoints) -> None:
+        self._kept = kept
+
+    async def take(self) -> replication_pb2.CheckpointReply:
+        """Make a checkpoint."""
+        made = await asyncio.to_thread(self._kept.take)
+        covered = replication_pb2.LogPosition(epoch=made.covered.epoch, seq=made.covered.seq)
+        return replication_pb2.CheckpointReply(
+            id=made.id, manifest=made.manifest, covered=covered, bytes=made.bytes, seconds=self._kept.seconds
+        )
+
+    async def read(self, request: replication_pb2.ReadFileRequest) -> AsyncIterator[replication_pb2.Chunk]:
+        """Yield a file from an offset on."""
+        offset, place = request.offset, (request.segment, request.file)
+        while piece := await asyncio.to_thread(self._kept.read, request.checkpoint, place, offset):
+            offset += len(piece)
+            yield replication_pb2.Chunk(data=piece)
+
+    async def expire(self, seconds: float) -> None:
+        """Give up checkpoints that nobody reads, every so many seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(self._kept.expire)
