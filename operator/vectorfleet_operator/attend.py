@@ -147,5 +147,5 @@ def _names(key: ports.Key) -> dict[str, object]:
 
 
 def _drop_gauges(key: ports.Key) -> None:
-    metrics.VECTORS.remove_by_labels({"namespace": key.namespace, "index": key.name})
-    metrics.CONDITION.remove_by_labels({"namespace": key.namespace, "index": key.name})
+    for gauge in metrics.OF_INDEX:
+        gauge.remove_by_labels({"namespace": key.namespace, "index": key.name})

@@ -57,3 +57,5 @@ VECTORS = prometheus_client.Gauge(
     "Live rows of a VectorIndex, as its shards last reported.",
     ["namespace", "index"],
 )
+OF_INDEX = (VECTORS, CONDITION, SHARD_EPOCH, SHARD_MEMBERS, SHARD_READY_MEMBERS)
+"""What is shown of an index only while it is attended to."""

@@ -77,7 +77,18 @@ async def tend(
         )
         for view in look.views
     }
+    for stands in standings.values():
+        _measure(now.key, stands.view)
     return Tended(seen.updated(tuple(entry.manifest for entry in entries.values())), standings)
+
+
+def _measure(key: ports.Key, view: view_.ShardView) -> None:
+    if view.committed is None:
+        return
+    labels = (key.namespace, key.name, str(view.number))
+    metrics.SHARD_EPOCH.labels(*labels).set(view.committed.epoch)
+    metrics.SHARD_MEMBERS.labels(*labels).set(len(view.committed.members))
+    metrics.SHARD_READY_MEMBERS.labels(*labels).set(standing.ready_members(view))
 
 
 async def _look(
