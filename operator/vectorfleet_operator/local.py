@@ -97,6 +97,10 @@ class Supervisor:
                 self._objects.delete(place)
 
     def _attend(self, attendant: attend.Attendant) -> None:
+        for key, task in list(self._attended.items()):
+            if task.done():  # its loop never ends by itself
+                _LOG.error("an index was left alone; it is attended to anew", extra={"index": key.name})
+                del self._attended[key]
         there = {_key(one) for one in self._objects.of_kind(ports.VECTOR_INDEX)}
         for key in there - set(self._attended):
             self._attended[key] = asyncio.create_task(attend.attend(key, attendant, self._board))

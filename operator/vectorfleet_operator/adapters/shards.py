@@ -3,7 +3,11 @@
 A replica that does not answer in time is no error here: the caller learns that there is no answer.
 """
 
+<<<<<<< HEAD
 import json
+=======
+import asyncio
+>>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
 import logging
 import pathlib
 from collections.abc import Awaitable, Callable
@@ -33,7 +37,12 @@ class GrpcShards:
 
     def __init__(self, hosts_file: pathlib.Path | None = None) -> None:
         self._hosts_file = hosts_file
+<<<<<<< HEAD
         self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
+=======
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+>>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
         """Return what the replica at `address` says of itself, or None."""
@@ -42,7 +51,7 @@ class GrpcShards:
             stub = shard_pb2_grpc.ShardStub(channel)  # type: ignore[no-untyped-call]
             reply = await stub.Report(shard_pb2.ReportRequest(), timeout=_REPORT_SECONDS)
         except grpc.aio.AioRpcError:
-            await self._forget(address)  # its address may be another by now
+            self._forget(address)  # its address may be another by now
             return None
         return _to_report(address, reply)
 
@@ -91,8 +100,10 @@ class GrpcShards:
 
     async def close(self) -> None:
         """Close every channel."""
+        for task in self._closing:
+            task.cancel()
         for address in list(self._channels):
-            await self._forget(address)
+            await self._channels.pop(address).close()
 
     async def _call(
         self,
@@ -131,10 +142,25 @@ class GrpcShards:
             self._channels[address] = token, credentials.connect(own, demanded, target)
         return self._channels[address][1]
 
+<<<<<<< HEAD
     async def _forget(self, address: str) -> None:
         _, channel = self._channels.pop(address, ("", None))
+=======
+    def _forget(self, address: str) -> None:
+        """Use another channel from now on; calls that are under way on this one must not be cut off."""
+        channel = self._channels.pop(address, None)
+>>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
         if channel is not None:
-            await channel.close()
+            task = asyncio.create_task(_close_later(channel))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+async def _close_later(channel: grpc.aio.Channel) -> None:
+    try:
+        await asyncio.sleep(2 * _REBUILD_SECONDS)  # the longest call is over by then
+    finally:
+        await channel.close()
 
 
 def _to_report(address: str, reply: shard_pb2.ReportReply) -> ports.ShardReport:

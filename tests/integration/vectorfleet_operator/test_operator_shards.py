@@ -1,5 +1,6 @@
 """The port `Shards` over gRPC, against a real shard process that runs the operator's own configuration."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,6 +15,7 @@ import urllib.request
 import pytest
 from issuing import folders
 
+from vectorfleet_operator import replication
 from vectorfleet_operator.adapters import shards
 from vectorfleet_operator.api import parse
 from vectorfleet_operator.desired import config_map, inputs, names
@@ -126,5 +128,23 @@ async def test_a_shard_that_is_away_gets_no_report(hosts):
     """Neither a refused connection nor an unknown name is an error."""
     shown = shown_by(hosts[2])
     async with connected(None) as nodes:
+<<<<<<< HEAD
         assert await nodes.report(f"127.0.0.1:{free_port()}", shown) is None
         assert await nodes.report("nobody.invalid:7400", shown) is None
+=======
+        assert await nodes.report(f"127.0.0.1:{free_port()}", TOKEN) is None
+        assert await nodes.report("nobody.invalid:7400", TOKEN) is None
+
+
+async def test_a_report_that_fails_cuts_off_no_other_call():
+    """A replica that stands still: its report times out; another call waits on and ends by its own time."""
+    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    configuration = replication.Configuration(1, "a", (replication.Member("a", "d", address),), 1)
+    async with connected(None) as nodes:
+        told = asyncio.create_task(nodes.configure(address, TOKEN, configuration, ()))
+        assert await nodes.report(address, TOKEN) is None
+        assert not told.done()
+        assert await told is None
+    server.close()
+>>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
