@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from vectorfleet_shardnode.api import shard_pb2
 
@@ -21,12 +22,19 @@ MAX_LANE_FULL_ROWS = 100
 a batch of such may have more MiB than one message takes."""
 
 
+class Answered(NamedTuple):
+    """A query's matches, and where the shard stood when it found them."""
+
+    matches: shard_pb2.Matches
+    position: shard_pb2.Position
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     query: shard_pb2.Query
     deadline: float
     session: consistency.Session
-    answer: "asyncio.Future[shard_pb2.Matches]"
+    answer: "asyncio.Future[Answered]"
 
 
 def goes_alone(query: shard_pb2.Query) -> bool:
@@ -56,7 +64,7 @@ class Lanes:
     def __init__(self, shard: shards.ShardClient, number: int = 0) -> None:
         self._lanes = {way: Lane(shard, number) for way in Way}
 
-    async def search(self, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
+    async def search(self, query: shard_pb2.Query, seconds: float) -> Answered:
         """Return a query's matches; see `Lane.search`."""
         return await self._lanes[way_of(query)].search(query, seconds)
 
@@ -76,7 +84,7 @@ class Lane:
         self._drivers: set[asyncio.Task[None]] = set()
         self._width = shard.width
 
-    async def search(self, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
+    async def search(self, query: shard_pb2.Query, seconds: float) -> Answered:
         """Return a query's matches.
 
         Raises:
@@ -118,7 +126,8 @@ class Lane:
             at_least=demand.at_least.get(self._number),
         )
         try:
-            results = (await self._shard.search(request, seconds)).results
+            reply = await self._shard.search(request, seconds)
+            results = reply.results
             if len(results) != len(batch):
                 raise errors.InternalError(f"a shard answered {len(results)} of {len(batch)} queries")
         except (errors.InvalidArgumentError, errors.NotFoundError) as error:
@@ -128,7 +137,7 @@ class Lane:
         else:
             for asked, matches in zip(batch, results, strict=True):
                 if not asked.answer.done():
-                    asked.answer.set_result(matches)
+                    asked.answer.set_result(Answered(matches, reply.position))
 
     async def _apart(self, batch: list[_Asked], error: errors.ApiError) -> None:
         """Send each query of a refused batch alone: one that is wrong is not its neighbours' fault."""

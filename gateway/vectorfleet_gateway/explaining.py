@@ -1,7 +1,7 @@
 """What is told of a query that asked to be explained, as JSON has it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -19,11 +19,13 @@ class Course:
         lists: the matches by vector, by text, or both.
         embedded: what its text was embedded as, where it was.
         reranked: what ordering anew came to, where it was asked for.
+        looked_up: whether the cache of answers was asked, and had none.
     """
 
-    lists: Mapping[fusion.Source, routing.Found]
+    lists: Mapping[fusion.Source, routing.Found] = field(default_factory=dict)
     embedded: embedder.Embedded | None = None
     reranked: order.Reranked | None = None
+    looked_up: bool = False
 
 
 def explain(question: questions.Question, course: Course) -> dict[str, Any]:
@@ -53,7 +55,15 @@ def explain(question: questions.Question, course: Course) -> dict[str, Any]:
             "withoutText": reranked.without_text,
             "milliseconds": _milliseconds(reranked.seconds),
         }
+    if course.looked_up:
+        told["cache"] = {"hit": False}
     return told
+
+
+def cached(at: Mapping[int, tuple[int, int]], age: float) -> dict[str, Any]:
+    """Return what is told of an answer from the cache, `age` seconds old."""
+    stood = [{"shard": shard, "epoch": epoch, "seq": seq} for shard, (epoch, seq) in sorted(at.items())]
+    return {"cache": {"hit": True, "ageMilliseconds": _milliseconds(age), "positions": stood}}
 
 
 def _milliseconds(seconds: float) -> float:

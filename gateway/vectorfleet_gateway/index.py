@@ -14,6 +14,7 @@ from typing import TypeVar
 from vectorfleet_shardnode.api import config, field_types, placement, reserved, shard_pb2
 
 from . import batching, consistency, errors, fusion, routing, shards
+from .caching import cache, positions
 from .embedding import embedder, wire
 from .reranking import order, reranker
 
@@ -30,6 +31,9 @@ class Index:
     Args:
         settled: dimensions, metric, fields; the number of shards is that of `clients`.
         clients: by shard number.
+
+    Attributes:
+        cache: of answers; None where the index wants none.
     """
 
     def __init__(self, settled: config.IndexConfig, clients: Sequence[shards.ShardClient]) -> None:
@@ -40,6 +44,9 @@ class Index:
         self._lanes = tuple(batching.Lanes(client, number) for number, client in enumerate(clients))
         self._embedder: embedder.Embedder | None = None
         self._reranker: reranker.Reranker | None = None
+        self.cache: cache.ResultCache | None = None
+        if settled.cache is not None:
+            self.cache = cache.ResultCache(settled.cache, positions.Positions(self.positions))
 
     def attach(self, embedding: embedder.Embedder | None, reranking: reranker.Reranker | None) -> None:
         """Take the services that the configuration names; they are closed with the index."""
@@ -104,11 +111,19 @@ class Index:
             answers, missing = routing.part_answers(await asyncio.gather(*asked, return_exceptions=True))
         else:
             answers = await _gather(lanes.search(query, seconds) for lanes in self._lanes)
-        hits = routing.merge_matches(answers, query, self.generation)
-        told = [answer.explanation or b"{}" for answer in answers] if query.explain else []
-        return routing.Found(hits, told, time.perf_counter() - started, missing)
+        matches = [answer.matches for answer in answers]
+        hits = routing.merge_matches(matches, query, self.generation)
+        told = [one.explanation or b"{}" for one in matches] if query.explain else []
+        at = _positions(answer.position for answer in answers)
+        return routing.Found(hits, told, time.perf_counter() - started, missing, at)
 
-    async def _search_shard(self, number: int, query: shard_pb2.Query, seconds: float) -> shard_pb2.Matches:
+    async def positions(self, seconds: float) -> Mapping[int, positions.Position]:
+        """Return where each shard stands; a read of no row is the cheapest of their calls."""
+        request = shard_pb2.FetchRequest()
+        replies = await _gather(client.fetch(request, seconds) for client in self._clients)
+        return _positions(reply.position for reply in replies)
+
+    async def _search_shard(self, number: int, query: shard_pb2.Query, seconds: float) -> batching.Answered:
         """Search one shard, and wait no longer than this query may: its batch may have longer."""
         try:
             async with asyncio.timeout(seconds):
@@ -195,7 +210,13 @@ class Index:
             self._clients[number].write(request, seconds) for number, request in requests.items()
         )
         session.note(replies)
+        if self.cache is not None:
+            self.cache.saw(_positions(reply.position for reply in replies))
         return sum(reply.affected for reply in replies)
+
+
+def _positions(told: Iterable[shard_pb2.Position]) -> dict[int, positions.Position]:
+    return {position.shard: (position.epoch, position.seq) for position in told}
 
 
 def _delete(namespace: str, what: shard_pb2.Delete) -> shard_pb2.WriteRequest:

@@ -132,6 +132,14 @@ def observe_request(route: str, status: int, seconds: float) -> None:
     REQUEST_SECONDS.labels(route).observe(seconds)
 
 
+CACHED_ANSWERS = Counter(
+    "vectorfleet_gateway_result_cache_lookups",
+    "Queries that were looked up in the cache of answers, by result: hit or miss.",
+    ("result",),
+)
+RESULT_CACHE_BYTES = Gauge("vectorfleet_gateway_result_cache_bytes", "Size of the cache of answers.")
+
+
 def observe_reranker_call(outcome: str, seconds: float) -> None:
     """Count and time a request to the reranker."""
     RERANKER_CALLS.labels(outcome).inc()

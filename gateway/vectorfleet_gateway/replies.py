@@ -52,6 +52,7 @@ class Answer:
         missing: why a shard did not answer, by its number; empty where all did.
         groups: in place of matches, best first; None where they are not grouped.
         complete: whether no group or row of a group is missing that belongs among them.
+        at: epoch and seq at which each shard stood; None where that is not one position of each.
     """
 
     matches: Sequence[fusion.Fused]
@@ -60,6 +61,7 @@ class Answer:
     missing: Mapping[int, str] = field(default_factory=dict)
     groups: Sequence[grouping.Group] | None = None
     complete: bool = True
+    at: Mapping[int, tuple[int, int]] | None = None
 
 
 def failure(error: errors.ApiError) -> Reply:
@@ -87,6 +89,13 @@ def matches(answer: Answer, read_units: int) -> Reply:
         missing = [{"shard": number, "message": why} for number, why in sorted(answer.missing.items())]
         body |= {"partial": True, "missingShards": missing}
     return Reply(_encode(body))
+
+
+def again(body: bytes, explanation: Mapping[str, Any]) -> Reply:
+    """Return an answer of `matches` that was given before, with another explanation."""
+    if not explanation:
+        return Reply(body)
+    return Reply(body[:-1] + b',"explain":' + _encode(explanation) + b"}")
 
 
 def fetched(rows: Sequence[routing.Row], namespace: str, read_units: int) -> Reply:

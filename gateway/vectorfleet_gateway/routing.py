@@ -53,12 +53,14 @@ class Found:
         explanations: JSON of an object, one from each shard, where they were asked for.
         seconds: from the question to the merged answer.
         missing: why a shard did not answer, by its number; empty where all did.
+        at: epoch and seq of the write that each shard stood at, by its number.
     """
 
     hits: Sequence[Hit]
     explanations: Sequence[bytes] = ()
     seconds: float = 0.0
     missing: Mapping[int, str] = field(default_factory=dict)
+    at: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def split_ids(namespace: str, ids: Iterable[str], shards: int) -> dict[int, list[str]]:

@@ -35,6 +35,7 @@ class Wanted:
     language: str | None = None
     embedder: services.Embedder | Literal["none"] | None = None
     reranker: services.Reranker | Literal["none"] | None = None
+    cache_mib: int | None = None
 
 
 @contextlib.contextmanager
@@ -80,10 +81,17 @@ def settle(wanted: Wanted) -> config.IndexConfig:
         metadata=schema,
         embedder=None if wanted.embedder == "none" else wanted.embedder or embedder,
         reranker=None if wanted.reranker == "none" else wanted.reranker or reranker,
+        cache=_cache(wanted, kept),
     )
     if settled != kept:
         _write(path, settled.model_dump_json(by_alias=True, indent=2))
     return settled
+
+
+def _cache(wanted: Wanted, kept: config.IndexConfig | None) -> config.ResultCache | None:
+    if wanted.cache_mib is None:
+        return None if kept is None else kept.cache
+    return config.ResultCache(max_bytes=wanted.cache_mib * 2**20) if wanted.cache_mib else None
 
 
 def _first(wanted: Wanted) -> config.Generation:

@@ -186,6 +186,12 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
             help="Another field of spec.reranker, as NAME=VALUE: maxCharacters=2000; may be given again.",
         ),
     ] = None,
+    cache_mib: Annotated[
+        int | None,
+        typer.Option(
+            "--cache-mib", min=0, show_default="0", help="MiB for answers that still hold; 0 keeps none."
+        ),
+    ] = None,
     api_keys_dir: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -239,6 +245,7 @@ def serve(  # noqa: PLR0913  # a command's options are its parameters
         text=tuple(text_field) if text_field else None,
         language=declared.language(language) if language else None,
         embedder=_service("Embedder", embedder, embedder_model, embedder_option or []),
+        cache_mib=cache_mib,
         reranker=_service("Reranker", reranker, reranker_model, reranker_option or []),
     )
     try:

@@ -1,6 +1,9 @@
 """`/query`: the best rows by vector, vector fields, text, or several of these; ordered anew, or grouped."""
 
-from .. import call, explaining, fusion, index, metrics, questions, replies, routing, schemas
+import dataclasses
+
+from .. import call, consistency, explaining, fusion, index, metrics, questions, replies, routing, schemas
+from ..caching import cache, keys
 from ..embedding import wire
 from . import grouped
 
@@ -19,38 +22,72 @@ async def query(asked: call.Call, served: index.Index) -> replies.Reply:
             if not rows or rows[0].values is None:
                 return replies.matches(_nothing(question, name), read_units=1)
             question.with_values(rows[0].values)
-        answer = await _answer(asked, served, question, name)
-        metrics.PARTIAL_ANSWERS.inc(bool(answer.missing))
-        return replies.matches(answer, read_units=served.shards - len(answer.missing))
+        course = explaining.Course()
+        if question.embed is not None:
+            embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
+            question.with_values(embedded.vectors[0])
+            course = explaining.Course(embedded=embedded)
+        # What a caller demands of a read is asked of the shards themselves.
+        if served.cache is not None and question.group_by is None and not consistency.current().demands:
+            return await _from(served.cache, _Asked(asked, served, question, name), course)
+        return _told(await _answer(_Asked(asked, served, question, name), course), served)
 
 
 def _nothing(question: questions.Question, name: str) -> replies.Answer:
     return replies.Answer([], name, {}, groups=None if question.group_by is None else [])
 
 
-async def _answer(
-    asked: call.Call, served: index.Index, question: questions.Question, name: str
-) -> replies.Answer:
-    embedded = reranked = None
-    if question.embed is not None:
-        embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
-        question.with_values(embedded.vectors[0])
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question and who is asked; `name` is the namespace as the caller wrote it."""
+
+    call: call.Call
+    served: index.Index
+    question: questions.Question
+    name: str
+
+
+async def _from(kept: cache.ResultCache, asked: _Asked, course: explaining.Course) -> replies.Reply:
+    """Return a kept answer that still holds, or one that is kept from now on."""
+    key, question = keys.key_of(asked.question, asked.name), asked.question
+    found = await kept.find(key, asked.call.remaining())
+    if found is not None:
+        told = explaining.cached(found.at, kept.now() - found.made) if question.explain else {}
+        return replies.again(found.body, told)
+    started = kept.now()
+    answer = await _answer(asked, dataclasses.replace(course, looked_up=True))
+    if answer.at is not None:
+        plain = dataclasses.replace(answer, explanation={})
+        kept.put(key, _told(plain, asked.served).body, answer.at, started)
+    return _told(answer, asked.served)
+
+
+def _told(answer: replies.Answer, served: index.Index) -> replies.Reply:
+    metrics.PARTIAL_ANSWERS.inc(bool(answer.missing))
+    return replies.matches(answer, read_units=served.shards - len(answer.missing))
+
+
+async def _answer(asked: _Asked, course: explaining.Course) -> replies.Answer:
+    question, served, name = asked.question, asked.served, asked.name
     if question.group_by is not None and question.fusion is None:
-        found_groups = await grouped.search(asked, served, question, question.group_by)
-        return _grouped(question, found_groups, name, explaining.Course({}, embedded, None))
+        found_groups = await grouped.search(asked.call, served, question, question.group_by)
+        return _grouped(question, found_groups, name, course)
     queries = list(question.queries.values())
-    found = await served.search(queries, asked.remaining(), partial=question.partial)
+    found = await served.search(queries, asked.call.remaining(), partial=question.partial)
     lists = dict(zip(question.queries, found, strict=True))
+    course = dataclasses.replace(course, lists=lists)
     if question.group_by is not None:
-        found_groups = grouped.of_fused(question, lists, question.group_by)
-        return _grouped(question, found_groups, name, explaining.Course(lists, embedded, None))
+        return _grouped(question, grouped.of_fused(question, lists, question.group_by), name, course)
     matches = _merge(question, lists)
     if question.rerank is not None:
-        reranked = await served.rerank(question.rerank, matches, question.top_k, asked.remaining())
+        left = asked.call.remaining()
+        reranked = await served.rerank(question.rerank, matches, question.top_k, left)
         matches = list(reranked.matches)
+        course = dataclasses.replace(course, reranked=reranked)
     missing = {number: why for one in found for number, why in one.missing.items()}
-    told = explaining.explain(question, explaining.Course(lists, embedded, reranked))
-    return replies.Answer(matches, name, told, missing)
+    alike = not missing and all(one.at == found[0].at for one in found)
+    at = found[0].at if alike else None
+    return replies.Answer(matches, name, explaining.explain(question, course), missing, at=at)
 
 
 def _grouped(

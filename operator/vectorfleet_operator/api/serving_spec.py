@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from vectorfleet_shardnode.api import config
+
 from . import base, workload_spec
 
 _ONE_OF_TWO = "name either the secretRef of a certificate or the issuerRef that signs one"
@@ -159,6 +161,34 @@ class ClientService(base.Part):
     )
 
 
+class ResultCache(base.Part):
+    """Answers that each gateway keeps; one is given again only while the shards stand where they stood."""
+
+    size: base.Quantity = Field(default="64Mi", description="Memory for answers, of one gateway.")
+    max_age_seconds: int = Field(
+        default=300, ge=1, le=86_400, description="Seconds after which an answer is made anew in any case."
+    )
+    max_stale_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=3_600,
+        description="Seconds for which an answer may be given without asking the shards whether it still "
+        "holds. 0 asks each time, so that no answer is older than its question.",
+    )
+
+    def broken_rule(self) -> str:
+        """Return why no cache can be so small, or an empty string."""
+        return "" if workload_spec.amount(self.size) >= 2**20 else "size is at least 1Mi"
+
+    def settled(self) -> config.ResultCache:
+        """Return the cache as the data plane reads it."""
+        return config.ResultCache(
+            max_bytes=min(int(workload_spec.amount(self.size)), 2**40),
+            max_age_seconds=self.max_age_seconds,
+            max_stale_seconds=self.max_stale_seconds,
+        )
+
+
 class Gateway(base.Part):
     """The stateless front door: authentication, routing, merging."""
 
@@ -174,6 +204,9 @@ class Gateway(base.Part):
     )
     scheduling: workload_spec.Scheduling = Field(
         default=workload_spec.Scheduling(), description="Where gateway pods may run."
+    )
+    cache: ResultCache | None = Field(
+        default=None, description="A cache of answers; none where not given. It changes in place."
     )
     auth: Auth = Field(default=Auth(), description="Who may use the index.")
     tls: Tls | None = Field(

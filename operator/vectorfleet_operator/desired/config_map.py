@@ -29,6 +29,7 @@ def build_index_config(given: inputs.Inputs) -> config.IndexConfig:
         metadata=spec.metadata_schema.settled(),
         embedder=None if spec.embedder is None else spec.embedder.settled(spec.model.name),
         reranker=None if spec.reranker is None else spec.reranker.settled(),
+        cache=None if spec.gateway.cache is None else spec.gateway.cache.settled(),
     )
 
 
@@ -44,7 +45,12 @@ def config_hash(given: inputs.Inputs, component: str) -> str:
     index = build_index_config(given)
     if component == names.SHARD:
         index = index.model_copy(
-            update={"serving": _of_shards(index.serving), "embedder": None, "reranker": None}
+            update={
+                "serving": _of_shards(index.serving),
+                "embedder": None,
+                "reranker": None,
+                "cache": None,
+            }
         )
     return hashlib.sha256(_to_json(index).encode()).hexdigest()[:16]
 

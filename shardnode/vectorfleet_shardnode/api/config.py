@@ -223,6 +223,20 @@ class Generation(base.Model):
         return self
 
 
+class ResultCache(base.Model):
+    """Answers of queries that a gateway keeps.
+
+    Attributes:
+        max_bytes: of one gateway.
+        max_age_seconds: after which an answer is made anew, whatever the shards say.
+        max_stale_seconds: for how long an answer may be given without asking the shards; 0 asks each time.
+    """
+
+    max_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=2**40)
+    max_age_seconds: float = Field(default=300, gt=0, le=86_400)
+    max_stale_seconds: float = Field(default=0, ge=0, le=3_600)
+
+
 class IndexConfig(base.Model):
     """One index: its name, the generation that reads and writes go to, and the services that it names."""
 
@@ -232,6 +246,7 @@ class IndexConfig(base.Model):
     metadata: Schema = Field(default=Schema(), alias="schema")
     embedder: services.Embedder | None = None
     reranker: services.Reranker | None = None
+    cache: ResultCache | None = None
 
     @property
     def text_field(self) -> str:

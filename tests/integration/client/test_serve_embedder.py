@@ -116,3 +116,15 @@ def test_matches_are_reranked(serve, program, clean_environment):
             env=clean_environment | {"VECTORFLEET_URL": served.url, "VECTORFLEET_API_KEY": "test-key"},
         )
         assert json.loads(found.stdout)["matches"][0]["id"] == "bus"
+
+
+def test_answers_are_kept(serve):
+    """`--cache-mib` says how much, and is remembered; 0 ends it."""
+    for option, cached in (("--cache-mib=1", True), (None, True), ("--cache-mib=0", False)):
+        served = serve("--dimensions", "2", *([option] if option else [])).until_ready()
+        with served.client() as index:
+            index.upsert([("a", [1, 0])])
+            first, second = (index.query([1, 0], explain=True).explain for _ in range(2))
+            assert first.get("cache") == ({"hit": False} if cached else None)
+            assert ("cache" in second and second["cache"]["hit"]) is cached
+        served.stop()

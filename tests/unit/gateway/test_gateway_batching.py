@@ -64,7 +64,7 @@ async def turn():
 async def answers(tasks):
     """Return each task's id or error."""
     done = await asyncio.gather(*tasks, return_exceptions=True)
-    return [one if isinstance(one, Exception) else one.rows.ids[0] for one in done]
+    return [one if isinstance(one, Exception) else one.matches.rows.ids[0] for one in done]
 
 
 async def test_an_idle_lane_sends_at_once(lane, shard):

@@ -42,6 +42,7 @@ FULL = {
     "storage": {"size": "20Gi", "storageClassName": "fast", "deletionPolicy": "Delete"},
     "gateway": {
         "replicas": 2,
+        "cache": {"size": "128Mi", "maxStaleSeconds": 2},
         "resources": {"requests": {"cpu": "500m"}},
         "scheduling": {"nodeSelector": {"role": "edge"}},
         "service": {"type": "LoadBalancer", "annotations": {"cloud/internal": "true"}},
@@ -415,6 +416,7 @@ def test_pods_start_anew_when_what_they_read_changes():
         ({"schema": {"language": "german"}}, {names.GATEWAY, names.SHARD}),
         ({"embedder": {"url": "http://embedder/v1"}}, {names.GATEWAY}),
         ({"reranker": {"url": "http://reranker/v1", "model": "m"}}, {names.GATEWAY}),
+        ({"gateway": {"cache": {"size": "1Mi"}}}, {names.GATEWAY}),
         ({"quantization": {"type": "sq8", "rescore": {"oversampling": 8}}}, {names.GATEWAY}),
         ({"quantization": {"type": "sq8", "rescore": {"enabled": False}}}, {names.GATEWAY, names.SHARD}),
     ],

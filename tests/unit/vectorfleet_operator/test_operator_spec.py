@@ -89,6 +89,7 @@ def test_hnsw_parameters_come_from_profile_or_values(index, expected):
         ),
         ({"reranker": {"url": "http://[fe80::1]/v1", "model": "m"}}, "no service may be at fe80::1"),
         ({"reranker": {"url": "http://reranker/v1"}}, "spec.reranker.model: Field required"),
+        ({"gateway": {"cache": {"size": "1Ki"}}}, "spec.gateway.cache: size is at least 1Mi"),
         ({"metric": "hamming"}, "spec.metric: Input should be 'cosine', 'dotproduct' or 'euclidean'"),
     ],
 )
