@@ -3,11 +3,8 @@
 A replica that does not answer in time is no error here: the caller learns that there is no answer.
 """
 
-<<<<<<< HEAD
-import json
-=======
 import asyncio
->>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
+import json
 import logging
 import pathlib
 from collections.abc import Awaitable, Callable
@@ -37,12 +34,8 @@ class GrpcShards:
 
     def __init__(self, hosts_file: pathlib.Path | None = None) -> None:
         self._hosts_file = hosts_file
-<<<<<<< HEAD
         self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
-=======
-        self._channels: dict[str, grpc.aio.Channel] = {}
         self._closing: set[asyncio.Task[None]] = set()
->>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
         """Return what the replica at `address` says of itself, or None."""
@@ -103,7 +96,7 @@ class GrpcShards:
         for task in self._closing:
             task.cancel()
         for address in list(self._channels):
-            await self._channels.pop(address).close()
+            await self._channels.pop(address)[1].close()
 
     async def _call(
         self,
@@ -125,7 +118,7 @@ class GrpcShards:
     async def _channel(self, address: str, token: str) -> grpc.aio.Channel:
         """Return a channel by which the certificate in `token` is shown; a new one where that is new."""
         if address in self._channels and self._channels[address][0] != token:
-            await self._forget(address)
+            self._forget(address)
         if address not in self._channels:
             parts = json.loads(token)
             own = certificates.Loaded(
@@ -142,14 +135,9 @@ class GrpcShards:
             self._channels[address] = token, credentials.connect(own, demanded, target)
         return self._channels[address][1]
 
-<<<<<<< HEAD
-    async def _forget(self, address: str) -> None:
-        _, channel = self._channels.pop(address, ("", None))
-=======
     def _forget(self, address: str) -> None:
         """Use another channel from now on; calls that are under way on this one must not be cut off."""
-        channel = self._channels.pop(address, None)
->>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
+        _, channel = self._channels.pop(address, ("", None))
         if channel is not None:
             task = asyncio.create_task(_close_later(channel))
             self._closing.add(task)

@@ -128,23 +128,19 @@ async def test_a_shard_that_is_away_gets_no_report(hosts):
     """Neither a refused connection nor an unknown name is an error."""
     shown = shown_by(hosts[2])
     async with connected(None) as nodes:
-<<<<<<< HEAD
         assert await nodes.report(f"127.0.0.1:{free_port()}", shown) is None
         assert await nodes.report("nobody.invalid:7400", shown) is None
-=======
-        assert await nodes.report(f"127.0.0.1:{free_port()}", TOKEN) is None
-        assert await nodes.report("nobody.invalid:7400", TOKEN) is None
 
 
-async def test_a_report_that_fails_cuts_off_no_other_call():
+async def test_a_report_that_fails_cuts_off_no_other_call(hosts):
     """A replica that stands still: its report times out; another call waits on and ends by its own time."""
+    shown = shown_by(hosts[2])
     server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
     address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     configuration = replication.Configuration(1, "a", (replication.Member("a", "d", address),), 1)
     async with connected(None) as nodes:
-        told = asyncio.create_task(nodes.configure(address, TOKEN, configuration, ()))
-        assert await nodes.report(address, TOKEN) is None
+        told = asyncio.create_task(nodes.configure(address, shown, configuration, ()))
+        assert await nodes.report(address, shown) is None
         assert not told.done()
         assert await told is None
     server.close()
->>>>>>> a4703fb (Cut off no call that is under way when another one to the same replica fails)
