@@ -52,14 +52,21 @@ def leaving(view: view_.ShardView) -> steps.Step | Refusal | None:
 
 
 def hand_over(view: view_.ShardView, why: str) -> steps.Step | Refusal:
-    """Return the change by which another member leads, with the same members."""
+    """Return the change by which another member leads, with the same members.
+
+    The primary itself is not sealed where the others suffice: while writes come its log is always the longest,
+    by what nobody has acknowledged, so among the sealed it would win again.
+    """
     assert view.committed is not None
     name = view.committed.primary
     others = (one.name for one in view.alive() if one.name != name)
     prefer = tuple(one for one in ranking.rank(view, others) if _is_level(view, one))
     if not prefer:
         return Refusal("NoSuccessor", f"{why}, and no other member could lead")
-    return change(view, steps.Kind.HAND_OVER, why, prefer=prefer)
+    apart = change(view, steps.Kind.HAND_OVER, why, prefer=prefer, unsealed=(name,))
+    if isinstance(apart, Refusal):
+        return change(view, steps.Kind.HAND_OVER, why, prefer=prefer)
+    return apart
 
 
 def change(
