@@ -54,8 +54,8 @@ def leaving(view: view_.ShardView) -> steps.Step | Refusal | None:
 def hand_over(view: view_.ShardView, why: str) -> steps.Step | Refusal:
     """Return the change by which another member leads, with the same members.
 
-    The primary itself is not sealed where the others suffice: while writes come its log is always the longest,
-    by what nobody has acknowledged, so among the sealed it would win again.
+    The primary itself is not sealed where the others suffice: while writes come its log is always the
+    longest, by what nobody has acknowledged, so among the sealed it would win again.
     """
     assert view.committed is not None
     name = view.committed.primary
