@@ -326,6 +326,13 @@ class Driver:
         newest = sorted(heard, reverse=True)
         self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else now)
 
+    def quorum_silence(self) -> float:
+        """Return the seconds since a write quorum last answered; none where nobody else is needed."""
+        current = self.core.term
+        if current is None or current.configuration.write_quorum <= 1:
+            return 0.0
+        return time.monotonic() - self.quorum_at
+
     def _address(self, to: messages.Member) -> str:
         return to.address or self.identity.addresses.get(to.name, "")
 

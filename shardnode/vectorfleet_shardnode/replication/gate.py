@@ -1,7 +1,6 @@
 """Who may write here now, and what became of a write: the shard's service asks before and after each one."""
 
 import asyncio
-import time
 
 from .. import errors, states
 from . import driver
@@ -33,7 +32,7 @@ class PrimaryGate:
             raise self.not_primary()
         if epoch not in (0, core.promised):
             raise errors.NotHereError(f"this shard is in epoch {core.promised}, not {epoch}")
-        if time.monotonic() - self._driver.quorum_at > QUORUM_SECONDS:
+        if self._driver.quorum_silence() > QUORUM_SECONDS:
             raise errors.UnavailableError(self.missing())
         if self._waiting + size > MOST_WAITING_BYTES:
             raise errors.UnavailableError(

@@ -12,7 +12,7 @@ _QUORUM_PATIENCE = 3.0
 def state_of(driven: driver.Driver) -> replication_pb2.ReplicaState:
     """Return what the operator and the gateway need to know of a replica."""
     core, now = driven.core, time.monotonic()
-    quorum_silence = now - driven.quorum_at if core.term is not None else 0.0
+    quorum_silence = driven.quorum_silence()
     return replication_pb2.ReplicaState(
         self=wire.member(core.me),
         role=role_of(driven),

@@ -12,6 +12,7 @@ from replicated.asking import ids_of, upsert
 
 from vectorfleet_shardnode.api import replication_pb2 as rpb
 from vectorfleet_shardnode.api import shard_pb2 as pb
+from vectorfleet_shardnode.replication import gate
 
 
 def write(group, first, count=1):
@@ -345,4 +346,14 @@ def test_a_shard_that_begins_must_be_empty(make_group):
         second.begin()
     group.operator.register.reserved = 20
     group.operator.change(range(3))
+    write(group, 1)
+
+
+def test_one_replica_alone_needs_no_answers(make_group):
+    """A shard of one replica that was idle for longer than a quorum may be silent takes writes."""
+    group = make_group(1)
+    write(group, 0)
+    time.sleep(gate.QUORUM_SECONDS + 1)
+    state = group.stubs[0].State(rpb.StateRequest())
+    assert (state.acknowledges, state.quorum_silence_seconds) == (True, 0.0)
     write(group, 1)
