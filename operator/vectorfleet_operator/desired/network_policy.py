@@ -79,9 +79,10 @@ def _to_dns() -> inputs.Object:
 
 
 def _calls_services(given: inputs.Inputs) -> bool:
-    """Return whether gateways call services that the manifest names: an embedder, an issuer's keys."""
+    """Return whether gateways call what the manifest names: an embedder, a reranker, an issuer's keys."""
     jwt = given.spec.gateway.auth.jwt
-    return given.spec.embedder is not None or (jwt is not None and jwt.url is not None)
+    services = (given.spec.embedder, given.spec.reranker)
+    return any(one is not None for one in services) or (jwt is not None and jwt.url is not None)
 
 
 def _tcp(port: int) -> inputs.Object:
