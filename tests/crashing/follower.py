@@ -19,8 +19,8 @@ from vectorfleet_shardnode.settings import Tuning
 INDEX = config.IndexConfig(index="follower", serving=config.Generation(dimensions=2))
 TUNING = Tuning(
     growing_rows=12,
-    log_file_bytes=1_200,
-    log_retained_bytes=2_000,
+    log_file_bytes=300,
+    log_retained_bytes=0,
     index_min_rows=1_000,
     settle_seconds=0,
     reserved_bytes=0,
