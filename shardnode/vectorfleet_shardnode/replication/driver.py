@@ -101,8 +101,8 @@ class Driver:
 
     async def start(self) -> None:
         """Begin, with what the process before this one was."""
-        self._spawn(self._run())
-        self._spawn(self._beat())
+        self.spawn(self._run())
+        self.spawn(self._beat())
         self._post(self.core.start)
 
     async def close(self) -> None:
@@ -201,10 +201,10 @@ class Driver:
                 if not token.done():
                     token.set_result(reply)
             case messages.Send(to, message):
-                self._spawn(self._send(to, message))
+                self.spawn(self._send(to, message))
             case messages.Copy():
                 if self.copier is not None and event.request is not None:
-                    self._spawn(self.copier(event.request))
+                    self.spawn(self.copier(event.request))
             case messages.Open():
                 self._opened, self.quorum_at = True, time.monotonic()
                 self._left.clear()
@@ -357,9 +357,6 @@ class Driver:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something run beside, until `close`."""
-        self._spawn(work)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -2,8 +2,9 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -66,13 +67,7 @@ class Links:
         Raises:
             LinkError: no answer; nothing is known of what became of it.
         """
-        stub = self._stub(address)
-        try:
-            reply: replication_pb2.AppendReply = await stub.Append(
-                request, timeout=APPEND_SECONDS, metadata=self._metadata
-            )
-        except grpc.aio.AioRpcError as failed:
-            raise self._failure(address, failed) from failed
+        reply: replication_pb2.AppendReply = await self._ask(address, "Append", request, APPEND_SECONDS)
         return reply
 
     async def confirm(
@@ -83,13 +78,7 @@ class Links:
         Raises:
             LinkError: no answer.
         """
-        stub = self._stub(address)
-        try:
-            reply: replication_pb2.ConfirmReply = await stub.Confirm(
-                request, timeout=CONFIRM_SECONDS, metadata=self._metadata
-            )
-        except grpc.aio.AioRpcError as failed:
-            raise self._failure(address, failed) from failed
+        reply: replication_pb2.ConfirmReply = await self._ask(address, "Confirm", request, CONFIRM_SECONDS)
         return reply
 
     async def checkpoint(
@@ -100,13 +89,9 @@ class Links:
         Raises:
             LinkError: no answer.
         """
-        stub = self._stub(address)
-        try:
-            reply: replication_pb2.CheckpointReply = await stub.Checkpoint(
-                request, timeout=CHECKPOINT_SECONDS, metadata=self._metadata
-            )
-        except grpc.aio.AioRpcError as failed:
-            raise self._failure(address, failed) from failed
+        reply: replication_pb2.CheckpointReply = await self._ask(
+            address, "Checkpoint", request, CHECKPOINT_SECONDS
+        )
         return reply
 
     async def read_file(self, address: str, request: replication_pb2.ReadFileRequest) -> AsyncIterator[bytes]:
@@ -127,6 +112,13 @@ class Links:
         for address in list(self._links):
             await self._links.pop(address).channel.close()
         await asyncio.gather(*self._closing)
+
+    async def _ask(self, address: str, method: str, request: object, seconds: float) -> Any:
+        call: Callable[..., Awaitable[Any]] = getattr(self._stub(address), method)
+        try:
+            return await call(request, timeout=seconds, metadata=self._metadata)
+        except grpc.aio.AioRpcError as failed:
+            raise self._failure(address, failed) from failed
 
     def _stub(self, address: str) -> replication_pb2_grpc.ReplicationStub:
         known = self._links.get(address)
