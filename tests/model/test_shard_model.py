@@ -14,6 +14,7 @@ from unittest import mock
 
 import hypothesis
 import numpy as np
+from fixtures import builders
 from hypothesis import stateful
 from hypothesis import strategies as st
 from oracles import bm25
@@ -30,7 +31,7 @@ from vectorfleet_shardnode import (
 )
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, flat
-from vectorfleet_shardnode.segments import builder, part
+from vectorfleet_shardnode.segments import part
 from vectorfleet_shardnode.settings import Tuning
 
 DIMENSIONS = 4
@@ -76,24 +77,6 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
 
-class FinishedBuilder:
-    """A builder that did its job in this process, before anyone asked."""
-
-    returncode = 0
-
-    def __init__(self, job: builder.Job, path: Path) -> None:
-        builder.run(job, path.parent)
-
-    def poll(self) -> int:
-        return 0
-
-    def communicate(self) -> tuple[bytes, bytes]:
-        return b"", b""
-
-    def kill(self) -> None:
-        """Nothing is left to end."""
-
-
 class ShardMachine(stateful.RuleBasedStateMachine):
     """The rules; `expected` is the dictionary."""
 
@@ -128,7 +111,7 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         self.maintain(steps)
 
     def open(self):
-        self.opened = storage.open_shard(self.index, 0, self.folder, TUNING, FinishedBuilder)
+        self.opened = storage.open_shard(self.index, 0, self.folder, TUNING, builders.Built)
 
     def teardown(self):
         if hasattr(self, "opened"):

@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from fixtures import folders
+from fixtures import builders
 
 from vectorfleet_shardnode import errors, files, operations, ragged, records, storage
 from vectorfleet_shardnode.api import config
@@ -46,7 +46,7 @@ def index_of(engine, code):
 def make(index, folder):
     """Write a folder with one segment of that kind, of which some rows are dead."""
     numbers = np.random.default_rng(5)
-    served = storage.open_shard(index, 0, folder, TUNING, folders.Built)
+    served = storage.open_shard(index, 0, folder, TUNING, builders.Built)
     ids = [f"id{row}" for row in range(ROWS)]
     title = ragged.Ragged(np.arange(ROWS + 1), numbers.normal(size=(ROWS, 4)).astype(np.float32))
     rows = records.Rows(
@@ -87,13 +87,13 @@ def test_r06_every_file_of_every_kind_of_segment(tmp_path, engine, code):
         for damaged in damages(content, drawn):
             path.write_bytes(damaged)
             with pytest.raises(errors.DataLossError, match=path.name):
-                storage.open_shard(index, 0, data, TUNING, folders.Built)
+                storage.open_shard(index, 0, data, TUNING, builders.Built)
             assert path.read_bytes() == damaged
         path.unlink()
         with pytest.raises(errors.DataLossError, match=path.name):
-            storage.open_shard(index, 0, data, TUNING, folders.Built)
+            storage.open_shard(index, 0, data, TUNING, builders.Built)
         path.write_bytes(content)
     shutil.copytree(data, tmp_path / "again")
-    served = storage.open_shard(index, 0, tmp_path / "again", TUNING, folders.Built)
+    served = storage.open_shard(index, 0, tmp_path / "again", TUNING, builders.Built)
     assert served.shard.snapshot.count(None) == {"": ROWS - 9, "other": ROWS}
     served.close()

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pydantic
 import pytest
+from fixtures import builders
 
 from vectorfleet_shardnode import errors, fitness, operations, records, service, settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import base, gpu, registry
-from vectorfleet_shardnode.segments import builder, descriptor, part, vectors_file
+from vectorfleet_shardnode.segments import descriptor, part, vectors_file
 
 DIMENSIONS, ROWS = 16, 600
 TUNING = settings.Tuning(
@@ -25,23 +26,6 @@ BUILT = [
     (KINDS.HNSW, CODES.PQ),
     (KINDS.HNSW, CODES.RABITQ),
 ]
-
-
-class Built:
-    """A builder that did its job in this process."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        """It has ended."""
-        return 0
-
-    def communicate(self):
-        """It said nothing."""
-        return b"", b""
 
 
 def index_of(engine, code, **changes):
@@ -84,7 +68,7 @@ def ask(opened, vectors, k=10, **changes):
 def test_a_shard_finds_its_rows_through_a_life(engine, code, tmp_path):
     """Settled, updated, deleted from, settled, reopened: the nearest live row comes first, exactly scored."""
     index, rows = index_of(engine, code), vectors_of(ROWS)
-    opened = storage.open_shard(index, 0, tmp_path, TUNING, Built)
+    opened = storage.open_shard(index, 0, tmp_path, TUNING, builders.Built)
     upsert(opened, range(ROWS), rows)
     settle(opened)
     rows[:150] = vectors_of(150, 9)
@@ -102,12 +86,12 @@ def test_a_shard_finds_its_rows_through_a_life(engine, code, tmp_path):
         assert all(len(ids) == 10 for ids, _ in found)
         opened.close()
         if not again:
-            opened = storage.open_shard(index, 0, tmp_path, TUNING, Built)
+            opened = storage.open_shard(index, 0, tmp_path, TUNING, builders.Built)
 
 
 def test_recall_is_measured_where_it_depends_on_the_rows(tmp_path):
     """A segment says what its codes found when it was built, with and without full vectors."""
-    opened = storage.open_shard(index_of(KINDS.HNSW, CODES.RABITQ), 0, tmp_path, TUNING, Built)
+    opened = storage.open_shard(index_of(KINDS.HNSW, CODES.RABITQ), 0, tmp_path, TUNING, builders.Built)
     upsert(opened, range(ROWS), vectors_of(ROWS))
     settle(opened)
     (view,) = opened.shard.snapshot.sealed
@@ -124,7 +108,7 @@ async def test_a_code_that_is_unfit_is_told(tmp_path):
     # One direction is shared by all and drowns the rest, in which alone they differ.
     rows = (100 + numbers.standard_normal((ROWS, DIMENSIONS))).astype(np.float32)
     unfit = index_of(KINDS.HNSW, CODES.RABITQ, oversampling=1, recall_floor=0.95)
-    opened = storage.open_shard(unfit, 0, tmp_path, TUNING, Built)
+    opened = storage.open_shard(unfit, 0, tmp_path, TUNING, builders.Built)
     upsert(opened, range(ROWS), rows)
     settle(opened)
     opened.close()
@@ -151,7 +135,7 @@ async def test_each_query_of_a_batch_has_its_own_effort(tmp_path):
         np.random.default_rng(1).standard_normal((ROWS, DIMENSIONS)),
     )
     rows = rows.astype(np.float32)
-    opened = storage.open_shard(index, 0, tmp_path, TUNING, Built)
+    opened = storage.open_shard(index, 0, tmp_path, TUNING, builders.Built)
     upsert(opened, range(ROWS), rows)
     settle(opened)
     opened.close()
@@ -230,5 +214,5 @@ def test_lists_of_a_gpu_are_read_without_one(tmp_path):
 def test_without_a_gpu_the_engine_is_refused_at_the_start(tmp_path):
     """Nothing is set up, and the message says what is missing."""
     with pytest.raises(errors.NotHereError, match="the engine gpu needs"):
-        storage.open_shard(index_of(KINDS.GPU, CODES.NONE), 0, tmp_path / "new", TUNING, Built)
+        storage.open_shard(index_of(KINDS.GPU, CODES.NONE), 0, tmp_path / "new", TUNING, builders.Built)
     assert not (tmp_path / "new").exists()

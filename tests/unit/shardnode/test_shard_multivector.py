@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from fixtures import builders
 
 from vectorfleet_shardnode import errors, filters, keys, operations, ragged, records, shape, storage
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import base, flat
 from vectorfleet_shardnode.multivector import question as questions
 from vectorfleet_shardnode.multivector import scoring, search
-from vectorfleet_shardnode.segments import builder, part
+from vectorfleet_shardnode.segments import part
 from vectorfleet_shardnode.settings import Tuning
 
 COSINE, DOT, EUCLIDEAN = config.Metric.COSINE, config.Metric.DOTPRODUCT, config.Metric.EUCLIDEAN
@@ -16,24 +17,6 @@ TUNING = Tuning(index_min_rows=50, settle_seconds=0, build_threads=1, reserved_b
 TITLE = config.VectorField(name="title", dimensions=6)
 BODY = config.VectorField(name="body", dimensions=5, late_interaction=True)
 IDS = part.Fields(values=False, metadata=False)
-
-
-class Built:
-    """A builder that did its job in this process."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        return 0
-
-    def communicate(self):
-        return b"", b""
-
-    def kill(self):
-        """Nothing is left to end."""
 
 
 def shape_of(metric):
@@ -68,7 +51,7 @@ def drawn(metric, count, seed):
 def shard_of(folder, rows, metric, sealed, **changes):
     """Return a shard of these rows: sealed ones first, the others in memory."""
     index = config.IndexConfig(index="shop", serving=generation_of(metric, **changes))
-    served = storage.open_shard(index, 0, folder, TUNING, Built)
+    served = storage.open_shard(index, 0, folder, TUNING, builders.Built)
     for start, stop in ((0, sealed), (sealed, len(rows.ids))):
         chosen = np.arange(start, stop)
         if not len(chosen):

@@ -10,7 +10,7 @@ from unittest import mock
 import hypothesis
 import numpy as np
 import pytest
-from fixtures import replicas
+from fixtures import builders, replicas
 from fixtures.replicas import BOTH, close, ids_of, leading, opened, rows, settle, ship, upsert
 from hypothesis import stateful
 from hypothesis import strategies as st
@@ -213,7 +213,7 @@ def test_a_write_that_comes_again_is_not_done_twice(replica):
 def test_alone_a_write_that_comes_again_is_not_done_twice(tmp_path):
     """Nor where there are no other replicas; after a restart neither, and after its rows were sealed."""
     for _ in range(2):
-        served = storage.open_shard(replicas.INDEX, 0, tmp_path, replicas.TUNING, replicas.Built)
+        served = storage.open_shard(replicas.INDEX, 0, tmp_path, replicas.TUNING, builders.Built)
         assert upsert(served, "a", write_id=write_id(1)).result(5) == states.Written(1, 1, 1)
         upsert(served, *"bcdefghi", write_id=write_id(2)).result(5)
         for _ in range(5):

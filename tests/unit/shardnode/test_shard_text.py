@@ -5,12 +5,13 @@ import dataclasses
 import msgspec
 import numpy as np
 import pytest
+from fixtures import builders
 from oracles import bm25
 
 from vectorfleet_shardnode import analysis, errors, filters, operations, postings, storage, text_search
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.records import Rows
-from vectorfleet_shardnode.segments import builder, part, text_file
+from vectorfleet_shardnode.segments import part, text_file
 from vectorfleet_shardnode.settings import Tuning
 
 LANGUAGE = config.Language
@@ -110,26 +111,6 @@ def test_merged_postings_are_those_of_the_merged_rows():
         np.testing.assert_array_equal(getattr(merged, field.name), getattr(expected, field.name))
 
 
-class FinishedBuilder:
-    """A builder that did its job in this process, before anyone asked."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        """Say that it has ended."""
-        return 0
-
-    def communicate(self):
-        """Return what it said."""
-        return b"", b""
-
-    def kill(self):
-        """End it."""
-
-
 class Room:
     """A shard of two dimensions with text fields."""
 
@@ -142,7 +123,7 @@ class Room:
         """Open the shard."""
         serving = config.Generation(dimensions=2, metric="dotproduct")
         index = config.IndexConfig(index="texts", serving=serving, schema=self.schema)
-        self.opened = storage.open_shard(index, 0, self.folder, self.tuning, FinishedBuilder)
+        self.opened = storage.open_shard(index, 0, self.folder, self.tuning, builders.Built)
 
     def upsert(self, rows, namespace=""):
         """Write rows, given as id → metadata."""

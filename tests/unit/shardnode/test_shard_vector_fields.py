@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pyarrow as pa
 import pytest
+from fixtures import builders
 
 from vectorfleet_shardnode import (
     errors,
@@ -19,7 +20,7 @@ from vectorfleet_shardnode import (
     storage,
 )
 from vectorfleet_shardnode.api import config, shard_pb2
-from vectorfleet_shardnode.segments import builder, offsets_file, part
+from vectorfleet_shardnode.segments import offsets_file, part
 from vectorfleet_shardnode.settings import Tuning
 
 TITLE = config.VectorField(name="title", dimensions=3)
@@ -30,21 +31,6 @@ BOTH = part.Fields(values=True, metadata=True)
 AWKWARD = (-0.0, 1e-45, 3.4e38)
 
 
-class Built:
-    """A builder that did its job in this process."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        return 0
-
-    def communicate(self):
-        return b"", b""
-
-
 def index_of(*fields, metric=config.Metric.COSINE):
     """Return an index with these vector fields."""
     generation = config.Generation(dimensions=2, metric=metric, vectors=fields)
@@ -53,7 +39,7 @@ def index_of(*fields, metric=config.Metric.COSINE):
 
 def opened(folder, *fields, metric=config.Metric.COSINE):
     """Open the folder's shard."""
-    return storage.open_shard(index_of(*fields, metric=metric), 0, folder, TUNING, Built)
+    return storage.open_shard(index_of(*fields, metric=metric), 0, folder, TUNING, builders.Built)
 
 
 def column(name, counts, *vectors):
