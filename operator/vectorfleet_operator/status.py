@@ -166,15 +166,14 @@ def _progress(done: Pass) -> tuple[str, str] | None:
     """Return what is still going on, as reason and message, or None."""
     if done.executed.error is not None:
         return "Retrying", str(done.executed.error)
+    trouble = pods.explain(done.seen.of_kind(ports.POD))
     refusals = [*done.plan.refusals, *_waiting(done)]
     if refusals:
-        return refusals[0].reason, "; ".join(refusal.message for refusal in refusals)
+        return refusals[0].reason, _join(*(refusal.message for refusal in refusals), trouble)
     workloads = (*done.seen.of_kind(ports.STATEFUL_SET), *done.seen.of_kind(ports.DEPLOYMENT))
     busy = [" ".join(observed.ref(one)) for one in workloads if not observed.is_rolled_out(one)]
     if busy:
-        return "RollingOut", _join(
-            f"waiting for {', '.join(busy)}", pods.explain(done.seen.of_kind(ports.POD))
-        )
+        return "RollingOut", _join(f"waiting for {', '.join(busy)}", trouble)
     return None
 
 

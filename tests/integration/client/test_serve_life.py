@@ -5,6 +5,8 @@ import json
 import signal
 import socket
 import subprocess
+import time
+import urllib.error
 import urllib.request
 
 import numpy as np
@@ -120,9 +122,11 @@ def test_metrics_and_health_have_a_port_of_their_own(serve, free_port_number):
         index.upsert(rows(3), namespace="m")
         index.query([1.0] * 8, namespace="m")
     base = f"http://127.0.0.1:{free_port_number}"
-    for path in ("health", "ready"):
-        with urllib.request.urlopen(f"{base}/{path}") as answer:
-            assert answer.status == 200
+    assert _status(f"{base}/health") == 200
+    end = time.monotonic() + 5  # requests are answered some moments before it says so
+    while _status(f"{base}/ready") != 200:
+        assert time.monotonic() < end
+        time.sleep(0.01)
     with urllib.request.urlopen(f"{base}/metrics") as answer:
         text = answer.read().decode()
     assert 'vector_index_size_total{namespace="m"} 3.0' in text
@@ -130,6 +134,14 @@ def test_metrics_and_health_have_a_port_of_their_own(serve, free_port_number):
     assert served.stop() == 0
     for line in served.lines:
         assert "message" in json.loads(line)
+
+
+def _status(url):
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_a_body_limit_of_one_s_own_is_kept(serve):

@@ -12,6 +12,8 @@ from . import folder, pod, probes, processes
 _LOG = logging.getLogger(__name__)
 IDENTITY = "pod.json"
 """The file in a pod's folder that tells of which template its process is."""
+UNKNOWN = "unknown"
+"""The revision of a process whose notes are lost: no template has it, so it is started anew."""
 _LONGEST_BACKOFF_SECONDS = 30.0
 _STABLE_SECONDS = 60.0
 _UNREADY_PERIOD_SECONDS = 0.3
@@ -65,7 +67,7 @@ class Pod:
     def adopt(self, running: processes.Running | None, now: float) -> None:
         """Take over a process that a supervisor before this one started."""
         saved = folder.recollect(self.place / IDENTITY)
-        self.revision, self.running, self._started = str(saved.get("revision", "")), running, now
+        self.revision, self.running, self._started = str(saved.get("revision") or UNKNOWN), running, now
         self._health = probes.Health(now)
 
     def stop(self, now: float) -> None:
