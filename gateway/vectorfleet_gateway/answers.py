@@ -102,6 +102,35 @@ class Matches(Answer):
     ) = None
 
 
+class Hit(msgspec.Struct):
+    """A row that a search of records found."""
+
+    id: Annotated[str, msgspec.Meta(description="of the row")] = msgspec.field(name="_id")
+    score: Annotated[float, msgspec.Meta(description="as in a query's matches")] = msgspec.field(
+        name="_score"
+    )
+    fields: Annotated[dict[str, Any], msgspec.Meta(description="of its metadata, those asked for")]
+
+
+class HitList(msgspec.Struct):
+    """Rows, best first."""
+
+    hits: list[Hit]
+
+
+class RecordsUsage(msgspec.Struct):
+    """What a search cost."""
+
+    read_units: Annotated[int, msgspec.Meta(description="shards that answered")]
+
+
+class Hits(msgspec.Struct):
+    """What a search of records found."""
+
+    result: HitList
+    usage: RecordsUsage
+
+
 class ListedId(Answer):
     """One id of a page."""
 

@@ -20,6 +20,7 @@ SCHEMES: dict[str, dict[str, str]] = {
 }
 """The ways in; either is enough. Tokens are for indexes that name who signs them."""
 JSON = "application/json"
+LINES = "application/x-ndjson"
 
 Document = dict[str, Any]
 Refs = dict[type[msgspec.Struct], Document]
@@ -77,7 +78,7 @@ def describe(
     _fit(components, generation)
     paths: Document = {}
     for operation in described:
-        paths.setdefault(_path(operation), {})[operation.method.lower()] = _operation(
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
             operation, refs, components
         )
     # A query string is described by its fields, and is no schema of its own.
@@ -103,28 +104,24 @@ def _kinds(described: Sequence[operations.Operation]) -> Iterator[type[msgspec.S
                 yield kind
 
 
-def _path(operation: operations.Operation) -> str:
-    return operation.path + "{name}" if operation.path.endswith("/") else operation.path
-
-
 def _operation(operation: operations.Operation, refs: Refs, components: Document) -> Document:
     told: Document = {
         "operationId": operation.name,
         "summary": operation.summary,
         "description": f"Needs a key with the role `{operation.role.name.lower()}`.",
         "parameters": [*_parameters(operation, components), *_HEADERS],
-        "responses": {"200": _success(operation, refs)} | _failures(refs),
+        "responses": {str(operation.status): _success(operation, refs)} | _failures(refs),
     }
     if operation.example:
         told["x-example"] = operation.example
     if operation.body is not None:
-        content = {JSON: {"schema": refs[operation.body]}}
+        content = {LINES if operation.lines else JSON: {"schema": refs[operation.body]}}
         told["requestBody"] = {"required": operation.needs_body, "content": content}
     return told
 
 
 def _parameters(operation: operations.Operation, components: Document) -> Iterator[Document]:
-    if operation.path.endswith("/"):
+    if operations.NAME in operation.path:
         name = {"type": "string", "minLength": 1, "maxLength": limits.MAX_NAMESPACE_CHARACTERS}
         about = "the namespace; `__default__` is the default one"
         yield {"name": "name", "in": "path", "required": True, "description": about, "schema": name}
@@ -154,7 +151,12 @@ def _failures(refs: Refs) -> Document:
 def _fit(components: Document, generation: config.Generation) -> None:
     """Say how long vectors are, and which vector fields there are."""
     number = _number(components)
-    for kind, field in (("Vector", "values"), ("Update", "values"), ("Query", "vector")):
+    for kind, field in (
+        ("Vector", "values"),
+        ("Update", "values"),
+        ("Query", "vector"),
+        ("SearchVector", "values"),
+    ):
         _array(components[kind]["properties"][field]).update(_sized(number, generation.dimensions))
     for kind, most in (
         ("Vector", limits.MAX_TOKENS),

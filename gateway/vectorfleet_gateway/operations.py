@@ -10,6 +10,9 @@ import msgspec
 
 from . import answers, policy, schemas
 
+NAME = "{name}"
+"""Where a path holds a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -18,13 +21,15 @@ class Operation:
     Attributes:
         name: in metrics, logs and the description.
         method: of HTTP.
-        path: the whole path; what ends in `/` goes on with a name.
+        path: the whole path; `{name}` in it stands for a name, which may have slashes of its own.
         role: what a key must allow.
         summary: what it does, in a few words.
-        answer: what it answers with 200; None where that is a document of another kind.
+        answer: what it answers; None where that is a document of another kind.
         body: what its body holds; None where it takes none.
+        lines: whether the body is many of these, each on a line of its own.
         query: what its query string holds; None where it takes none.
         needs_body: whether a body must be there.
+        status: of HTTP, where it succeeds.
         describes: whether it tells of the API alone, and nothing of what the index holds.
         example: what curl takes behind the host, to try it.
     """
@@ -35,9 +40,11 @@ class Operation:
     role: policy.Role
     summary: str
     answer: type[msgspec.Struct] | None = None
-    body: type[schemas.Body] | None = None
+    body: type[msgspec.Struct] | None = None
     query: type[schemas.Body] | None = None
+    lines: bool = False
     needs_body: bool = True
+    status: int = 200
     describes: bool = False
     example: str = ""
 
@@ -129,7 +136,7 @@ OPERATIONS = (
     Operation(
         "describe_namespace",
         "GET",
-        "/namespaces/",
+        "/namespaces/{name}",
         _READ,
         "Say how many rows a namespace has",
         answers.Namespace,
@@ -138,11 +145,34 @@ OPERATIONS = (
     Operation(
         "delete_namespace",
         "DELETE",
-        "/namespaces/",
+        "/namespaces/{name}",
         _WRITE,
         "Delete a namespace with every row in it",
         answers.Nothing,
         example="/namespaces/old -X DELETE",
+    ),
+    Operation(
+        "upsert_records",
+        "POST",
+        "/records/namespaces/{name}/upsert",
+        _WRITE,
+        "Write rows of text, which the index's embedder makes vectors of: one JSON object on each line",
+        answers.Upserted,
+        schemas.Record,
+        lines=True,
+        status=201,
+        example="""/records/namespaces/__default__/upsert -d '{"_id": "a", "text": "a red apple"}'""",
+    ),
+    Operation(
+        "search_records",
+        "POST",
+        "/records/namespaces/{name}/search",
+        _READ,
+        "Find the best rows by text, in each way that the index has, by a vector, or by both together",
+        answers.Hits,
+        schemas.Search,
+        example="""/records/namespaces/__default__/search """
+        """-d '{"query": {"top_k": 3, "inputs": {"text": "apple"}}}'""",
     ),
     Operation(
         "openapi",

@@ -100,7 +100,7 @@ def _common(listed: list[tuple[str, str, Node]]) -> str:
     """Return what all operations have alike: header fields, and refusals."""
     operation = listed[0][2]
     headers = [one for one in operation["parameters"] if one["in"] == "header"]
-    refusals = sorted((code, one) for code, one in operation["responses"].items() if code != "200")
+    refusals = sorted((code, one) for code, one in operation["responses"].items() if code >= "300")
     rows = "".join(
         f"<tr><td><code>{code}</code></td><td>{_text(one['description'])}</td></tr>" for code, one in refusals
     )
@@ -122,7 +122,9 @@ def _operation(method: str, path: str, operation: Node) -> str:
         parts.append(f"<h3>Path and query</h3>{_parameters(own)}")
     if "requestBody" in operation:
         parts.append(f"<p>Takes {_content(operation['requestBody'])}.</p>")
-    parts.append(f"<p>Answers {_content(operation['responses']['200'])}.</p>")
+    parts += [
+        f"<p>Answers {_content(one)}.</p>" for code, one in operation["responses"].items() if code < "300"
+    ]
     if example := operation.get("x-example"):
         sent = f'curl -H "Api-Key: $KEY" $HOST{example}'
         parts.append(f"<pre><code>{_text(sent)}</code></pre>")
@@ -131,8 +133,10 @@ def _operation(method: str, path: str, operation: Node) -> str:
 
 def _content(body: Node) -> str:
     ((kind, content),) = body["content"].items()
-    known = "$ref" in content["schema"]
-    return _type(content["schema"]) if known else f"<code>{_text(kind)}</code>"
+    known = _type(content["schema"]) if "$ref" in content["schema"] else ""
+    if known and kind == "application/json":
+        return known
+    return f"<code>{_text(kind)}</code>" + (f" of {known}" if known else "")
 
 
 def _parameters(parameters: list[Node]) -> str:

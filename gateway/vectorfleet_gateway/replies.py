@@ -70,9 +70,14 @@ def failure(error: errors.ApiError) -> Reply:
     return Reply(_encode(body), error.status, error.headers)
 
 
-def upserted(count: int) -> Reply:
+def encoded(body: object) -> Reply:
+    """Return an answer as JSON."""
+    return Reply(_encode(body))
+
+
+def upserted(count: int, status: int = 200) -> Reply:
     """Return how many rows an upsert wrote."""
-    return Reply(b'{"upsertedCount":%d}' % count)
+    return Reply(b'{"upsertedCount":%d}' % count, status)
 
 
 def matches(answer: Answer, read_units: int) -> Reply:

@@ -39,7 +39,10 @@ Ids = Annotated[list[Id], _told("ids of rows", minItems=1, maxItems=limits.MAX_V
 Namespace = Annotated[str, _told("unless given, the default one", maxLength=limits.MAX_NAMESPACE_CHARACTERS)]
 Values = Annotated[list[Number], _told("as many as the index has dimensions; not all 0 under cosine")]
 Metadata = Annotated[dict[str, Any], _told("strings, numbers, booleans and lists of strings; 40 KB as JSON")]
-Filter = Annotated[dict[str, Any], _told("a condition on metadata, in Pinecone's language", minProperties=1)]
+Filter = Annotated[dict[str, Any], _told("a condition on metadata, in Pinecone's language; of {} none")]
+DeleteFilter = Annotated[
+    dict[str, Any], _told("a condition on metadata, in Pinecone's language", minProperties=1)
+]
 Fields = Annotated[
     dict[str, list[Number | list[Number]] | None],
     _told("by vector field: one vector, or with late interaction one for each token; null is none"),
@@ -217,6 +220,87 @@ class Query(Body):
     sparse_vector: Sparse | UnsetType = UNSET
 
 
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    """Base of what Pinecone writes with underscores; unknown fields refused."""
+
+
+class Record(msgspec.Struct):
+    """One line of `POST /records/namespaces/{name}/upsert`: an id, a text, and the row's metadata beside."""
+
+    id: Annotated[Id, _told("or `id`")] = msgspec.field(name="_id")
+
+
+class SearchInputs(Line):
+    """What a search of records is given for the embedder."""
+
+    text: Annotated[
+        str,
+        _told(
+            "what to search for: by BM25, by the vector that the embedder makes of it, or by both",
+            minLength=1,
+            maxLength=limits.MAX_TEXT_CHARACTERS,
+        ),
+    ]
+
+
+class SearchVector(Line):
+    """A vector of the caller's own; beside a text the two are fused."""
+
+    values: Values | UnsetType | None = UNSET
+    sparse_values: Sparse | UnsetType = UNSET
+    sparse_indices: Sparse | UnsetType = UNSET
+
+
+class SearchQuery(Line):
+    """What a search of records looks for."""
+
+    top_k: Annotated[int, _told("rows to look at", minimum=1, maximum=limits.MAX_TOP_K)]
+    inputs: SearchInputs | UnsetType | None = UNSET
+    vector: SearchVector | UnsetType | None = UNSET
+    id: Annotated[Id, _told("a row whose values are the vector")] | UnsetType | None = UNSET
+    filter: Filter | UnsetType | None = UNSET
+    match_terms: Sparse | UnsetType = UNSET
+
+
+class SearchRerank(Line):
+    """How the rows found are ordered anew by the index's reranker."""
+
+    model: Annotated[str, _told("the reranker's, as the index names it")]
+    rank_fields: Annotated[list[str], _told("the one metadata field that is judged", minItems=1, maxItems=1)]
+    top_n: (
+        Annotated[int, _told("rows to return; top_k unless given", minimum=1, maximum=limits.MAX_RERANKED)]
+        | UnsetType
+        | None
+    ) = UNSET
+    query: (
+        Annotated[
+            str,
+            _told(
+                "what texts are compared with; the query's own text unless given",
+                minLength=1,
+                maxLength=limits.MAX_TEXT_CHARACTERS,
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    parameters: Annotated[dict[str, Any], _told("not supported: refused unless empty")] | UnsetType | None = (
+        UNSET
+    )
+
+
+class Search(Line):
+    """`POST /records/namespaces/{name}/search`."""
+
+    query: SearchQuery
+    fields: (
+        Annotated[list[str], _told("of the metadata, to return; all unless given, or with `*`")]
+        | UnsetType
+        | None
+    ) = UNSET
+    rerank: SearchRerank | UnsetType | None = UNSET
+
+
 class Update(Body):
     """`POST /vectors/update`."""
 
@@ -234,7 +318,7 @@ class Delete(Body):
 
     ids: Ids | UnsetType | None = UNSET
     delete_all: Annotated[bool, _told("every row of the namespace")] | UnsetType | None = UNSET
-    filter: Filter | UnsetType | None = UNSET
+    filter: DeleteFilter | UnsetType | None = UNSET
     namespace: Namespace | UnsetType | None = UNSET
 
 
@@ -273,7 +357,7 @@ class NamespacesQuery(Body):
     pagination_token: Token | UnsetType = UNSET
 
 
-T = TypeVar("T", bound=Body)
+T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V")
 
 

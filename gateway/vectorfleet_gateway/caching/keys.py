@@ -9,17 +9,19 @@ from vectorfleet_shardnode.api import shard_pb2
 from .. import questions
 
 
-def key_of(question: questions.Question, namespace: str) -> bytes:
+def key_of(question: questions.Question, namespace: str, telling: str = "") -> bytes:
     """Return 32 bytes for a question whose vector is in its place.
 
     Args:
         question: two that differ in what they are to explain alone have the same key.
         namespace: as the caller wrote it; the answer repeats it.
+        telling: how the answer is told.
     """
     digest = hashlib.blake2b(digest_size=32)
     again, how = question.rerank, question.fusion
     told = {
         "namespace": namespace,
+        "telling": telling,
         "topK": question.top_k,
         "fusion": how and (how.method, how.candidates, how.k, how.alpha),
         "rerank": again and (again.query, again.field, again.candidates, again.shows_metadata),

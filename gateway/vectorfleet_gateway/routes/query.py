@@ -1,6 +1,7 @@
 """`/query`: the best rows by vector, vector fields, text, or several of these; ordered anew, or grouped."""
 
 import dataclasses
+from typing import Protocol
 
 from .. import call, consistency, explaining, fusion, index, metrics, questions, replies, routing, schemas
 from ..caching import cache, keys
@@ -10,27 +11,53 @@ from . import grouped
 _query = schemas.decoder(schemas.Query)
 
 
+class Telling(Protocol):
+    """How an answer is told; `key` tells two tellings of one answer apart."""
+
+    @property
+    def key(self) -> str:
+        """One of its own."""
+        ...
+
+    def tell(self, answer: replies.Answer, read_units: int) -> replies.Reply:
+        """Return the answer."""
+        ...
+
+
+class _AsMatches:
+    key = ""
+    tell = staticmethod(replies.matches)
+
+
 async def query(asked: call.Call, served: index.Index) -> replies.Reply:
     """Find the best rows. An id that does not exist is near to nothing: the answer is empty."""
     request: schemas.Query = _query(asked.body)
+    with metrics.search(asked.namespace(schemas.given(request.namespace))):
+        return await answer(asked, served, request, _AsMatches())
+
+
+async def answer(
+    asked: call.Call, served: index.Index, request: schemas.Query, telling: Telling
+) -> replies.Reply:
+    """Find the best rows for a query, and tell them."""
     name = schemas.given(request.namespace) or ""
     namespace = asked.namespace(name)
-    with metrics.search(namespace):
-        question = questions.parse(request, namespace, served.config)
-        if question.row_id is not None:
-            rows = await served.fetch(namespace, [question.row_id], asked.remaining())
-            if not rows or rows[0].values is None:
-                return replies.matches(_nothing(question, name), read_units=1)
-            question.with_values(rows[0].values)
-        course = explaining.Course()
-        if question.embed is not None:
-            embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
-            question.with_values(embedded.vectors[0])
-            course = explaining.Course(embedded=embedded)
-        # What a caller demands of a read is asked of the shards themselves.
-        if served.cache is not None and question.group_by is None and not consistency.current().demands:
-            return await _from(served.cache, _Asked(asked, served, question, name), course)
-        return _told(await _answer(_Asked(asked, served, question, name), course), served)
+    question = questions.parse(request, namespace, served.config)
+    if question.row_id is not None:
+        rows = await served.fetch(namespace, [question.row_id], asked.remaining())
+        if not rows or rows[0].values is None:
+            return telling.tell(_nothing(question, name), 1)
+        question.with_values(rows[0].values)
+    course = explaining.Course()
+    if question.embed is not None:
+        embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
+        question.with_values(embedded.vectors[0])
+        course = explaining.Course(embedded=embedded)
+    whole = _Asked(asked, served, question, name, telling)
+    # What a caller demands of a read is asked of the shards themselves.
+    if served.cache is not None and question.group_by is None and not consistency.current().demands:
+        return await _from(served.cache, whole, course)
+    return _told(await _answer(whole, course), whole)
 
 
 def _nothing(question: questions.Question, name: str) -> replies.Answer:
@@ -45,26 +72,27 @@ class _Asked:
     served: index.Index
     question: questions.Question
     name: str
+    telling: Telling
 
 
 async def _from(kept: cache.ResultCache, asked: _Asked, course: explaining.Course) -> replies.Reply:
     """Return a kept answer that still holds, or one that is kept from now on."""
-    key, question = keys.key_of(asked.question, asked.name), asked.question
+    key, question = keys.key_of(asked.question, asked.name, asked.telling.key), asked.question
     found = await kept.find(key, asked.call.remaining())
     if found is not None:
         told = explaining.cached(found.at, kept.now() - found.made) if question.explain else {}
         return replies.again(found.body, told)
     started = kept.now()
-    answer = await _answer(asked, dataclasses.replace(course, looked_up=True))
-    if answer.at is not None:
-        plain = dataclasses.replace(answer, explanation={})
-        kept.put(key, _told(plain, asked.served).body, answer.at, started)
-    return _told(answer, asked.served)
+    fresh = await _answer(asked, dataclasses.replace(course, looked_up=True))
+    if fresh.at is not None:
+        plain = dataclasses.replace(fresh, explanation={})
+        kept.put(key, _told(plain, asked).body, fresh.at, started)
+    return _told(fresh, asked)
 
 
-def _told(answer: replies.Answer, served: index.Index) -> replies.Reply:
-    metrics.PARTIAL_ANSWERS.inc(bool(answer.missing))
-    return replies.matches(answer, read_units=served.shards - len(answer.missing))
+def _told(found: replies.Answer, asked: _Asked) -> replies.Reply:
+    metrics.PARTIAL_ANSWERS.inc(bool(found.missing))
+    return asked.telling.tell(found, asked.served.shards - len(found.missing))
 
 
 async def _answer(asked: _Asked, course: explaining.Course) -> replies.Answer:

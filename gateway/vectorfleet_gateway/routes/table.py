@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from .. import call, errors, index, operations, policy, replies
-from . import about, namespaces, query, stats, vectors
+from . import about, namespaces, query, records, stats, vectors
 
 Handler = Callable[[call.Call, index.Index], Awaitable[replies.Reply]]
 
@@ -25,6 +25,8 @@ _HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "list_namespaces": namespaces.list_names,
         "describe_namespace": namespaces.describe,
         "delete_namespace": namespaces.delete,
+        "upsert_records": records.upsert,
+        "search_records": records.search,
         "openapi": about.describe,
         "docs": about.show,
     }
@@ -50,7 +52,7 @@ class Route:
 
     @property
     def path(self) -> str:
-        """The whole path; what ends in `/` goes on with a name."""
+        """The whole path; `{name}` in it stands for a name."""
         return self.operation.path
 
     @property
@@ -69,7 +71,12 @@ ROUTES = tuple(Route(one, _HANDLERS[one.name]) for one in operations.OPERATIONS)
 _BY_PATH: dict[str, dict[str, Route]] = {}
 for _route in ROUTES:
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
-_PREFIXES = tuple(path for path in _BY_PATH if path.endswith("/"))
+_EXACT = {path: methods for path, methods in _BY_PATH.items() if operations.NAME not in path}
+_NAMED: list[tuple[str, str, dict[str, Route]]] = []
+"""What stands before a name and behind it, and the methods there."""
+for _path in _BY_PATH.keys() - _EXACT.keys():
+    _before, _, _behind = _path.partition(operations.NAME)
+    _NAMED.append((_before, _behind, _BY_PATH[_path]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,11 @@ class Resolved:
 
 def resolve(method: str, path: str) -> Resolved:
     """Return what a decoded path means; never an error, so that who asks is looked at first."""
-    methods, name = _BY_PATH.get(path), ""
-    if methods is None or path in _PREFIXES:
-        methods = None
-        for prefix in _PREFIXES:
-            if path.startswith(prefix) and len(path) > len(prefix):
-                methods, name = _BY_PATH[prefix], path[len(prefix) :]
+    methods, name = _EXACT.get(path), ""
+    if methods is None:
+        for before, behind, named in _NAMED:
+            if path.startswith(before) and path.endswith(behind) and len(path) > len(before) + len(behind):
+                methods, name = named, path[len(before) : len(path) - len(behind)]
     if methods is None:
         return Resolved(None, problem=errors.NotFoundError(f"there is no route {path[:128]!r}"))
     if "\N{REPLACEMENT CHARACTER}" in name:

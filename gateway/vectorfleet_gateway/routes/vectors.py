@@ -22,9 +22,14 @@ _delete = schemas.decoder(schemas.Delete)
 async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
     """Write whole rows, of values or of text. All is checked, and embedded, before any of it is written."""
     request: schemas.Upsert = _upsert(asked.body)
-    namespace = asked.namespace(schemas.given(request.namespace))
-    to_embed = _texts(request.vectors, served)
-    rows = _rows(request.vectors, to_embed, served)
+    await write(asked, served, asked.namespace(schemas.given(request.namespace)), request.vectors)
+    return replies.upserted(len(request.vectors))
+
+
+async def write(asked: call.Call, served: index.Index, namespace: str, vectors: list[schemas.Vector]) -> None:
+    """Write rows, once all of them are checked and embedded."""
+    to_embed = _texts(vectors, served)
+    rows = _rows(vectors, to_embed, served)
     asked.charge(len(rows))
     if to_embed:
         embedded = await served.embed(list(to_embed.values()), wire.Role.DOCUMENT, asked.remaining())
@@ -32,7 +37,6 @@ async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
             rows[number] = dataclasses.replace(rows[number], values=values)
     await served.upsert(namespace, rows, asked.remaining())
     metrics.ROWS_WRITTEN.inc(len(rows))
-    return replies.upserted(len(rows))
 
 
 async def fetch(asked: call.Call, served: index.Index) -> replies.Reply:

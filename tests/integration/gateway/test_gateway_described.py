@@ -1,6 +1,7 @@
 """The gateway does what its own description says: generated requests, right and wrong, real processes."""
 
 import copy
+import json
 import pathlib
 import subprocess
 import sys
@@ -46,6 +47,12 @@ schema = schemathesis.openapi.from_dict(
         projects=ProjectsConfig(default=ProjectConfig(generation=SETTINGS, base_url="http://127.0.0.1"))
     ),
 )
+
+
+@schemathesis.serializer(openapi.LINES)
+def one_line(_, value):
+    """Write what is one line of a body as that."""
+    return json.dumps(value).encode()
 
 
 @pytest.fixture(scope="module")

@@ -224,8 +224,6 @@ def test_calls_in_threads(index):
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda index: index.search(namespace="n", query={"inputs": {"text": "x"}, "top_k": 1}), "/search"),
-        (lambda index: index.upsert_records("n", [{"_id": "a", "text": "x"}]), "/upsert"),
         (lambda index: index.start_import("s3://bucket/path"), "/bulk/imports"),
     ],
 )

@@ -5,15 +5,19 @@ import logging
 
 import pytest
 
-from vectorfleet_gateway import policy
+from vectorfleet_gateway import operations, policy
 from vectorfleet_gateway.routes import table
 
-PATHS = [(route.method, route.path + ("shop" if route.path.endswith("/") else "")) for route in table.ROUTES]
+PATHS = [(route.method, route.path.replace(operations.NAME, "shop")) for route in table.ROUTES]
 UNKNOWN = [
     ("GET", "/"),
     ("GET", ""),
     ("GET", "/vectors"),
     ("GET", "/namespaces/"),
+    ("GET", "/namespaces/{name"),
+    ("POST", "/records/namespaces//upsert"),
+    ("POST", "/records/namespaces/upsert"),
+    ("POST", "/records/namespaces/shop"),
     ("POST", "/vectors/upsert/"),
     ("POST", "//vectors/upsert"),
     ("GET", "/vectors/../vectors/list"),
@@ -66,6 +70,7 @@ async def test_a_reader_may_not_write(gateway, monkeypatch):
         "/vectors/update",
         "/vectors/delete",
         "/namespaces/shop",
+        "/records/namespaces/shop/upsert",
     }
 
 
