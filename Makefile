@@ -89,8 +89,11 @@ run: setup ## a sharded index on this machine, loaded with Fashion-MNIST and mea
 bench: setup ## measure beside the raw library; a table and plots
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
+peers: setup ## install what `make bench` measures beside us: a cache folder, apt, pip, Go
+	cd benchmarks && ../$(BIN)/python -m peers.installed
+
 format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock audit sbom generate lint types layers unit integration check tools e2e soak test run bench format
+.PHONY: help setup lock audit sbom generate lint types layers unit integration check tools e2e soak test run bench peers format

@@ -19,6 +19,9 @@ class Options:
         queries: how many are asked.
         growth: rows of the larger size that growth is measured at.
         quick: whether everything is to be small.
+        out: folder of the results.
+        contenders: of the part `peers`; none given: all.
+        add: whether results of earlier runs of that part are kept beside the new ones.
     """
 
     folder: pathlib.Path | None
@@ -26,6 +29,9 @@ class Options:
     queries: int
     growth: int
     quick: bool
+    out: pathlib.Path
+    contenders: tuple[str, ...] = ()
+    add: bool = False
 
     def data(self) -> datasets.Dataset:
         """Load or make the vectors."""
@@ -44,6 +50,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--rows", type=int, default=63_440)
     made.add_argument("--growth", type=int, default=0, help="rows of the larger size (default 300,000)")
     made.add_argument("--quick", action="store_true", help="5,000 rows, 200 queries, 20,000 rows for growth")
+    made.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "results")
+    made.add_argument(
+        "--contenders", default="", help="of the part peers, separated by commas (default: all)"
+    )
+    made.add_argument(
+        "--add", action="store_true", help="keep what peers measured before, beside what is new"
+    )
     return made
 
 
@@ -51,7 +64,9 @@ def of(given: argparse.Namespace) -> Options:
     """Return the options that were given."""
     folder = pathlib.Path(given.data) if given.data else None
     rows, queries = (5_000, 200) if given.quick else (given.rows, 1_000)
-    return Options(folder, rows, queries, given.growth or (20_000 if given.quick else 300_000), given.quick)
+    growth = given.growth or (20_000 if given.quick else 300_000)
+    contenders = tuple(filter(None, given.contenders.split(",")))
+    return Options(folder, rows, queries, growth, given.quick, given.out, contenders, given.add)
 
 
 def say(what: str) -> None:

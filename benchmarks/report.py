@@ -114,3 +114,18 @@ def lines(
     plot.grid(alpha=0.3)
     plot.legend()
     return figure
+
+
+def bars(named: dict[str, Sequence[float]], parts: Sequence[str], across: str, title: str) -> plt.Figure:
+    """Draw bars side by side for each name, one for each part."""
+    figure, plot = plt.subplots(figsize=(7, 0.6 + 0.5 * len(named)))
+    height = 0.8 / len(parts)
+    for number, label in enumerate(parts):
+        places = [row + number * height for row in range(len(named))]
+        plot.barh(places, [values[number] for values in named.values()], height, label=label)
+    plot.set_yticks([row + 0.4 - height / 2 for row in range(len(named))], list(named))
+    plot.invert_yaxis()
+    plot.set(xlabel=across, title=title)
+    plot.grid(alpha=0.3, axis="x")
+    plot.legend()
+    return figure

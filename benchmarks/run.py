@@ -5,7 +5,6 @@ written with each part, before and after: above 1 before the first, others have 
 """
 
 import os
-import pathlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,6 +19,7 @@ import options
 import query
 import report
 import text
+from peers import part as peers
 
 PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "engine": engine.measure,
@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "filters": filters.measure,
     "text": text.measure,
     "multivector": multivector.measure,
+    "peers": peers.measure,
 }
 
 
@@ -38,7 +39,6 @@ def main() -> None:
     """Run what was asked for."""
     parser = options.parser(__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: all)")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "results")
     asked = parser.parse_args()
     given, parts, sections = options.of(asked), [], []
     for name in asked.only.split(","):

@@ -1,0 +1,151 @@
+"""Vectorfleet: `vectorfleet serve`, one process; and gateway and shard node apart, as in a cluster."""
+
+import contextlib
+import importlib.metadata
+import json
+import pathlib
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import contender, processes, rest, workload
+
+KEY = "benchmark"
+BATCH = 500
+
+
+class Running:
+    """A server of ours."""
+
+    def __init__(self, roots: Sequence[int], api: rest.Api, probes: str, asked: rest.Asked) -> None:
+        self.roots = roots
+        self._api, self._probes, self._asked = api, probes, asked
+
+    def prepare(self, work: workload.Workload) -> list[bytes]:
+        """Return the bodies of the upserts."""
+        return [_upsert(work, piece) for piece in work.pieces(BATCH)]
+
+    def load(self, bodies: list[bytes]) -> None:
+        """Upsert all rows."""
+        rest.send_all(self._api, "POST", "/vectors/upsert", bodies)
+
+    def settle(self) -> float:
+        """Wait until no row waits for a graph, and nothing is built."""
+        return processes.settled(lambda: not self._busy())
+
+    def _busy(self) -> bool:
+        with urllib.request.urlopen(f"{self._probes}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        waiting = ("vectorfleet_shard_unindexed_rows", "vectorfleet_shard_building")
+        return any(float(line.split()[-1]) > 0 for line in lines if line.startswith(waiting))
+
+    def answers(self, effort: int) -> NDArray[np.int64]:
+        """Ask every query once."""
+        return self._asked.answers(effort)
+
+    def press(self, effort: int, pressure: contender.Pressure) -> contender.Load:
+        """Let wrk ask."""
+        return self._asked.press(effort, pressure)
+
+
+def _upsert(work: workload.Workload, piece: range) -> bytes:
+    rows = [
+        {"id": str(number), "values": values, "metadata": workload.metadata(number)}
+        for number, values in zip(piece, work.data.stored[piece.start : piece.stop].tolist(), strict=True)
+    ]
+    return json.dumps({"vectors": rows}).encode()
+
+
+def _api(port: int) -> rest.Api:
+    def body(vector: list[float], k: int, effort: int) -> object:
+        return {"vector": vector, "topK": k, "params": {"efSearch": effort}}
+
+    def found(answer: Any) -> list[int]:
+        return [int(match["id"]) for match in answer["matches"]]
+
+    return rest.Api(f"http://127.0.0.1:{port}", {"Api-Key": KEY}, "/query", body, found)
+
+
+class Serve:
+    """One process."""
+
+    name = "Vectorfleet, serve"
+    served = True
+    settings = f"profile balanced (M 16, efConstruction 128), upserts of {BATCH} rows"
+    durable = "on disk (fsync)"
+    driver = "wrk"
+    efforts = contender.EFFORTS
+
+    def version(self) -> str:
+        """Return the distribution's version."""
+        return importlib.metadata.version("vectorfleet")
+
+    @contextlib.contextmanager
+    def start(self, folder: pathlib.Path, work: workload.Workload) -> Iterator[Running]:
+        """Run `vectorfleet serve`."""
+        port, probes, log = processes.free_port(), processes.free_port(), folder / "serve.log"
+        command = [str(pathlib.Path(sys.executable).with_name("vectorfleet")), "serve"]
+        command += ["--data-dir", str(folder / "data"), "--dimensions", str(work.dimensions)]
+        command += ["--port", str(port), "--metrics-port", str(probes), "--api-key", KEY]
+        with processes.started(command, log) as process:
+            processes.wait_until(lambda: _ready(probes), process, log)
+            api = _api(port)
+            yield Running([process.pid], api, f"http://127.0.0.1:{probes}", rest.Asked(api, work, folder))
+
+
+class Apart:
+    """A gateway and a shard node on one machine, gRPC between them."""
+
+    name = "Vectorfleet, gateway and shard"
+    served = True
+    settings = f"{Serve.settings}; a token between the two, no TLS"
+    durable = Serve.durable
+    driver = "wrk"
+    efforts = contender.EFFORTS
+
+    def version(self) -> str:
+        """Return the distribution's version."""
+        return importlib.metadata.version("vectorfleet")
+
+    @contextlib.contextmanager
+    def start(self, folder: pathlib.Path, work: workload.Workload) -> Iterator[Running]:
+        """Run both processes."""
+        grpc, port, probes, own = (processes.free_port() for _ in range(4))
+        _configure(folder, work.dimensions, grpc)
+        usual = {"CONFIG": folder / "index.json", "INTERNAL_TOKEN_FILE": folder / "token"}
+        node = {"SHARD": 0, "DATA_DIR": folder / "data", "GRPC_PORT": grpc, "METRICS_PORT": probes}
+        door = {"HTTP_PORT": port, "API_KEYS_DIR": folder / "keys", "METRICS_PORT": own}
+        with contextlib.ExitStack() as stack:
+            started = []
+            for module, told, probe in (
+                ("vectorfleet_shardnode", usual | node, probes),
+                ("vectorfleet_gateway", usual | door, own),
+            ):
+                log = folder / f"{module}.log"
+                env = {f"VECTORFLEET_{name}": str(value) for name, value in told.items()}
+                process = stack.enter_context(processes.started([sys.executable, "-m", module], log, env))
+                processes.wait_until(lambda probe=probe: _ready(probe), process, log)  # type: ignore[misc]
+                started.append(process.pid)
+            api = _api(port)
+            yield Running(started, api, f"http://127.0.0.1:{probes}", rest.Asked(api, work, folder))
+
+
+def _configure(folder: pathlib.Path, dimensions: int, grpc: int) -> None:
+    address = {"number": 0, "replicas": [f"127.0.0.1:{grpc}"]}
+    serving = {"dimensions": dimensions, "metric": "cosine", "shards": [address]}
+    (folder / "index.json").write_text(json.dumps({"index": "bench", "serving": serving}))
+    for name, secret in (("keys/api-key", KEY), ("token", "between-the-two")):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(secret)
+        path.chmod(0o600)
+    (folder / "data").mkdir()
+
+
+def _ready(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+        return bool(answer.status == 200)

