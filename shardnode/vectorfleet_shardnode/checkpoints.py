@@ -2,7 +2,8 @@
 
 A checkpoint is exactly what readers see at one seq: the sealed segments' files, which never change and are
 held as long as it is read; which of their rows were dead at that seq, in tombstone files of its own; and the
-rows that grow, written once as one more segment. Its log goes on behind that seq, and is held as well.
+rows that grow, written once as one more segment. The ids of recent writes are with it, so that whoever
+copies it recognises them when they are sent again. Its log goes on behind that seq, and is held as well.
 
 Files are read by the names in the checkpoint's manifest, never by a path.
 """
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import errors, layout, log_index, maintenance, shard
+from . import errors, layout, log_index, maintenance, shard, write_ids_file
 from .segments import manifest, writer
 from .snapshot import Snapshot
 
@@ -95,6 +96,7 @@ class Checkpoints:
             self._held[name] = _Held({}, self._clock() + self.seconds)
         try:
             listed = self._write(state, self._folder / name, self._held[name].files)
+            ids = self._write_ids(state, self._folder / name, self._held[name].files)
         except BaseException:
             self.release(name)
             raise
@@ -105,6 +107,7 @@ class Checkpoints:
             durable_seq=state.seq,
             next_number=1,
             segments=tuple(listed),
+            write_ids=ids,
         )
         size = sum(path.stat().st_size for path in self._held[name].files.values())
         return Checkpoint(name, manifest.pack(stored), log_index.Position(state.epoch, state.seq), size)
@@ -135,12 +138,22 @@ class Checkpoints:
             files |= {(own.name, file): own / file for file in described.files}
         return listed
 
+    def _write_ids(
+        self, state: Snapshot, folder: Path, files: dict[tuple[str, str], Path]
+    ) -> manifest.WriteIds | None:
+        """Write the ids of the newest writes that the checkpoint holds, and note the file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        listed = write_ids_file.write(folder, self._shard.log.newest_writes(state.seq))
+        if listed is not None:
+            files["", listed.file] = folder / listed.file
+        return listed
+
     def read(self, checkpoint: str, place: tuple[str, str], offset: int, most: int = PIECE_BYTES) -> bytes:
         """Return a piece of a file from an offset on; empty at its end.
 
         Args:
             checkpoint: its id.
-            place: the segment's name, and the file's, both as the manifest has them.
+            place: the segment's name, and the file's, both as the manifest has them; of write ids no segment.
             offset: in bytes.
             most: bytes.
 

@@ -15,7 +15,10 @@ _OF_A_FILE = ("written", "synced", "renamed", "durable")
 REGISTERED = (
     *(
         f"{what}.{moment}"
-        for what in ("identity", "log-file", "manifest", "tombstones", "descriptor", "replica", "install")
+        for what in (
+            *("identity", "log-file", "manifest", "tombstones", "write-ids", "descriptor", "replica"),
+            "install",
+        )
         for moment in _OF_A_FILE
     ),
     "setup.synced",
@@ -40,6 +43,7 @@ REGISTERED = (
     "cut.marked",
     "cut.done",
     "install.moved",
+    "install.ids-moved",
     "install.log-deleted",
     "install.log-made",
     "install.done",
@@ -55,6 +59,7 @@ REGISTERED = (
     "swap.trimmed",
     "clean.before-segment",
     "clean.before-tombstones",
+    "write-ids.before-clean",
     "swap.cleaned",
 )
 """Every name there is, roughly in the order in which a shard's life comes by."""

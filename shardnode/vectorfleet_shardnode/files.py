@@ -75,6 +75,11 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_bytes(content: bytes) -> str:
+    """Return the hex SHA-256 of what a file is going to hold."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def bytes_under(folder: Path) -> int:
     """Return the bytes of all files below `folder`; files that vanish meanwhile count nothing."""
     total = 0

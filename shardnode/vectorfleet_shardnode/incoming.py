@@ -2,6 +2,7 @@
 
 ```
 incoming/<segment>/<file>   what has come so far; what is whole was compared with its sha256
+incoming/write-ids-*.bin    the same, of the ids of recent writes
 install.json                from here on the data is replaced, and a start goes on with it
 ```
 What has come stays through a restart, and through another checkpoint where that has the same files: a file
@@ -22,6 +23,7 @@ INSTALL = "install.json"
 VERSION = 1
 _SEGMENT = re.compile(r"[0-9]{12}")
 _FILE = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+_WRITE_IDS = re.compile(re.escape(manifest.WRITE_IDS) + r"[0-9a-f]{16}\.bin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Incoming:
         for segment, file in self._sums:
             if not _SEGMENT.fullmatch(segment) or not _FILE.fullmatch(file):
                 raise errors.DataLossError(f'a checkpoint names file "{file}" of segment "{segment}"')
+        if ids := self.manifest.write_ids:
+            if not _WRITE_IDS.fullmatch(ids.file):
+                raise errors.DataLossError(f'a checkpoint names file "{ids.file}" of write ids')
+            self._sums["", ids.file] = ids.content
         self._look()
 
     @property
@@ -116,14 +122,15 @@ class Incoming:
     def _look(self) -> None:
         """Keep what is here and wanted; remove everything else."""
         self._home.mkdir(exist_ok=True)
+        segments = {segment for segment, _ in self._sums if segment}
         for path in list(self._home.iterdir()):
-            if path.name not in {segment for segment, _ in self._sums}:
+            if path.is_dir() and path.name not in segments:
                 shutil.rmtree(path)
-        for segment in {segment for segment, _ in self._sums}:
+        for segment in ("", *segments):
             (self._home / segment).mkdir(exist_ok=True)
             for path in (self._home / segment).iterdir():
                 wanted = self._sums.get((segment, path.name))
-                if wanted is None or path.stat().st_size > wanted.bytes:
+                if path.is_file() and (wanted is None or path.stat().st_size > wanted.bytes):
                     path.unlink()
         for place, wanted in self._sums.items():
             if self._size(place) == wanted.bytes and self._path(place).exists():
@@ -136,7 +143,7 @@ class Incoming:
         """Decide that this is the shard's data from now on; `storage.open_shard` does it.
 
         The shard must be closed, and its log must hold nothing committed that the checkpoint lacks. The log
-        then begins behind the checkpoint; writes of before are not recognised by their ids any more.
+        then begins behind the checkpoint; writes of before are recognised by the ids that came with it.
 
         Args:
             uid: of the folder.
@@ -183,6 +190,9 @@ def finish_install(folder: Path, log: Path, owner: int) -> None:
         _move(folder / FOLDER / theirs, folder / manifest.SEGMENTS / ours)
         failpoints.reached("install.moved")
     files.fsync_path(folder / manifest.SEGMENTS)
+    if ids := renewed.write_ids:
+        _move(folder / FOLDER / ids.file, folder / ids.file)
+        failpoints.reached("install.ids-moved")
     manifest.write(folder, renewed)
     for path in log_files.paths(log):
         path.unlink()

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import msgspec
 
-from . import errors, log, log_files, log_index, metrics, records, recovery, shard, transitions
+from . import (
+    errors,
+    log,
+    log_files,
+    log_index,
+    metrics,
+    records,
+    recovery,
+    shard,
+    transitions,
+    write_ids_file,
+)
 from . import shape as shapes
 from .api import config
 from .limits import attempts, estimates, memory, meter
@@ -110,6 +121,7 @@ def _replay(
         stored.covered_epoch,
         source.alone,
         0 if source.alone else log.RECENT_BYTES,
+        write_ids_file.read(source.folder, stored.write_ids),
     )
     found = recovery.recover(source.folder / shard.LOG, expected, replay)
     if found.torn_bytes:

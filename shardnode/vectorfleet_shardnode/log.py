@@ -131,10 +131,22 @@ class Log:
     def find_write(self, write_id: bytes) -> log_index.Write | None:
         """Return what became of a write with this id; None where the log doesn't know (any more).
 
-        Known are the newest 100,000 writes whose records the log holds, across restarts, committed or not.
+        Known are the newest 100,000 writes whose records the log holds, across restarts, committed or not;
+        and, until it holds as many, those that came with segments from another replica.
         """
         with self._state:
-            return self._index.write_ids.find(write_id) if write_id else None
+            return self._index.find_write(write_id) if write_id else None
+
+    def newest_writes(self, upto: int) -> list[log_index.Known]:
+        """Return the newest writes that are known, of records up to a seq; 100,000 at most, oldest first."""
+        with self._state:
+            return self._index.newest_writes(upto)
+
+    @property
+    def carries_writes(self) -> bool:
+        """Whether writes are known that came with segments."""
+        with self._state:
+            return self._index.carries
 
     def read(self, first_seq: int, max_bytes: int, *, unsynced: bool = False) -> list[log_format.Entry]:
         """Return records in order from `first_seq` on: to be shipped, or applied.

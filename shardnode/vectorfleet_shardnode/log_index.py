@@ -6,7 +6,7 @@ Pure: nothing here reads a file or takes a lock; `log.Log` does both.
 import bisect
 import collections
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from . import errors, log_format
@@ -23,10 +23,15 @@ class Position(NamedTuple):
 
 
 class Write(NamedTuple):
-    """What became of a write that the log knows: where it stands, and how many rows it concerned."""
+    """What became of a write: the seq of its record, how many rows it concerned, and the record's epoch."""
 
     seq: int
     affected: int
+    epoch: int
+
+
+Known = tuple[bytes, Write]
+"""A write's id, and what became of it."""
 
 
 class Spans:
@@ -98,6 +103,15 @@ class WriteIds:
 
     def __len__(self) -> int:
         return len(self._order)
+
+    @property
+    def full(self) -> bool:
+        """Whether each one more makes the oldest one go."""
+        return len(self._order) >= self._bound
+
+    def known(self) -> Iterator[Known]:
+        """Yield the writes in the order of their seqs."""
+        return ((write_id, self._found[write_id]) for write_id in self._order)
 
     def note(self, write_id: bytes, write: Write) -> None:
         """Remember a write; seqs ascend. An id that is there already keeps its first record."""
@@ -172,13 +186,31 @@ class Index:
     Args:
         before: the position just before the log's first record.
         recent_bytes: how many bytes of records are kept in memory.
+        carried: writes of records that the log does not hold and never did: they came with segments.
     """
 
-    def __init__(self, before: Position, recent_bytes: int = 0) -> None:
+    def __init__(self, before: Position, recent_bytes: int = 0, carried: Iterable[Known] = ()) -> None:
         self.spans = Spans(before)
         self.write_ids = WriteIds()
         self.recent = Recent(recent_bytes)
         self.last_seq = before.seq
+        self._carried = WriteIds()
+        for write_id, write in carried:
+            self._carried.note(write_id, write)
+
+    @property
+    def carries(self) -> bool:
+        """Whether writes are remembered that came with segments; until the log itself holds enough."""
+        return len(self._carried) > 0
+
+    def find_write(self, write_id: bytes) -> Write | None:
+        """Return what became of a write, None where it is not known."""
+        return self.write_ids.find(write_id) or self._carried.find(write_id)
+
+    def newest_writes(self, upto: int) -> list[Known]:
+        """Return the newest writes that are known, of records up to a seq; the oldest first."""
+        every = itertools.chain(self._carried.known(), self.write_ids.known())
+        return [known for known in every if known[1].seq <= upto][-WRITE_IDS:]
 
     @property
     def keeps_recent(self) -> bool:
@@ -213,9 +245,15 @@ class Index:
     def note(self, entry: log_format.Entry) -> None:
         """Add the next record."""
         self.spans.note(entry.seq, entry.epoch)
-        self.write_ids.note(entry.write_id, Write(entry.seq, entry.affected))
+        self.note_write(entry)
         self.recent.note(entry)
         self.last_seq = entry.seq
+
+    def note_write(self, entry: log_format.Entry) -> None:
+        """Remember which write a record is of."""
+        self.write_ids.note(entry.write_id, Write(entry.seq, entry.affected, entry.epoch))
+        if self.write_ids.full and self.carries:
+            self._carried = WriteIds()
 
     def cut_after(self, seq: int) -> None:
         """Forget what stands behind a record."""

@@ -8,7 +8,7 @@ there, and is no loss.
 import collections
 import dataclasses
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import errors, log_files, log_format, log_index
@@ -77,22 +77,24 @@ def _records(
             yield placed
 
 
-def index_of(kept: list[Kept], first: log_format.Header, recent_bytes: int) -> log_index.Index:
+def index_of(
+    kept: list[Kept], first: log_format.Header, recent_bytes: int, carried: Iterable[log_index.Known] = ()
+) -> log_index.Index:
     """Return the index of a log up to its first file that is not covered.
 
     Args:
         kept: the covered files.
         first: the header of the first file that is not covered.
         recent_bytes: how many bytes of records the index may keep in memory.
+        carried: writes that came with segments.
     """
     headers = [*(file.header for file in kept), first]
-    index = log_index.Index(
-        log_index.Position(headers[0].epoch_before, headers[0].first_seq - 1), recent_bytes
-    )
+    before = log_index.Position(headers[0].epoch_before, headers[0].first_seq - 1)
+    index = log_index.Index(before, recent_bytes, carried)
     for file in kept:
         for entry in file.heads:
             index.spans.note(entry.seq, entry.epoch)
-            index.write_ids.note(entry.write_id, log_index.Write(entry.seq, entry.affected))
+            index.note_write(entry)
     index.last_seq = first.first_seq - 1
     return index
 

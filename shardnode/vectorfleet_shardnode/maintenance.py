@@ -352,6 +352,7 @@ class Maintenance:
             durable_seq=state.seq,
             next_number=next_number,
             segments=listed,
+            write_ids=self._manifest.write_ids if self._shard.log.carries_writes else None,
         )
         self._write_manifest(renewed)
         self._manifest = renewed

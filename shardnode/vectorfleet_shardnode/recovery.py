@@ -10,7 +10,7 @@ to say. Where there are no other replicas, being in the log is all it takes.
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import errors, failpoints, files, log_files, log_format, log_index, log_reading, records
@@ -33,6 +33,7 @@ class Expected:
         covered_epoch: of the record `covered_seq`; 0 where that isn't known.
         alone: whether every whole record is committed, as where there are no other replicas.
         recent_bytes: how many bytes of records its index may keep in memory.
+        carried: writes that came with segments, whose records it never held.
     """
 
     covered_seq: int = 0
@@ -41,6 +42,7 @@ class Expected:
     covered_epoch: int = 0
     alone: bool = True
     recent_bytes: int = 0
+    carried: Sequence[log_index.Known] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ def recover(folder: Path, expected: Expected, apply: Apply) -> Recovery:
     _check_start(every[0], expected.covered_seq)
     readers = [_Reader(every[0], expected.owner)]
     kept = log_reading.kept_files(covered, expected.owner, readers[0].header)
-    index = log_reading.index_of(kept, readers[0].header, expected.recent_bytes)
+    index = log_reading.index_of(kept, readers[0].header, expected.recent_bytes, expected.carried)
     replay = _Replay(index, expected, apply)
     for path, follower in zip(every, [*every[1:], None], strict=True):
         reader = readers.pop() if readers else _Reader(path, expected.owner)

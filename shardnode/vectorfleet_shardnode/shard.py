@@ -167,7 +167,7 @@ class Shard:
         with self._writing:
             self._check_leading()
             if known := self.log.find_write(write_id):
-                return self._states.wait(Written(*known, self.log.epoch_at(known.seq) or 0))
+                return self._states.wait(Written(*known))
             try:
                 self._make_room()
                 self._check_leading()  # it may have been told to follow while it waited

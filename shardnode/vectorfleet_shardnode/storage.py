@@ -6,6 +6,7 @@ identity.json  whose data this is; written last when a folder is set up
 replica.json   what this replica has promised to others; missing where there never were any
 log/           the write-ahead log
 manifest.json  the sealed segments, and the seq that they cover
+write-ids-*    ids of recent writes that came with segments from another replica
 segments/      one folder for each
 build/         work in progress; emptied at every start
 checkpoints/   what others copy; gone at every start

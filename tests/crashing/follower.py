@@ -38,6 +38,11 @@ def put(seq, epoch):
     return operations.Upsert("", rows), records.Put("", rows)
 
 
+def write_id(seq):
+    """Return the id of the write whose record has a seq."""
+    return seq.to_bytes(16, "little")
+
+
 def say(what, number):
     """Tell what may be counted on."""
     print(what, number, flush=True)  # noqa: T201 (the test reads it)
@@ -66,7 +71,8 @@ class Life:
         first = self.shard.log.last_seq + 1
         for seq in range(first, first + self.numbers.randint(3, 12)):
             op, payload = records.encode(put(seq, epoch)[1])
-            self.shard.append_entries([log_format.Entry(epoch, seq, op, b"".join(payload), affected=1)])
+            entry = log_format.Entry(epoch, seq, op, b"".join(payload), write_id(seq), affected=1)
+            self.shard.append_entries([entry])
         self.commit(self.numbers.randint(first - 1, self.shard.log.last_seq))
         self.shard.cut_after(self.shard.committed)
 
@@ -74,7 +80,8 @@ class Life:
         """Write under an epoch of its own, and leave office with some of it in doubt."""
         self.shard.lead(epoch)
         for _ in range(self.numbers.randint(1, 5)):
-            self.shard.write(put(self.shard.log.last_seq + 1, epoch)[0])
+            seq = self.shard.log.last_seq + 1
+            self.shard.write(put(seq, epoch)[0], write_id(seq))
         self.commit(self.numbers.randint(self.shard.committed, self.shard.log.last_seq))
         self.shard.follow()
         self.shard.cut_after(self.shard.committed)

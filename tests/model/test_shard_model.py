@@ -68,7 +68,8 @@ wanted = st.sampled_from(
 )
 
 
-IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.", "replica.", "cut.", "install.")
+IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.")
+IN_THE_LOG += ("replica.", "cut.", "install.", "write-ids.")
 KEEPING = [name for name in failpoints.REGISTERED if not name.startswith(IN_THE_LOG)]
 """What maintenance comes by."""
 

@@ -19,6 +19,8 @@ from . import descriptor
 VERSION = 1
 FILE_NAME = "manifest.json"
 SEGMENTS = "segments"
+WRITE_IDS = "write-ids-"
+"""What names of files of write ids begin with; see `write_ids_file`."""
 
 
 class Tombstones(descriptor.Model):
@@ -37,6 +39,13 @@ class Listed(descriptor.Model):
     tombstones: Tombstones | None = None
 
 
+class WriteIds(descriptor.Model):
+    """A file beside the manifest: the ids of recent writes that came with segments from another replica."""
+
+    file: str
+    content: descriptor.FileSum
+
+
 class Manifest(descriptor.Model):
     """What is stored: segments with every write up to (covered_epoch, covered_seq), which is committed.
 
@@ -51,6 +60,7 @@ class Manifest(descriptor.Model):
     durable_seq: int = 0
     next_number: int = 1
     segments: tuple[Listed, ...] = ()
+    write_ids: WriteIds | None = pydantic.Field(default=None, exclude_if=lambda none: none is None)
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -152,5 +162,9 @@ def clean(folder: Path, manifest: Manifest, held: Collection[str] = ()) -> None:
             if listed.tombstones is None or bits.name != listed.tombstones.file:
                 failpoints.reached("clean.before-tombstones")
                 bits.unlink()
+    for ids in folder.glob(f"{WRITE_IDS}*"):
+        if manifest.write_ids is None or ids.name != manifest.write_ids.file:
+            failpoints.reached("write-ids.before-clean")
+            ids.unlink()
     # Of the manifest alone: other files of the folder may be half written by somebody else right now.
     (folder / (files.TEMPORARY + FILE_NAME)).unlink(missing_ok=True)

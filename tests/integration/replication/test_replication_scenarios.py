@@ -244,6 +244,35 @@ def test_r27_a_write_that_is_sent_again_is_done_once(make_group):
     assert ids_of(group.stubs[winner]) == {"row-0", "row-2"}
 
 
+def test_r27_a_replica_that_was_filled_from_segments_recognises_a_write_that_comes_again(make_group):
+    """It came with the segments and is in no record there; promoted, it answers as the first primary did."""
+    group = make_group(log_file_bytes=8_000, log_retained_bytes=20_000)
+    for number in range(0, 800, 20):
+        write(group, number, 20)
+    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 1)
+    write_id = bytes(range(16))
+    first = group.stubs[0].Write(upsert(0, 3, write_id))
+    write(group, 1)  # done after it: to do the first one once more would take it back
+    level(group)
+    group.replicas[2].end()
+    shutil.rmtree(group.replicas[2].data)
+    group.replicas[2].start()
+    group.wait_for(lambda: group.state(2))
+    group.operator.tell(learners=[2])
+    level(group)
+    assert group.state(2).log_begin > first.position.seq
+    group.operator.change([0, 1, 2])
+    level(group)
+    group.operator.change([0, 1, 2], primary=2)
+    group.wait_for(lambda: group.primary() == 2)
+    for _ in range(2):
+        again = group.stubs[2].Write(upsert(0, 3, write_id))
+        assert (again.position, again.affected) == (first.position, 3)
+        group.replicas[2].end()
+        group.replicas[2].start()
+        group.wait_for(lambda: group.primary() == 2)
+
+
 def test_a_planned_handover_loses_no_write_and_takes_no_time(make_group):
     """Clients write on; the longest wait is far below the three seconds that are allowed."""
     group = make_group()

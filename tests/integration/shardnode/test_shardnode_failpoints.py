@@ -22,6 +22,7 @@ AT_REPLICAS = (
     "replica.",
     "cut.",
     "install.",
+    "write-ids.",
 )  # no node that is alone comes by these: see test_shardnode_replica_failpoints.py
 
 

@@ -13,7 +13,8 @@ from vectorfleet_shardnode import failpoints
 from vectorfleet_shardnode.segments import part
 
 PROGRAM = Path(follower.__file__)
-NAMES = [name for name in failpoints.REGISTERED if name.startswith(("replica.", "cut.", "install."))]
+AT_REPLICAS = ("replica.", "cut.", "install.", "write-ids.")
+NAMES = [name for name in failpoints.REGISTERED if name.startswith(AT_REPLICAS)]
 NAMES += ["log.appended", "commit.synced", "rotate.noted", "manifest.renamed", "trim.deleted"]
 EVERY_ROW = part.Fields(values=True, metadata=False)
 
@@ -51,6 +52,8 @@ def check(folder, said):
                 assert row_id == f"r{int(seq) % 9}"
                 assert seq <= state.seq
                 assert served.shard.log.epoch_at(int(seq)) in (None, epoch)
+                known = served.shard.log.find_write(follower.write_id(int(seq)))
+                assert known in (None, (seq, 1, epoch))
         return served.shard.log.history()
     finally:
         served.close()

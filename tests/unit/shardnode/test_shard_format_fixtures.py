@@ -14,7 +14,7 @@ import pytest
 from fixtures import folders, lives, page
 from oracles import bm25
 
-from vectorfleet_shardnode import files, filters, identity, log_format, text_search
+from vectorfleet_shardnode import files, filters, identity, log_format, text_search, write_ids_file
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, clusters
 from vectorfleet_shardnode.multivector import question as questions
@@ -112,6 +112,7 @@ def test_a_change_of_format_brings_a_fixture():
         "filters": version_of("*/data/segments/*/filters.bin"),
         "clusters": version_of("*/data/segments/*/clusters.bin"),
         "text": version_of("*/data/segments/*/text-*.bin"),
+        "write ids": version_of("*/data/write-ids-*.bin"),
     } == {
         "identity": identity.VERSION,
         "manifest": manifest.VERSION,
@@ -122,6 +123,7 @@ def test_a_change_of_format_brings_a_fixture():
         "filters": filter_file.VERSION,
         "clusters": clusters.VERSION,
         "text": text_file.VERSION,
+        "write ids": write_ids_file.VERSION,
     }
 
 
@@ -186,6 +188,21 @@ def test_every_kind_holds_what_it_is_there_for():
         *(f"field-{number}-{name}.bin" for number in (0, 1) for name in ("offsets", "vectors", "comparable")),
         *(f"field-{number}-graph.faiss" for number in (0, 1)),
     }
+
+
+def test_stored_write_ids_are_recognised(tmp_path):
+    """Those that came with the copy, and those of the log behind it, as the page's reader finds them."""
+    folder, setting = NEWEST / "copied", lives.KINDS["copied"].setting
+    wanted = page.Reader(folder / "data").writes
+    assert {write_id: write[2] for write_id, write in wanted.items()} == {
+        b"other write's id": 30,
+        b"third write's id": 2,
+        b"late write's id.": 1,
+    }
+    served = folders.open_folder(Path(shutil.copytree(folder / "data", tmp_path / "data")), setting)
+    for write_id, (seq, epoch, affected) in wanted.items():
+        assert served.shard.log.find_write(write_id) == (seq, affected, epoch)
+    served.close()
 
 
 def vectors_of(folder):

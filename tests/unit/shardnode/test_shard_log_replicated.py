@@ -211,7 +211,7 @@ def test_a_cut_leaves_the_records_before_it(tmp_path, seq):
     it.cut_after(seq)
     assert (it.last_seq, it.durable_seq) == (seq, seq)
     assert [it.find_write(write_id(each)) for each in range(1, 7)] == [
-        (each, each % 7) if each <= seq else None for each in range(1, 7)
+        (each, each % 7, 1) if each <= seq else None for each in range(1, 7)
     ]
     it.append_entries(entries(seq + 1, seq + 2, epoch=2))
     settle(it)
@@ -317,7 +317,7 @@ def test_covered_files_are_kept_up_to_a_bound(tmp_path):
         assert everything(it) == [*entries(5, 6), *entries(7, 10, epoch=2)]
         assert [it.epoch_at(seq) for seq in range(3, 8)] == [None, 1, 1, 1, 2]
         assert it.find_write(write_id(4)) is None
-        assert it.find_write(write_id(5)) == (5, 5)
+        assert it.find_write(write_id(5)) == (5, 5, 1)
         with pytest.raises(errors.CutAwayError, match="begins at seq 5"):
             it.read(4, FAR)
         it.close()
@@ -394,11 +394,11 @@ def test_write_ids_are_bounded():
     """The newest stay; of one id the first record counts."""
     ids = log_index.WriteIds(3)
     for seq in range(1, 6):
-        ids.note(write_id(seq), log_index.Write(seq, 0))
-    ids.note(write_id(5), log_index.Write(9, 9))
-    ids.note(b"", log_index.Write(10, 0))
+        ids.note(write_id(seq), log_index.Write(seq, 0, 1))
+    ids.note(write_id(5), log_index.Write(9, 9, 1))
+    ids.note(b"", log_index.Write(10, 0, 1))
     assert [seq for seq in range(12) if ids.find(write_id(seq))] == [3, 4, 5]
-    assert ids.find(write_id(5)) == (5, 0)
+    assert ids.find(write_id(5)) == (5, 0, 1)
 
 
 class LogMachine(stateful.RuleBasedStateMachine):
@@ -463,7 +463,7 @@ class LogMachine(stateful.RuleBasedStateMachine):
         for known in self.expected[max(0, first - 2) :]:
             assert self.it.epoch_at(known.seq) == known.epoch
             if known.seq >= first:
-                assert self.it.find_write(known.write_id) == (known.seq, known.affected)
+                assert self.it.find_write(known.write_id) == (known.seq, known.affected, known.epoch)
 
 
 @contextlib.contextmanager
