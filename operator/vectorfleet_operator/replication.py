@@ -116,8 +116,8 @@ class ReplicaState:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds nothing that was ever acknowledged, as far as it knows."""
-        return self.configuration is None and not self.committed
+        """Whether it holds no record. It may have been told a configuration all the same."""
+        return not self.last.seq
 
     @property
     def known_epoch(self) -> int:

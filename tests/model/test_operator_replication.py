@@ -1,9 +1,12 @@
 """The operator and its replicas in virtual time: who leads, who is a member, and that nothing is lost."""
 
 import asyncio
+from unittest import mock
 
 import pytest
-from replicas import loop, world
+from replicas import loop, replica, world
+
+from vectorfleet_operator import replication
 
 SHARD = "products-g1-s0"
 
@@ -154,6 +157,63 @@ def test_a_lost_volume_is_replaced(replicas, who):
         await given.writes_again()
 
     live(scenario, replicas=replicas)
+
+
+@pytest.mark.parametrize("ahead", [1, 5])
+def test_a_learner_that_promised_a_newer_epoch_becomes_a_member(ahead):
+    """As after a change that failed: it takes nothing of an older epoch, so a newer one has to come."""
+
+    async def scenario(given):
+        await given.writes_again()
+        victim = next(one for one in given.replicas.values() if one is not given.primary())
+        victim.crash()
+        victim.lose_disk()
+        victim.promised = given.configuration()["epoch"] + ahead
+        since = asyncio.get_running_loop().time()
+        await given.settle()
+        assert given.longest_gap(since) < 10
+        await given.writes_again()
+
+    live(scenario)
+
+
+def test_the_survivor_that_a_person_names_must_hold_something():
+    """A new disk that was told the configuration holds nothing all the same."""
+
+    async def scenario(given):
+        await given.writes_again()
+        for one in given.replicas.values():
+            one.crash()
+            one.lose_disk()
+        await given.wait_until(lambda: all(one.configuration for one in given.replicas.values()))
+        name = next(iter(given.replicas))
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/accept-loss": f"{name}@1"})
+        await asyncio.sleep(30)
+        assert given.configuration()["epoch"] == 1
+        assert "holds nothing" in given.conditions()["ShardLost"]["message"]
+        given.acknowledged.clear()  # it is lost for good
+
+    live(scenario)
+
+
+def test_each_attempt_to_begin_has_an_epoch_of_its_own():
+    """The first one's Lead is lost, and may yet arrive: nobody else ever leads under its epoch."""
+    led = []
+
+    def lead(one, configuration, now):
+        led.append(configuration.epoch)
+        return replication.Led(False, False, one.last)
+
+    async def scenario():
+        given = world.World()
+        async with given.living():
+            with mock.patch.object(replica.Replica, "lead", lead):
+                await given.wait_until(lambda: len(led) >= 3)
+            await given.settle()
+            assert given.configuration()["epoch"] > max(led)
+
+    loop.run(scenario())
+    assert len(set(led)) == len(led)
 
 
 def test_too_many_lost_volumes_wait_for_a_person():

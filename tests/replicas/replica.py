@@ -77,7 +77,7 @@ class Replica:
     # ---------------------------------------------------------------- the operator's calls
 
     def seal(self, epoch, disk, begins):
-        used = begins and (self.log or self.promised not in (0, epoch))
+        used = begins and (self.log or self.configuration is not None)
         mine = self.office is not None and self.office.configuration.epoch == epoch
         if disk not in ("", self.disk) or epoch < self.promised or used or mine:
             return replication.Sealed(False, self.promised, self.last, self.disk)

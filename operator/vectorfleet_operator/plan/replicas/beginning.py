@@ -38,7 +38,7 @@ def _first(view: view_.ShardView, states: list[replication.ReplicaState]) -> ste
         sealers=members,
         needed=len(view.wanted.names),
         every=view.wanted.every,
-        begins=all(state.last.seq == 0 and state.promised in {0, view.reserved} for state in states),
+        begins=all(state.last.seq == 0 for state in states),
         prefer=ranking.rank(view, view.wanted.names),
         why="no replica ever had a configuration",
     )

@@ -13,6 +13,7 @@ REPAIRS: tuple[Rule, ...] = (loss.loss, repair.promotion, repair.leaving)
 """What keeps a shard serving. What one of them wants, done or refused, everything else awaits."""
 TIDYING: tuple[Rule, ...] = (
     tidying.drop_lost,
+    tidying.overtake,
     tidying.replace,
     tidying.remove,
     tidying.join,

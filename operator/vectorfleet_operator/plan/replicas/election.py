@@ -62,13 +62,3 @@ class Election:
         """Whether the winner is who was to lead, or nobody insists on another one."""
         prefer = self.change.prefer
         return not (self.change.insists and prefer) or self.result().primary == prefer[0]
-
-
-def epoch_for(change: steps.Change, reserved: int) -> int:
-    """Return the epoch for a new attempt.
-
-    A shard that begins keeps the one that was reserved for it: replicas that promised another are not new any
-    more. Nothing can have been written under it, since nothing was ever committed.
-    """
-    base = change.base.epoch if change.base is not None else 0
-    return reserved if change.begins and reserved > base else reserved + 1

@@ -19,6 +19,20 @@ def drop_lost(view: view_.ShardView) -> Verdict:
     )
 
 
+def overtake(view: view_.ShardView) -> Verdict:
+    """Let the epoch pass what a learner promised in a change that failed: it takes nothing of older ones."""
+    assert view.committed is not None
+    for learner in view.learners():
+        state = view.state(learner.name)
+        promised = state.promised if state is not None else 0
+        if promised > view.reserved:
+            return steps.Reserve(promised, f"{learner.name} has promised it")
+        if promised > view.committed.epoch:
+            why = f"{learner.name} has promised epoch {promised} and follows no primary of an older one"
+            return guards.primary_serves(view) or repair.change(view, steps.Kind.RECONFIGURE, why)
+    return None
+
+
 def replace(view: view_.ShardView) -> Verdict:
     """Let a replica with a new disk take the place of the one that it lost."""
     assert view.committed is not None
