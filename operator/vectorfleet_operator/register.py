@@ -5,6 +5,7 @@ read before another write can come back.
 """
 
 import dataclasses
+import functools
 
 from . import errors, ports, replication
 from .api import vector_shard
@@ -18,7 +19,7 @@ class Entry:
 
     manifest: ports.Manifest
 
-    @property
+    @functools.cached_property
     def status(self) -> vector_shard.VectorShardStatus:
         """What it says."""
         return vector_shard.VectorShardStatus.model_validate(self.manifest.get("status") or {})

@@ -65,6 +65,7 @@ class Client:
 
     def _until_done(self, method, *args):
         """Ask primaries until one says that it is done; None after some tries."""
+        pause = PAUSE
         for _ in range(10):
             reply = yield self._ask(self.primary, method, *args)
             what, value = reply or ("silent", None)
@@ -76,7 +77,8 @@ class Client:
                 self.primary = hint
             elif what != "unknown" and self.rng.random() < 0.7:
                 self.primary = self.rng.choice(others)
-            yield self._sleep(PAUSE * self.rng.random())
+            pause = min(8, pause * 1.5)
+            yield self._sleep(pause * self.rng.random())
         return None
 
     def write(self, key):

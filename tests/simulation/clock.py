@@ -1,14 +1,20 @@
 """Simulated time: what is to happen, in order, and tasks that wait for it."""
 
+import collections
 import heapq
 import itertools
 
 
 class Clock:
-    """A queue of what is to happen; nothing takes time but waiting."""
+    """A queue of what is to happen; nothing takes time but waiting.
+
+    `soon` holds what processes do at once, as (function, argument); `failed` is what ended one of them.
+    """
 
     def __init__(self):
         self.now = 0.0
+        self.soon = collections.deque()
+        self.failed = None
         self._queue = []
         self._number = itertools.count()
 
@@ -18,11 +24,21 @@ class Clock:
 
     def run(self, until):
         """Let everything happen up to a moment."""
-        queue = self._queue
+        queue, soon, pop = self._queue, self.soon, heapq.heappop
+        self._work(soon)
         while queue and queue[0][0] <= until:
-            self.now, _, act, args = heapq.heappop(queue)
+            self.now, _, act, args = pop(queue)
             act(*args)
+            if soon:
+                self._work(soon)
         self.now = until
+
+    def _work(self, soon):
+        while soon:
+            act, given = soon.popleft()
+            act(given)
+        if self.failed is not None:
+            raise self.failed
 
 
 class Task:
@@ -32,11 +48,6 @@ class Task:
         self._steps = steps
         self._waits = 0
         self._go_on(0, None)
-
-    @property
-    def over(self):
-        """Whether it has ended."""
-        return self._steps is None
 
     def _go_on(self, number, value):
         if self._steps is None or number != self._waits:

@@ -5,8 +5,9 @@ It does what the driver of the shard node does, with the worst timing that the c
 
 import dataclasses
 
-from simulation import promises, records
+from simulation import loop, promises, records, reporting, values
 
+from vectorfleet_operator import replication
 from vectorfleet_shardnode.replication import history, messages, protocol
 
 PATIENCE = 25  # of a call to another replica
@@ -35,7 +36,9 @@ class Node:
         self.runs += 1
         self.frozen, self._inbox, self.fuse = False, [], None
         self.office = None  # the epoch under which writes are appended
-        self.open = False
+        self.open = self.leaving = False
+        self.heard_at = self.quorum_at = self.began_at = self.clock.now
+        self.answered_at = {}
         self._syncing = self._telling = self._again = False
         self._waiting = {}  # seq -> answers that wait for its commit
         self._copying = None
@@ -46,8 +49,8 @@ class Node:
         member = messages.Member(self.name, disk.identity)
         self.core = protocol.Replica(member, disk.stored, disk.history(), min(known, disk.last_seq))
         self._load()
+        self._ticking = False
         self.do(self.core.start)
-        self._tick(self.runs)
 
     def _load(self):
         """Build rows and write ids from snapshot and log, rows up to what is committed."""
@@ -95,9 +98,11 @@ class Node:
         """Bring something to this process when a time has passed."""
         self.clock.after(delay, self.enter, self.runs, act, *args)
 
-    def _tick(self, _):
-        self.do(self.core.tick)
-        self.later(self.pace * TICK * (0.7 + 0.6 * self.rng.random()), self._tick, None)
+    def _tick(self):
+        self._ticking = self.core.term is not None
+        if self._ticking:
+            self.later(self.pace * TICK * (0.7 + 0.6 * self.rng.random()), self._tick)
+            self.do(self.core.tick)
 
     # ---------------------------------------------------------------------------------------- effects
 
@@ -153,10 +158,13 @@ class Node:
                 f"the log ends at {self.disk.last_seq}, not as the core believes"
             )
         self.office = effect.epoch
+        if not self._ticking:
+            self._ticking = True
+            self.later(self.pace * TICK * self.rng.random(), self._tick)
 
     def _open(self, effect, _):
         self.promises.opens(self.disk, self.core.term.epoch)
-        self.open = True
+        self.open, self.quorum_at = True, self.clock.now
 
     def _follow(self, effect, _):
         self.open = False
@@ -181,6 +189,8 @@ class Node:
         for seq in [seq for seq in self._waiting if seq <= effect.seq]:
             for answer, write_id in self._waiting.pop(seq):
                 self._acknowledge(seq, answer, write_id)
+        if self.core.term is not None:
+            self.quorum_at = self.clock.now
         if self.core.term is not None and not self._telling:
             self._telling = True
             self.later(self.rng.random() * 10, self._tell)
@@ -242,8 +252,15 @@ class Node:
 
     def append(self, disk, given, answer):
         """An Append arrives, meant for a disk: the message, its records, its sender."""
-        if disk == self.disk.identity:
-            self.do(self.core.append, answer, given[0], given=given)
+        if disk != self.disk.identity:
+            return
+
+        def heard(reply):
+            if reply.promised == given[0].epoch:
+                self.heard_at = self.clock.now
+            answer(reply)
+
+        self.do(self.core.append, heard, given[0], given=given)
 
     def confirm(self, disk, answer):
         """A Confirm arrives."""
@@ -279,9 +296,20 @@ class Node:
             if reply is None:
                 self.enter(run, self.do, core.unreachable, to.disk, epoch)
             else:
-                self.enter(run, self.do, heard, to.disk, context, reply)
+                self.enter(run, self._heard, heard, to.disk, context, reply)
 
         self.world.network.ask((self.name, to.name), deliver, answered, PATIENCE)
+
+    def _heard(self, decide, disk, context, reply):
+        current = self.core.term
+        if current is not None and current.epoch == (context if isinstance(context, int) else context.epoch):
+            self.answered_at[disk] = self.clock.now
+            quorum = current.configuration.write_quorum - 1
+            newest = sorted(
+                (self.answered_at.get(peer.member.disk, 0.0) for peer in current.members()), reverse=True
+            )
+            self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else self.clock.now)
+        self.do(decide, disk, context, reply)
 
     # -------------------------------------------------------------------------------------- copying
 
@@ -329,34 +357,47 @@ class Node:
 
     def seal(self, disk, epoch, begins, answer):
         """A Seal arrives."""
-        if disk == self.disk.identity:
-            self.do(lambda: self.core.seal(answer, epoch, begins=begins))
+        if disk != self.disk.identity:
+            answer(None)
+            return
 
-    def lead(self, disk, configuration, answer):
-        """A Lead arrives; it is answered as soon as enough hold the log."""
-        if disk == self.disk.identity:
-            self.do(self.core.lead, answer, configuration)
+        def sealed(reply):
+            answer(replication.Sealed(reply.sealed, reply.promised, values.place(reply.last), disk))
+
+        self.do(lambda: self.core.seal(sealed, epoch, begins=begins))
+
+    def lead(self, wanted, seconds, answer):
+        """A Lead arrives; it is answered as soon as enough hold the log, or when the time is up."""
+        waiting = [answer]
+
+        def led(reply):
+            if waiting:
+                waiting.pop()(replication.Led(reply.leading, reply.held, values.place(reply.last)))
+
+        def late():
+            leads = self.core.term is not None and self.core.term.epoch == wanted.epoch
+            led(messages.LeadReply(leads, last=self.core.history.last))
+
+        self.later(seconds * loop.SECOND, late)
+        self.do(self.core.lead, led, wanted)
 
     def configure(self, configuration, learners, answer):
         """A Configure arrives."""
-        self.do(self.core.configure, answer, configuration, learners)
+        self.do(self.core.configure, lambda reply: answer(reply.epoch), configuration, learners)
+
+    def leave(self):
+        """It is told to end: a primary waits for its place to be taken."""
+        self.leaving = True
+
+    @property
+    def has_left(self):
+        """Whether it may end, having been told to."""
+        current = self.core.term
+        return self.leaving and (current is None or len(current.configuration.members) == 1)
 
     def report(self, answer):
         """Say what it is."""
-        core, current = self.core, self.core.term
-        followers = {} if current is None else {disk: peer.verified for disk, peer in current.peers.items()}
-        answer(
-            Report(
-                messages.Member(self.name, self.disk.identity),
-                core.promised,
-                core.history.last,
-                core.committed,
-                core.configuration,
-                core.acknowledges,
-                current is not None,
-                followers,
-            )
-        )
+        answer(reporting.state_of(self))
 
     # -------------------------------------------------------------------------------- from clients
 
@@ -417,20 +458,6 @@ class Node:
     def _primary(self):
         known = self.core.configuration
         return known.primary if known is not None else None
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What a replica says of itself to operators."""
-
-    member: messages.Member
-    promised: int
-    last: history.Position
-    committed: int
-    configuration: messages.Configuration | None
-    acknowledges: bool
-    leads: bool
-    followers: dict[str, int]
 
 
 CARRY_OUT = {

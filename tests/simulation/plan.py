@@ -17,6 +17,8 @@ class Plan:
     keys: int = 2
     patience: float = 30.0  # of clients, with one call
     operators: int = 1
+    poll: float = 15.0  # between two passes of an operator
+    hasty: bool = False  # operators never rest between changes
     delay: float = 2.0
     loss: float = 0.0
     repeats: float = 0.0
@@ -44,6 +46,8 @@ def drawn(rng: random.Random) -> Plan:
         clients=rng.choice((2, 3, 5)),
         keys=rng.choice((1, 2, 4)),
         operators=rng.choice((1, 1, 2)),
+        poll=rng.choice((12.0, 24.0)),
+        hasty=rng.random() < 0.5,
         delay=rng.choice((1.0, 2.0, 6.0)),
         loss=rng.choice((0.0, 0.0, 0.02, 0.15)),
         repeats=rng.choice((0.0, 0.0, 0.05, 0.3)),
@@ -69,6 +73,10 @@ STORM = {
     "trim": 1,
     "hand_over": 6,
     "resize": 2,
+    "operator": 1,
+    "freeze_operator": 1,
+    "evict": 1,
+    "roll": 0.3,
 }
 
 
@@ -82,6 +90,8 @@ def storm(rng: random.Random) -> Plan:
         keys=2,
         patience=rng.choice((8.0, 30.0)),
         operators=rng.choice((1, 2)),
+        poll=rng.choice((12.0, 24.0)),
+        hasty=rng.random() < 0.7,
         delay=rng.choice((1.0, 3.0)),
         loss=rng.choice((0.0, 0.05)),
         repeats=rng.choice((0.0, 0.1)),

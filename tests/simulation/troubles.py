@@ -97,6 +97,30 @@ def operator(world):
     world.rng.choice(list(world.operators.values())).crash()
 
 
+def freeze_operator(world):
+    """An operator is stopped in the middle of whatever it does, and goes on with what it knew."""
+    one = world.rng.choice(list(world.operators.values()))
+    one.freeze()
+    _later(world, one.thaw, 20, 200)
+
+
+def slow_service(world):
+    """The configuration service answers late: what was given up is done all the same."""
+    pairs = [(name, "api") for name in world.operators] + [("api", name) for name in world.operators]
+    world.network.slow.update(dict.fromkeys(pairs, world.rng.choice((10, 40))))
+    _later(world, lambda: [world.network.slow.pop(pair, None) for pair in pairs], 50, 300)
+
+
+def evict(world):
+    """A pod is deleted: its process is told to end, and is made anew."""
+    world.pods.delete(_victim(world).name, None)
+
+
+def roll(world):
+    """Somebody changes the pods' template: each is to be restarted, one at a time."""
+    world.pods.change_template()
+
+
 def service(world):
     """The configuration service is away."""
     broken = {(name, "api") for name in world.operators}
@@ -104,15 +128,14 @@ def service(world):
 
 
 def hand_over(world):
-    """Somebody wishes another primary."""
-    world.handover = world.rng.choice(world.wanted)
+    """Somebody wishes another primary, or has no wish any more."""
+    world.handover = world.rng.choice([*world.wanted, ""])
 
 
 def resize(world):
     """Somebody wishes more or fewer members."""
     least = 2 if "lost_disk" in world.plan.trouble else 1
-    count = world.rng.randint(min(least, len(world.wanted)), len(world.wanted))
-    world.members_wanted = set(world.rng.sample(world.wanted, min(count, 3)))
+    world.replicas_wanted = world.rng.randint(min(least, len(world.wanted)), len(world.wanted))
 
 
 KINDS = {
@@ -130,7 +153,11 @@ KINDS = {
         lost_disk,
         trim,
         operator,
+        freeze_operator,
         service,
+        slow_service,
+        evict,
+        roll,
         hand_over,
         resize,
     )

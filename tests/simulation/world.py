@@ -2,7 +2,20 @@
 
 import random
 
-from simulation import clients, clock, network, node, operating, plan, promises, register, troubles
+from simulation import (
+    clients,
+    clock,
+    network,
+    node,
+    operating,
+    plan,
+    pods,
+    promises,
+    register,
+    troubles,
+)
+
+from vectorfleet_operator.desired import names
 
 HEALED = 3000  # within which everything must be well again after the last trouble
 
@@ -24,21 +37,25 @@ class World:
         self.promises = promises.Promises()
         self.histories = clients.Histories()
         self.network = network.Network(self.clock, self.rng, self.plan)
-        self.register = register.Register(self.rng)
-        self.wanted = list("abcdefghi"[: self.plan.replicas])
-        self.first = self.wanted[: self.plan.members]
-        self.members_wanted = set(self.first)
-        self.handover = ""
+        self.register = register.Register(self)
+        self.wanted = [names.replica(register.KEY.name, 0, n) for n in range(self.plan.replicas)]
+        self.replicas_wanted = self.plan.members  # as the spec has it
+        self.handover = ""  # who is to lead, as a person wishes
+        self.pods = pods.Pods(self)
         self.calm = False
         self.nodes = {name: node.Node(self, name) for name in self.wanted}
         for one in self.nodes.values():
             one.start()
-        self.operators = {}
-        for n in range(self.plan.operators):
-            self.operators[f"operator{n}"] = operating.Operator(self, f"operator{n}")
+        named = [f"operator{n}" for n in range(self.plan.operators)]
+        self.operators = {name: operating.Operator(self, name) for name in named}
         self.clients = [clients.Client(self, f"client{n}") for n in range(self.plan.clients)]
 
     # ------------------------------------------------------------------------------------ what happens
+
+    @property
+    def members_wanted(self):
+        """The names of those that the spec asks for."""
+        return set(self.wanted[: self.replicas_wanted])
 
     def primary(self):
         """Return the replica that takes writes under the greatest epoch, None where none does."""
@@ -55,7 +72,7 @@ class World:
         self.clock.after(self.rng.choice((5, 40, 150)) * self.rng.random(), self._restart, one)
 
     def _restart(self, one):
-        if one.core is None:
+        if one.core is None and self.pods.may_run(one.name):
             one.start()
 
     def trouble(self):
@@ -99,6 +116,7 @@ class World:
         self.register.conflicts = 0.0
         first, *others = self.operators.values()
         first.crashes = 0.0
+        first.thaw()
         for one in others:
             one.stop()  # two may hinder each other for ever, so only the holder of the Lease tries
         for one in self.nodes.values():
@@ -131,7 +149,8 @@ class World:
             return False
         ones = [self.nodes[member.name] for member in current.members]
         return all(
-            one.disk.identity == member.disk
+            one.core is not None
+            and one.disk.identity == member.disk
             and one.core.committed == last == primary.disk.last_seq
             and one.rows == ones[0].rows
             for one, member in zip(ones, current.members, strict=True)

@@ -4,6 +4,7 @@ Messages name records by place and epoch alone; whoever carries them adds the pa
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 from .history import NOTHING, Position
@@ -34,9 +35,13 @@ class Configuration:
         """How many members must be sealed so that each write quorum has one of them: |C| - W + 1."""
         return len(self.members) - self.write_quorum + 1
 
+    @functools.cached_property
+    def _disks(self) -> frozenset[str]:
+        return frozenset(member.disk for member in self.members)
+
     def holds(self, disk: str) -> bool:
         """Tell whether a disk is a member."""
-        return any(member.disk == disk for member in self.members)
+        return disk in self._disks
 
     def leads(self, member: Member) -> bool:
         """Tell whether this very disk is the primary."""
