@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from vectorfleet_runtime import grants
 from vectorfleet_shardnode.api import config, field_types, reserved
 
 from . import errors
@@ -44,7 +45,7 @@ MAX_INTEGER = 2**63 - 1
 FLOAT32_BOUND = float(2**128 - 2**103)
 """The least number that rounds to no float32; those below it do, to the greatest one at most."""
 
-DEFAULT_NAMESPACE = "__default__"
+DEFAULT_NAMESPACE = grants.DEFAULT_NAMESPACE
 """Another name of the namespace "" where a name can't be empty."""
 
 

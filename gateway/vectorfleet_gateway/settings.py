@@ -7,10 +7,10 @@ import pydantic
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from vectorfleet_runtime import certificates, credentials, parties
+from vectorfleet_runtime import certificates, credentials, grants, parties
 from vectorfleet_shardnode.api import config
 
-from . import audit, errors, policy
+from . import audit, errors
 from .auth import bearers
 
 
@@ -110,7 +110,7 @@ def find_terms(wanted: Settings) -> bearers.Terms | None:
             leeway=wanted.jwt_leeway_seconds,
             role_claim=wanted.jwt_role_claim,
             namespaces_claim=wanted.jwt_namespaces_claim,
-            max_role=policy.Role[wanted.jwt_max_role.upper()],
+            max_role=grants.Role[wanted.jwt_max_role.upper()],
         )
     except errors.SettingsError as wrong:
         raise errors.SettingsError(f"VECTORFLEET_JWT_AUDIENCE, VECTORFLEET_JWT_ALGORITHMS: {wrong}") from None

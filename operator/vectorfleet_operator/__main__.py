@@ -15,6 +15,8 @@ def main() -> None:
     arguments = _parse()
     if arguments.command == "run":
         sys.exit(_run())
+    if arguments.command == "control-plane":
+        sys.exit(_serve_control_plane())
     sys.exit(_generate(arguments))
 
 
@@ -22,6 +24,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="vectorfleet-operator", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="watch VectorIndexes and reconcile them")
+    commands.add_parser("control-plane", help="serve Pinecone's calls that make indexes")
     crds = commands.add_parser("crds", help="print, write or check the CustomResourceDefinitions")
     where = crds.add_mutually_exclusive_group()
     where.add_argument("--write", type=pathlib.Path, metavar="DIR", help="write the CRDs into this folder")
@@ -43,6 +46,18 @@ def _run() -> int:
         asyncio.run(serve.serve(given))
     except errors.Transient as error:
         sys.stderr.write(f"vectorfleet-operator can't start: {error}\n")
+        return 2
+    return 0
+
+
+def _serve_control_plane() -> int:
+    from .control import process  # noqa: PLC0415  `crds` needs no Kubernetes client
+    from .control import settings as control_settings  # noqa: PLC0415
+
+    try:
+        asyncio.run(process.serve(control_settings.Settings()))
+    except (pydantic.ValidationError, errors.OperatorError) as error:
+        sys.stderr.write(f"vectorfleet-operator control-plane can't start: {error}\n")
         return 2
     return 0
 

@@ -3,6 +3,8 @@
 OperatorError
 ├── InvalidSpec      the manifest can't be read; the user has to change it
 ├── Transient        a call failed in a way that a later try may mend; its outcome is unknown
+│   └── Changed      the object is another one than was read; nothing was written
+├── Taken            there is an object of that name; nothing was written
 └── Rejected         the cluster will never accept this object as it is
 
 Each message says what was wrong and what would be right; it ends up in the index's conditions. `step` says
@@ -25,6 +27,14 @@ class InvalidSpec(OperatorError):  # noqa: N818  a word of the conditions
 
 class Transient(OperatorError):  # noqa: N818  it tells of the cause, not of a fault
     """Try again later; nothing is known of the outcome."""
+
+
+class Changed(Transient):
+    """The object has changed since it was read, or is gone: read it again."""
+
+
+class Taken(OperatorError):  # noqa: N818  said of a name
+    """There is an object of that name already."""
 
 
 class Rejected(OperatorError):  # noqa: N818  it tells of the cause, not of a fault

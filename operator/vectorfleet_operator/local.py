@@ -20,6 +20,7 @@ import vectorfleet_runtime.logs
 from . import attend, errors, lookout, ports, reconcile
 from .adapters import shards, system
 from .adapters.local import cluster, complaints, folder, inbox, lock, store, workloads
+from .control import embedded
 from .desired import names
 
 _LOG = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Supervisor:
         self._objects = store.Store(place.objects, self._changed)
         self._objects.collect()
         self._workloads = workloads.Workloads(place, self._objects)
+        self._control = embedded.Embedded(place, self._objects, self._workloads.host)
         self._complaints = complaints.Complaints()
         self._attended: dict[ports.Key, asyncio.Task[None]] = {}
 
@@ -69,12 +71,14 @@ class Supervisor:
                 with self._complaints.apart("a request can't be carried out", "inbox"):
                     self._read_inbox()
                 self._attend(attendant)
+                await self._control.settle()
                 if keep.done():
                     keep.result()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _INBOX_SECONDS)
         finally:
             listener.close()
+            await self._control.close()
             for task in (keep, *self._attended.values()):
                 task.cancel()
             await asyncio.gather(keep, *self._attended.values(), return_exceptions=True)

@@ -85,6 +85,19 @@ class Cluster(Protocol):
         """Record an event beside its object. Losing one is no error."""
 
 
+class Catalog(Cluster, Protocol):
+    """A cluster in which objects are made and changed for users: nobody's object is taken over."""
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Make an object; where one of that name exists, raise `errors.Taken`. Returns it as stored."""
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Make an object equal to `manifest`, as long as it is at the resourceVersion that this carries.
+
+        Else `errors.Changed` is raised. Returns the object as stored.
+        """
+
+
 @dataclasses.dataclass(frozen=True)
 class Event:
     """Something that happened to an object, for `kubectl describe`."""

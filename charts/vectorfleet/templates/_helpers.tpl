@@ -89,6 +89,23 @@ app.kubernetes.io/part-of: vectorfleet
   verbs: [create]
 {{- end }}
 
+{{/* The control plane's API. */}}
+{{- define "vectorfleet.controlName" -}}
+{{- printf "%s-control-plane" (include "vectorfleet.fullname" . | trunc 49 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "vectorfleet.controlSelectorLabels" -}}
+{{- include "vectorfleet.selectorLabels" . | replace "component: operator" "component: control-plane" }}
+{{- end }}
+
+{{- define "vectorfleet.controlLabels" -}}
+{{- include "vectorfleet.labels" . | replace "component: operator" "component: control-plane" }}
+{{- end }}
+
+{{- define "vectorfleet.controlNamespace" -}}
+{{- default .Release.Namespace .Values.controlPlane.namespace }}
+{{- end }}
+
 {{- define "vectorfleet.subject" -}}
 - kind: ServiceAccount
   name: {{ include "vectorfleet.serviceAccountName" . }}

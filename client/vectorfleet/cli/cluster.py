@@ -15,7 +15,7 @@ import typer
 from vectorfleet_operator import errors
 from vectorfleet_operator.adapters.local import folder, inbox, manifests, view, volumes
 
-from . import output, session, supervisor
+from . import control, output, session, supervisor
 
 Name = tuple[str, str]
 """Namespace and name of an index."""
@@ -52,6 +52,13 @@ class Cluster:
             if one["kind"] != "Secret"
         }
 
+    def open_control_plane(self, timeout: float) -> None:
+        """Have the control plane's API served, by the keys that it has or a new one."""
+        if view.control_plane(self._place) is None:
+            self._supervisor.request([inbox.Apply(control.build_secret())])
+        why = "the control plane's API does not answer"
+        self._supervisor.wait(lambda: control.answers(view.control_plane(self._place)), timeout, why)
+
     def wait_until_ready(self, mine: set[Name], timeout: float) -> None:
         """Return once indexes serve what their manifests ask for; say meanwhile what is waited for."""
         console = rich.console.Console(stderr=True)
@@ -86,6 +93,8 @@ class Cluster:
         for one in found:
             for trouble in one.troubles:
                 session.complain(output.printable(f"{one.name}: {trouble}"))
+        if (api := view.control_plane(self._place)) is not None:
+            typer.echo(control.describe(api, show_key=show_key))
         if found and not self._supervisor.is_there:
             session.complain("no operator runs: the indexes serve on, but nothing mends them; `up` starts it")
 
@@ -101,7 +110,9 @@ class Cluster:
     def as_json(self) -> dict[str, Any]:
         """Return everything for programs."""
         found = [_as_json(one) for one in view.indexes(self._place)]
-        return {"supervisor": self._supervisor.pid, "indexes": found}
+        told = {"supervisor": self._supervisor.pid, "indexes": found}
+        api = view.control_plane(self._place)
+        return told if api is None else told | {"controlPlane": control.as_json(api)}
 
     def down(self, names: list[str], timeout: float, *, delete_data: bool) -> None:
         """Delete indexes, all where none is named; keep or remove their volumes."""
@@ -111,11 +122,13 @@ class Cluster:
             self._supervisor.request([])
         chosen = self._choose(names) if names else {(one.namespace, one.name) for one in self._known()}
         there = [one for one in view.indexes(self._place) if (one.namespace, one.name) in chosen]
-        if there or (not names and self._place.pods()):
+        going = [inbox.Delete(("VectorIndex", one.namespace, one.name)) for one in there]
+        if not names and view.control_plane(self._place) is not None:
+            # First, so that nobody makes an index while all are taken down.
+            going.insert(0, inbox.Delete(("Secret", view.CONTROL_NAMESPACE, view.CONTROL_SECRET)))
+        if going or (not names and self._place.pods()):
             self._supervisor.ensure()
-            self._supervisor.request(
-                [inbox.Delete(("VectorIndex", one.namespace, one.name)) for one in there]
-            )
+            self._supervisor.request(going)
             self._supervisor.wait(
                 lambda: self._is_gone(chosen if names else None), timeout, "processes still run"
             )

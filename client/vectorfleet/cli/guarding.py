@@ -10,8 +10,8 @@ import pathlib
 from collections.abc import AsyncIterator
 
 from vectorfleet_gateway import app
-from vectorfleet_gateway.auth import bearers, entrance, grants, keys
-from vectorfleet_runtime import certificates
+from vectorfleet_gateway.auth import bearers, entrance, keys
+from vectorfleet_runtime import certificates, grants
 
 from . import errors
 

@@ -36,20 +36,34 @@ ShowKey = Annotated[bool, typer.Option("--show-key", help="Show the API keys.")]
 
 
 def up(
-    files: Annotated[list[pathlib.Path], typer.Option("--file", "-f", help="Manifest; may be given again.")],
+    files: Annotated[
+        list[pathlib.Path] | None,
+        typer.Option("--file", "-f", show_default=False, help="Manifest; may be given again."),
+    ] = None,
     state_dir: StateDir = None,
     timeout: Patience = 120,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay; Ctrl-C takes everything down again, data kept.")
     ] = False,
     show_key: ShowKey = False,
+    control_plane: Annotated[
+        bool,
+        typer.Option(
+            "--control-plane",
+            help="Serve Pinecone's calls that make indexes too, until all is taken down.",
+        ),
+    ] = False,
 ) -> None:
     """Run the VectorIndexes of manifests on this machine, and wait until they serve.
 
     With a changed manifest, what runs is changed to match it. Secrets that an index names may come along.
     """
+    if not files and not control_plane:
+        raise typer.BadParameter("name a manifest, or --control-plane", param_hint="'--file'")
     with _opened(state_dir) as cluster, _interruptible(cluster, take_down=foreground):
-        mine = cluster.apply(files)
+        mine = cluster.apply(files or [])
+        if control_plane:
+            cluster.open_control_plane(timeout)
         cluster.wait_until_ready(mine, timeout)
         cluster.show(show_key=show_key)
         cluster.suggest(mine)

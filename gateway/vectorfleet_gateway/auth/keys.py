@@ -1,37 +1,18 @@
-"""The API keys: several are valid at once, kept as SHA-256 digests, compared in constant time.
+"""The gateway's way in by API key; see `vectorfleet_runtime.keys`."""
 
-Each file of a folder holds one key or the digest of one, see `grants`, as a mounted Secret does. The folder
-is read again when it changed, so that keys rotate: add the new one, move the callers, remove the old one.
-"""
-
-import hashlib
-import hmac
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-from .. import body, errors, policy
-from . import grants
+from vectorfleet_runtime import grants, keys
 
-_log = logging.getLogger(__name__)
+from .. import body, errors, policy
 
 _MISSING = "the Api-Key header is missing; every request needs a valid key"
 _WRONG = "the API key is not valid"
 
 
-class KeyRing:
-    """The keys that are valid now.
-
-    Args:
-        granted: what each grants.
-    """
-
-    def __init__(self, granted: Iterable[grants.Grant]) -> None:
-        self._grants = tuple(granted)
-
-    def replace(self, granted: Iterable[grants.Grant]) -> None:
-        """Make these keys the only valid ones."""
-        self._grants = tuple(granted)
+class KeyRing(keys.Ring):
+    """The keys that are valid now."""
 
     def enter(self, headers: body.Headers, now: float) -> policy.Principal:
         """Return who holds the key of a request; see `authenticate`."""
@@ -50,21 +31,17 @@ class KeyRing:
         """
         if not key:
             raise errors.UnauthenticatedError(_MISSING)
-        digest = grants.digest_of(key)
-        found: policy.Principal | None = None
-        for granted in self._grants:  # all of them, so that time tells nothing
-            if hmac.compare_digest(digest, granted.digest):
-                found = granted.principal
-        if found is None or (found.expires is not None and now >= found.expires):
+        found = self.find(key, now)
+        if found is None:
             raise errors.UnauthenticatedError(_WRONG)
         return found
 
 
-class KeyFolder:
+class KeyFolder(keys.Folder):
     """A folder of keys, and the ring that follows it.
 
     Args:
-        path: the folder; files whose name starts with a dot are none of ours.
+        path: the folder.
         always: keys that are valid besides.
 
     Raises:
@@ -72,44 +49,8 @@ class KeyFolder:
     """
 
     def __init__(self, path: Path, always: Iterable[grants.Grant] = ()) -> None:
-        self._path = path
-        self._always = tuple(always)
+        self.ring = KeyRing()
         try:
-            self._seen, keys = self._read()
-        except OSError as error:
-            raise errors.SettingsError(f"VECTORFLEET_API_KEYS_DIR: can't read {path}: {error}") from error
-        if not keys:
-            raise errors.SettingsError(
-                f"VECTORFLEET_API_KEYS_DIR: {path} holds no key; put one in a file, as one line of printable "
-                "ASCII characters, or what `vectorfleet key` prints"
-            )
-        self.ring = KeyRing(keys)
-
-    def refresh(self) -> None:
-        """Read the folder again. Where it can't be read, the keys stay as they are."""
-        try:
-            seen, keys = self._read()
-        except OSError as error:
-            _log.warning("can't read the API keys; keeping the last ones", extra={"error": str(error)})
-            return
-        if seen == self._seen:
-            return
-        self._seen = seen
-        self.ring.replace(keys)
-        _log.info("API keys changed", extra={"keys": sorted(one.principal.name for one in keys)})
-        if not keys:
-            _log.error("no valid API key is left; every request is refused")
-
-    def _read(self) -> tuple[frozenset[tuple[str, bytes]], list[grants.Grant]]:
-        files = [file for file in self._path.iterdir() if not file.name.startswith(".") and file.is_file()]
-        contents = {file.name: file.read_bytes() for file in files}
-        seen = frozenset((name, hashlib.sha256(content).digest()) for name, content in contents.items())
-        return seen, [*self._always, *_valid(contents)]
-
-
-def _valid(contents: Mapping[str, bytes]) -> Iterator[grants.Grant]:
-    for name, content in contents.items():
-        try:
-            yield grants.parse(name, content)
-        except ValueError as unfit:
-            _log.warning("a file of the API keys grants nothing", extra={"file": name, "why": str(unfit)})
+            super().__init__(path, self.ring, always)
+        except keys.UnusableError as unusable:
+            raise errors.SettingsError(f"VECTORFLEET_API_KEYS_DIR: {unusable}") from unusable

@@ -28,6 +28,15 @@ def without_status(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {key: copy.deepcopy(value) for key, value in manifest.items() if key != "status"}
 
 
+_SERVERS_OWN = frozenset({"uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"})
+
+
+def without_servers_own(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object that was read as a manifest to apply, without what the server writes itself."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key not in _SERVERS_OWN}
+    return without_status(manifest) | {"metadata": metadata}
+
+
 def _remove(now: dict[str, Any], before: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for key, value in before.items():
         if key not in wanted:

@@ -25,10 +25,16 @@ _Query = tuple[tuple[str, str], ...]
 
 
 class KubernetesCluster:
-    """Implements `ports.Cluster` on a Kubernetes API server."""
+    """Implements `ports.Catalog` on a Kubernetes API server.
 
-    def __init__(self, api: client.ApiClient) -> None:
+    Args:
+        api: connection and credentials.
+        manager: by what name our fields are known.
+    """
+
+    def __init__(self, api: client.ApiClient, manager: str = MANAGER) -> None:
         self._api = api
+        self._manager = manager
 
     async def apply(self, manifest: ports.Manifest) -> ports.Manifest:
         """Apply the object on the server, as our field manager, taking over what others set.
@@ -37,14 +43,14 @@ class KubernetesCluster:
         the lists that we name are first made ours as a whole.
         """
         try:
-            stored = await self._call("PATCH", _path_of(manifest), _owned(), manifest, _APPLY)
+            stored = await self._call("PATCH", _path_of(manifest), self._owned(), manifest, _APPLY)
         except errors.Rejected as rejection:
             await self._take_lists(manifest, rejection)
         else:
             if _same_lengths(manifest, stored):
                 return _lean(stored)
             await self._take_lists(manifest, None)
-        return _lean(await self._call("PATCH", _path_of(manifest), _owned(), manifest, _APPLY))
+        return _lean(await self._call("PATCH", _path_of(manifest), self._owned(), manifest, _APPLY))
 
     async def get(self, kind: ports.Kind, namespace: str, name: str) -> ports.Manifest | None:
         """Return the object, or None."""
@@ -79,12 +85,14 @@ class KubernetesCluster:
         }
         try:
             await self._call("DELETE", _path_of(manifest), (), options)
-        except (_NotFound, _Conflict):  # gone, or another one of that name by now
+        except (_NotFound, errors.Changed):  # gone, or another one of that name by now
             return
 
     async def apply_status(self, manifest: ports.Manifest) -> ports.Manifest:
         """Apply the object's status; a resourceVersion in `manifest` makes it a compare-and-swap."""
-        return _lean(await self._call("PATCH", f"{_path_of(manifest)}/status", _owned(), manifest, _APPLY))
+        return _lean(
+            await self._call("PATCH", f"{_path_of(manifest)}/status", self._owned(), manifest, _APPLY)
+        )
 
     async def emit(self, event: ports.Event) -> None:
         """Create an event beside its object; a failure is passed over."""
@@ -93,6 +101,21 @@ class KubernetesCluster:
             await self._call("POST", f"/api/v1/namespaces/{namespace}/events", (), _event(event))
         except errors.OperatorError:
             return
+
+    async def create(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Create the object, where there is none of that name."""
+        path = _path(ports.KINDS[manifest["kind"]], manifest["metadata"]["namespace"])
+        try:
+            return _lean(await self._call("POST", path, self._named(), manifest))
+        except errors.Changed as conflict:
+            raise errors.Taken(str(conflict)) from None
+
+    async def replace(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Replace the object, where it is at the resourceVersion that `manifest` carries."""
+        try:
+            return _lean(await self._call("PUT", _path_of(manifest), self._named(), manifest))
+        except _NotFound as gone:
+            raise errors.Changed(str(gone)) from None
 
     async def serves(self, kind: ports.Kind) -> bool:
         """Return whether the API server knows objects of that kind.
@@ -109,10 +132,16 @@ class KubernetesCluster:
     async def _take_lists(self, manifest: ports.Manifest, rejection: errors.Rejected | None) -> None:
         """Replace the lists that `manifest` names; where the object does not exist, `rejection` stands."""
         try:
-            await self._call("PATCH", _path_of(manifest), (("fieldManager", MANAGER),), manifest, _MERGE)
+            await self._call("PATCH", _path_of(manifest), self._named(), manifest, _MERGE)
         except _NotFound:
             if rejection is not None:
                 raise rejection from None
+
+    def _named(self) -> _Query:
+        return (("fieldManager", self._manager),)
+
+    def _owned(self) -> _Query:
+        return (*self._named(), ("force", "true"))
 
     async def _call(
         self, method: str, path: str, query: _Query = (), body: Any = None, content: str = "application/json"
@@ -134,8 +163,11 @@ class KubernetesCluster:
         return _answer(f"{method} {path}", reply.status, text)
 
 
-async def connect() -> KubernetesCluster:
+async def connect(manager: str = MANAGER) -> KubernetesCluster:
     """Return the cluster that the pod runs in, or the one that the user's kubeconfig names.
+
+    Args:
+        manager: by what name our fields are known.
 
     Raises:
         errors.Transient: there is neither.
@@ -150,7 +182,7 @@ async def connect() -> KubernetesCluster:
         raise errors.Transient(
             f"no service account and no kubeconfig to reach Kubernetes with: {error}"
         ) from error
-    return KubernetesCluster(client.ApiClient(settings))
+    return KubernetesCluster(client.ApiClient(settings), manager)
 
 
 async def close(cluster: KubernetesCluster) -> None:
@@ -162,10 +194,6 @@ class _NotFound(errors.Transient):
     pass
 
 
-class _Conflict(errors.Transient):
-    pass
-
-
 def _answer(call: str, status: int, text: bytes) -> dict[str, Any]:
     try:
         body: dict[str, Any] = json.loads(text)
@@ -174,7 +202,7 @@ def _answer(call: str, status: int, text: bytes) -> dict[str, Any]:
     if 200 <= status < 300:
         return body
     message = str(body.get("message", "")) or f"{call} was answered with {status}"
-    kinds = {404: _NotFound, 409: _Conflict}
+    kinds = {404: _NotFound, 409: errors.Changed}
     if status in _NEVER:
         raise errors.Rejected(message)
     raise kinds.get(status, errors.Transient)(message)
@@ -188,10 +216,6 @@ def _path(kind: ports.Kind, namespace: str) -> str:
 def _path_of(manifest: ports.Manifest) -> str:
     metadata = manifest["metadata"]
     return f"{_path(ports.KINDS[manifest['kind']], metadata['namespace'])}/{metadata['name']}"
-
-
-def _owned() -> _Query:
-    return (("fieldManager", MANAGER), ("force", "true"))
 
 
 def _continued(position: str) -> _Query:

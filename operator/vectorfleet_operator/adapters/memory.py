@@ -16,7 +16,7 @@ _Place = tuple[str, str, str]
 
 
 class MemoryCluster:
-    """Implements `ports.Cluster` on a dictionary.
+    """Implements `ports.Catalog` on a dictionary.
 
     Attributes:
         events: what was emitted, oldest first.
@@ -75,6 +75,20 @@ class MemoryCluster:
             raise errors.Transient("the object has changed since it was read")
         self.set_status(manifest, manifest["status"])
         return copy.deepcopy(self._objects[_place(manifest)])
+
+    async def create(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Store an object, where there is none of that name."""
+        if _place(manifest) in self._objects:
+            raise errors.Taken(f"{manifest['kind']} {manifest['metadata']['name']} exists already")
+        return await self.apply(manifest)
+
+    async def replace(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Make the object equal to `manifest`, where it is at the resourceVersion that this carries."""
+        found = self._objects.get(_place(manifest))
+        version = manifest["metadata"]["resourceVersion"]
+        if found is None or found["metadata"]["resourceVersion"] != version:
+            raise errors.Changed("the object has changed since it was read, or is gone")
+        return await self.apply(fields.without_servers_own(manifest))
 
     async def emit(self, event: ports.Event) -> None:
         """Keep the event."""

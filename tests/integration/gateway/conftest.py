@@ -18,7 +18,7 @@ from attacking import target as target_
 from issuing import folders
 from services import embedder, proxy
 
-from vectorfleet_gateway.auth import grants
+from vectorfleet_runtime import grants
 
 KEY = "integration-key"
 TOKEN = "integration-token"

@@ -15,8 +15,9 @@ import time
 import pytest
 
 from vectorfleet_gateway import app, index, operations, server, sockets
-from vectorfleet_gateway.auth import grants, keys
+from vectorfleet_gateway.auth import keys
 from vectorfleet_gateway.routes import table
+from vectorfleet_runtime import grants
 from vectorfleet_shardnode.api import config
 
 KEY = "integration-key"

@@ -25,10 +25,14 @@ from kubernetes.aio import client
 from vectorfleet_operator import attend, errors, handlers, lookout, ports, reconcile
 from vectorfleet_operator.adapters import kubernetes, memory, shards, system
 from vectorfleet_operator.api import crd
+from vectorfleet_operator.control import process, refusals, settings, wire
 
 IMAGE = "vectorfleet/data-plane:0.1.0"
 SERVED = [kind for kind in ports.KINDS.values() if kind is not ports.CERTIFICATE]  # cert-manager is not here
 TOKEN = "test"
+LIMITED = "control-plane"
+"""Another caller and its token, who may do what the chart grants the control plane's API."""
+CHART = pathlib.Path(__file__).parents[3] / "charts" / "vectorfleet"
 KEY = ports.Key("default", "products")
 CACHE = pathlib.Path(os.environ.get("CACHE") or pathlib.Path.home() / ".cache/vectorfleet/e2e")
 START_SECONDS = 60
@@ -81,7 +85,7 @@ def address(tmp_path_factory):
         pytest.skip("kube-apiserver and etcd are not there: `make e2e` builds and installs them")
     place = tmp_path_factory.mktemp("apiserver")
     etcd_port, peer_port, port = free_port(), free_port(), free_port()
-    (place / "tokens.csv").write_text(f"{TOKEN},admin,1,system:masters\n")
+    (place / "tokens.csv").write_text(f"{TOKEN},admin,1,system:masters\n{LIMITED},{LIMITED},2\n")
     subprocess.run(
         ["openssl", "genrsa", "-out", "sa.key", "2048"], cwd=place, check=True, capture_output=True
     )
@@ -292,6 +296,77 @@ async def test_a_status_of_nothing_is_an_error(cluster):
     """The object has to exist."""
     with pytest.raises(errors.Transient):
         await cluster.apply_status(shard() | {"status": {"rows": 1}})
+
+
+async def test_an_object_is_created_once(cluster):
+    """The second is told that the name is taken, and changes nothing."""
+    stored = await cluster.create(config_map(a="1"))
+    with pytest.raises(errors.Taken):
+        await cluster.create(config_map(a="2"))
+
+    assert await cluster.get(ports.CONFIG_MAP, "default", "one") == stored
+
+
+async def test_an_object_is_replaced_where_it_is_the_one_that_was_read(cluster):
+    """What is not named goes; a change in between, or a deletion, is told and nothing is written."""
+    read = await cluster.create(config_map(a="1", b="2"))
+    stored = await cluster.replace({**read, "data": {"a": "3"}})
+    assert stored["data"] == {"a": "3"}
+    assert stored["metadata"]["uid"] == read["metadata"]["uid"]
+
+    with pytest.raises(errors.Changed):
+        await cluster.replace({**read, "data": {"a": "4"}})
+    assert await cluster.get(ports.CONFIG_MAP, "default", "one") == stored
+    await cluster.apply(config_map(a="5"))
+    assert (await cluster.get(ports.CONFIG_MAP, "default", "one"))["metadata"]["uid"] == stored["metadata"][
+        "uid"
+    ]
+
+    await cluster.delete(stored)
+    with pytest.raises(errors.Changed):
+        await cluster.replace(stored)
+
+
+async def test_the_control_plane_needs_no_more_than_the_chart_grants(server, address):
+    """By the chart's Role its calls work on a real API server; Secrets and other namespaces stay closed."""
+    text = (CHART / "templates" / "control-plane" / "rights.yaml").read_text()
+    rules = yaml.safe_load(text.partition("\nrules:\n")[2].partition("\n---")[0])
+    roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+    version, metadata = "rbac.authorization.k8s.io/v1", {"name": LIMITED}
+    role = {"apiVersion": version, "kind": "Role", "metadata": metadata, "rules": rules}
+    call(address, f"{roles}/roles", "POST", role)
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": LIMITED}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": LIMITED}
+    binding = {"apiVersion": version, "kind": "RoleBinding", "metadata": metadata}
+    binding |= {"roleRef": reference, "subjects": [subject]}
+    call(address, f"{roles}/rolebindings", "POST", binding)
+
+    configuration = client.Configuration(host=address, api_key={"BearerToken": f"Bearer {LIMITED}"})
+    configuration.verify_ssl = False
+    limited = kubernetes.KubernetesCluster(client.ApiClient(configuration), process.MANAGER)
+    given = settings.Settings(
+        namespace="default", api_keys_dir=pathlib.Path("unused"), index_keys_secret="keys"
+    )
+    served = process.build_indexes(given, limited)
+    try:
+        spec = {"pod": {"environment": "here", "replicas": 1}}
+        body = {"name": "films", "dimension": 3, "spec": spec, "tags": {"a": "b"}}
+        made = await served.create(wire.Create.model_validate(body))
+        assert (made["status"]["state"], made["tags"]) == ("Initializing", {"a": "b"})
+        with pytest.raises(refusals.Refused, match="already"):
+            await served.create(wire.Create.model_validate(body))
+        changed = await served.configure(
+            "films", wire.Configure(spec=wire.NewSpec(pod=wire.NewPod(replicas=2)))
+        )
+        assert changed["spec"]["pod"]["replicas"] == 2
+        assert (await served.list())[0]["name"] == "films"
+        await served.delete("films")
+        assert await served.list() == []
+        for kind, namespace in ((ports.SECRET, "default"), (ports.VECTOR_INDEX, "kube-system")):
+            with pytest.raises(errors.OperatorError, match="forbidden"):
+                await limited.list(kind, namespace, {})
+    finally:
+        await kubernetes.close(limited)
 
 
 async def test_an_event_is_recorded(server, address):

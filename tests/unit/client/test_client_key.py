@@ -8,7 +8,8 @@ from typer import testing
 
 from vectorfleet import cli
 from vectorfleet_gateway import policy
-from vectorfleet_gateway.auth import grants, keys
+from vectorfleet_gateway.auth import keys
+from vectorfleet_runtime import grants
 
 
 def run(*arguments):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from vectorfleet_gateway import app, index
-from vectorfleet_gateway.auth import grants, keys
+from vectorfleet_gateway.auth import keys
 from vectorfleet_gateway.shards import inprocess
+from vectorfleet_runtime import grants
 from vectorfleet_shardnode.api import config, shard_pb2
 
 KEY = "key-1"

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from vectorfleet_gateway import errors, operations, policy
-from vectorfleet_gateway.auth import grants, keys
+from vectorfleet_gateway.auth import keys
 from vectorfleet_gateway.routes import table
+from vectorfleet_runtime import grants
 
 NOW = 1_800_000_000.0
 

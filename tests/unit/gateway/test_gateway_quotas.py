@@ -6,7 +6,7 @@ import json
 import pytest
 
 from vectorfleet_gateway import errors, policy, quotas
-from vectorfleet_gateway.auth import grants
+from vectorfleet_runtime import grants
 
 NOON = 1_800_057_600.0 // quotas.DAY * quotas.DAY + 43_200
 

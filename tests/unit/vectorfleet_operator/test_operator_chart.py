@@ -59,3 +59,21 @@ def test_the_operator_may_not_delete_data_or_read_everything():
     assert all("*" not in rule["resources"] + rule["verbs"] + rule["apiGroups"] for rule in rules)
     deletable = {resource for rule in rules if "delete" in rule["verbs"] for resource in rule["resources"]}
     assert not deletable & {"secrets", "vectorshards", "vectorindexes", "persistentvolumeclaims"}
+
+
+def test_the_control_plane_is_off_and_may_do_little():
+    """Every object of it hangs on its switch; it has a right to VectorIndexes of one namespace alone."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    templates = sorted((CHART / "templates" / "control-plane").glob("*.yaml"))
+    rights = (CHART / "templates" / "control-plane" / "rights.yaml").read_text()
+    [rule] = yaml.safe_load(rights.partition("\nrules:\n")[2].partition("\n---")[0])
+
+    assert values["controlPlane"]["enabled"] is False
+    assert templates
+    for path in templates:
+        first, last = path.read_text().splitlines()[0], path.read_text().splitlines()[-1]
+        assert re.match(r"{{- if (and )?\.Values\.controlPlane\.enabled", first)
+        assert last == "{{- end }}"
+    assert "ClusterRole" not in rights
+    assert rule["resources"] == ["vectorindexes"]
+    assert set(rule["verbs"]) == {"get", "list", "create", "update", "delete"}

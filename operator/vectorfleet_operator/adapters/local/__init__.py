@@ -2,7 +2,7 @@
 
     folder.py      where everything lies below the state directory
     store.py       objects as files, with the rules of server-side apply
-    cluster.py     the port `Cluster` on the store
+    cluster.py     the ports `Cluster` and `Catalog` on the store
     manifests.py   a user's files, checked
     inbox.py       what users ask of the supervisor; lock.py: that there is but one
     pod.py         PURE: a pod template becomes a process: arguments, environment, mounts

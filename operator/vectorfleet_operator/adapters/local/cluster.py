@@ -1,17 +1,18 @@
-"""The port `Cluster` on a store of files. What it stores, `workloads` brings to life."""
+"""The ports `Cluster` and `Catalog` on a store of files. What it stores, `workloads` brings to life."""
 
 import copy
 import logging
 from collections.abc import Mapping
 
-from ... import ports
+from ... import errors, ports
+from .. import fields
 from . import store
 
 _LOG = logging.getLogger(__name__)
 
 
 class LocalCluster:
-    """Implements `ports.Cluster` on this machine."""
+    """Implements `ports.Catalog` on this machine."""
 
     def __init__(self, objects: store.Store) -> None:
         self._objects = objects
@@ -58,3 +59,19 @@ class LocalCluster:
         """Write the event to the log."""
         extra = {"index": event.about["metadata"]["name"], "reason": event.reason, "event": event.message}
         _LOG.log(logging.WARNING if event.warning else logging.INFO, "event", extra=extra)
+
+    async def create(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Keep an object, where there is none of that name."""
+        place = store.place_of(manifest)
+        if self._objects.find(place) is not None:
+            raise errors.Taken(f"{place[0]} {place[2]} exists already")
+        return copy.deepcopy(self._objects.apply(manifest))
+
+    async def replace(self, manifest: ports.Manifest) -> ports.Manifest:
+        """Make the object equal to `manifest`, where it is at the resourceVersion that this carries."""
+        place = store.place_of(manifest)
+        found = self._objects.find(place)
+        version = manifest["metadata"]["resourceVersion"]
+        if found is None or found["metadata"]["resourceVersion"] != version:
+            raise errors.Changed(f"{place[0]} {place[2]} has changed since it was read, or is gone")
+        return copy.deepcopy(self._objects.apply(fields.without_servers_own(manifest)))

@@ -58,6 +58,11 @@ class Folder:
         """Which loopback addresses are given to whom."""
         return self.root / "network.json"
 
+    @property
+    def control_keys(self) -> pathlib.Path:
+        """The keys of the control plane's API, one file each; there while it is on."""
+        return self.root / "control-plane"
+
     def pod(self, namespace: str, name: str) -> pathlib.Path:
         """What one pod has besides its claims; gone with the pod."""
         return self.root / "pods" / namespace / name

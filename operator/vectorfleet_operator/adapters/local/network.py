@@ -37,7 +37,7 @@ class Network:
     @property
     def supervisor(self) -> str:
         """The supervisor's own address."""
-        return f"{self._block}.{_SUPERVISOR}"
+        return supervisor_address(self._block)
 
     def address(self, namespace: str, pod: str) -> str:
         """Return the pod's address, giving it one where it has none.
@@ -64,6 +64,11 @@ class Network:
 
     def _save(self) -> None:
         folder.write_json(self._path, {"block": self._block, "given": self._given})
+
+
+def supervisor_address(block: str) -> str:
+    """Return the supervisor's own address in a block. PURE."""
+    return f"{block}.{_SUPERVISOR}"
 
 
 def write_hosts(path: pathlib.Path, names: Mapping[str, str]) -> None:

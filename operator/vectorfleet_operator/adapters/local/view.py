@@ -8,7 +8,10 @@ import re
 from ... import ports
 from ...api import condition, parse, vector_index
 from ...desired import names
-from . import folder, processes, store
+from . import folder, network, processes, store
+
+CONTROL_SECRET, CONTROL_NAMESPACE = "control-plane-api-keys", "default"
+"""The Secret of the control plane's keys, which is on while it is there, and where its indexes are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,26 @@ class IndexView:
         return found[2].message if found[2] is not None else "not looked at yet"
 
 
+@dataclasses.dataclass(frozen=True)
+class ControlView:
+    """The control plane's API as its user sees it."""
+
+    endpoint: str
+    api_key_file: str
+
+
+def control_plane(place: folder.Folder) -> ControlView | None:
+    """Return where the control plane's API is, None where it is off."""
+    secrets = store.read(place.objects, ports.SECRET)
+    here = (CONTROL_NAMESPACE, CONTROL_SECRET)
+    if not any((one["metadata"]["namespace"], one["metadata"]["name"]) == here for one in secrets):
+        return None
+    block = str(folder.recollect(place.network).get("block", ""))
+    host = network.supervisor_address(block) if block else ""
+    files = _files(place.control_keys)
+    return ControlView(f"http://{host}:{names.HTTP_PORT}" if host else "", files[0] if files else "")
+
+
 def indexes(place: folder.Folder) -> tuple[IndexView, ...]:
     """Return every index of a state directory, by namespace and name."""
     pods = store.read(place.objects, ports.POD)
@@ -108,22 +131,40 @@ def read_key(place: folder.Folder, index: IndexView) -> str:
 def _index(place: folder.Folder, manifest: ports.Manifest, pods: tuple[ports.Manifest, ...]) -> IndexView:
     metadata = manifest["metadata"]
     namespace, name = metadata["namespace"], metadata["name"]
-    mine = [one for one in pods if one["metadata"]["namespace"] == namespace and _is_of(one, name)]
-    gateway = f"{names.gateway(name)}-0"
-    address = next((one["status"]["podIP"] for one in mine if one["metadata"]["name"] == gateway), "")
+    mine = _of(manifest, pods)
     status = parse.parse_status(manifest)
-    keys = place.pod(namespace, gateway) / "volumes" / "api-keys"
-    files = [path for path in sorted(keys.glob("*")) if not path.name.startswith(".")]
+    files = _files(place.pod(namespace, _first_gateway(name)) / "volumes" / "api-keys")
     return IndexView(
         namespace=namespace,
         name=name,
         current=status.observed_generation == metadata["generation"],
         status=status,
         model=str(manifest["spec"].get("model", {}).get("name", "")),
-        endpoint=f"{_scheme(manifest)}://{address}:{names.HTTP_PORT}" if address else "",
-        api_key_file=str(files[0]) if files else "",
+        endpoint=endpoint(manifest, pods),
+        api_key_file=files[0] if files else "",
         pods=tuple(_pod(place, one) for one in mine),
     )
+
+
+def endpoint(manifest: ports.Manifest, pods: tuple[ports.Manifest, ...]) -> str:
+    """Return the URL by which this machine reaches an index: that of its first gateway; empty without one."""
+    gateway = _first_gateway(manifest["metadata"]["name"])
+    mine = (one for one in _of(manifest, pods) if one["metadata"]["name"] == gateway)
+    address = next((one["status"]["podIP"] for one in mine), "")
+    return f"{_scheme(manifest)}://{address}:{names.HTTP_PORT}" if address else ""
+
+
+def _first_gateway(index: str) -> str:
+    return f"{names.gateway(index)}-0"
+
+
+def _files(keys: pathlib.Path) -> list[str]:
+    return [str(path) for path in sorted(keys.glob("*")) if not path.name.startswith(".")]
+
+
+def _of(manifest: ports.Manifest, pods: tuple[ports.Manifest, ...]) -> list[ports.Manifest]:
+    namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+    return [one for one in pods if one["metadata"]["namespace"] == namespace and _is_of(one, name)]
 
 
 def _scheme(manifest: ports.Manifest) -> str:

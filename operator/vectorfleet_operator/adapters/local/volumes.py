@@ -83,9 +83,11 @@ class Volumes:
         if "persistentVolumeClaim" in volume:
             return self._claim(who, volume["persistentVolumeClaim"]["claimName"], owner)
         if "configMap" in volume:
-            _write(path, self._entries(who.namespace, ports.CONFIG_MAP.kind, volume["configMap"]["name"]))
+            write_entries(
+                path, self._entries(who.namespace, ports.CONFIG_MAP.kind, volume["configMap"]["name"])
+            )
         elif "secret" in volume:
-            _write(path, self._chosen(who.namespace, volume["secret"]))
+            write_entries(path, self._chosen(who.namespace, volume["secret"]))
         elif "emptyDir" in volume:
             path.mkdir(parents=True, exist_ok=True)
         else:
@@ -129,11 +131,17 @@ class Volumes:
         if found is None:
             raise errors.Transient(f"{kind} {name} does not exist")
         if kind == ports.SECRET.kind:
-            return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+            return secret_entries(found)
         return {key: value.encode() for key, value in (found.get("data") or {}).items()}
 
 
-def _write(path: pathlib.Path, entries: Mapping[str, bytes]) -> None:
+def secret_entries(secret: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return what a Secret holds, by entry."""
+    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+
+
+def write_entries(path: pathlib.Path, entries: Mapping[str, bytes]) -> None:
+    """Make a folder's files these entries, each readable by its owner alone."""
     path.mkdir(parents=True, exist_ok=True)
     for stale in path.iterdir():
         if stale.name not in entries:

@@ -1,4 +1,6 @@
-"""What a file of the folder of keys grants: a key, or the digest of one with role, namespaces, expiry. Pure.
+"""What a file of a folder of keys grants: a key, or the digest of one with role, namespaces, expiry. Pure.
+
+Gateways and the control plane's API know their callers by the same files.
 
 ```
 vf-3kq…                                          the key itself: admin, everywhere, for ever
@@ -10,15 +12,67 @@ Keys are long and random, so a plain SHA-256 of one can't be guessed back.
 """
 
 import datetime
+import enum
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 
-from .. import limits, policy
-
 MAX_BYTES = 16 * 1024
-_ROLES = {role.name.lower(): role for role in policy.Role}
+DEFAULT_NAMESPACE = "__default__"
+"""Another name of the namespace whose name is empty."""
+
+
+class Role(enum.IntEnum):
+    """What a key allows; each role includes those before it."""
+
+    READ = 1
+    WRITE = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much a key may ask of each gateway; None is without a bound.
+
+    Attributes:
+        requests_per_second: on average.
+        burst: requests at once after a pause; `requests_per_second` where None.
+        rows_per_second: upserted, on average.
+        requests_per_day: from midnight to midnight, UTC.
+    """
+
+    requests_per_second: float | None = None
+    burst: float | None = None
+    rows_per_second: float | None = None
+    requests_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever holds a key.
+
+    Attributes:
+        name: of the key, for logs; never the key itself.
+        role: the most that it allows.
+        namespaces: those that it allows, None for all.
+        expires: seconds since 1970 at which it ends, None for never.
+        quota: how much it may ask, None for as much as it likes.
+    """
+
+    name: str
+    role: Role = Role.ADMIN
+    namespaces: frozenset[str] | None = None
+    expires: float | None = None
+    quota: Quota | None = None
+
+    def may_use(self, namespace: str) -> bool:
+        """Tell whether the key allows a namespace; the default one is the empty name."""
+        return self.namespaces is None or namespace in self.namespaces
+
+
+_ROLES = {role.name.lower(): role for role in Role}
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
 Namespace = Annotated[str, msgspec.Meta(max_length=512)]
 
@@ -27,7 +81,7 @@ class Grant(msgspec.Struct, frozen=True):
     """A digest of a key, and who holds it."""
 
     digest: bytes
-    principal: policy.Principal
+    principal: Principal
 
 
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
@@ -73,7 +127,7 @@ def parse(name: str, content: bytes) -> Grant:
 
 def plain(name: str, key: str) -> Grant:
     """Return what a key grants that stands there as it is: everything, for ever."""
-    return Grant(digest_of(key), policy.Principal(name))
+    return Grant(digest_of(key), Principal(name))
 
 
 def digest_of(key: str) -> bytes:
@@ -90,15 +144,15 @@ def _granted(name: str, text: bytes) -> Grant:
         raise ValueError("it begins as JSON and is none") from None
     if entry.expires is not None and entry.expires.tzinfo is None:
         raise ValueError("expires needs a time zone, such as 2027-01-01T00:00:00Z")
-    principal = policy.Principal(
+    principal = Principal(
         name,
         _ROLES[entry.role],
         None if entry.namespaces is None else frozenset(_plain(one) for one in entry.namespaces),
         None if entry.expires is None else entry.expires.timestamp(),
-        None if entry.limits is None else policy.Quota(**msgspec.structs.asdict(entry.limits)),
+        None if entry.limits is None else Quota(**msgspec.structs.asdict(entry.limits)),
     )
     return Grant(bytes.fromhex(entry.sha256), principal)
 
 
 def _plain(namespace: str) -> str:
-    return "" if namespace == limits.DEFAULT_NAMESPACE else namespace
+    return "" if namespace == DEFAULT_NAMESPACE else namespace
