@@ -46,7 +46,8 @@ class Index:
         self._reranker: reranker.Reranker | None = None
         self.cache: cache.ResultCache | None = None
         if settled.cache is not None:
-            self.cache = cache.ResultCache(settled.cache, positions.Positions(self.positions))
+            asked, replicated = positions.Positions(self.positions), any(one.width > 1 for one in clients)
+            self.cache = cache.ResultCache(settled.cache, asked, replicated=replicated)
 
     def attach(self, embedding: embedder.Embedder | None, reranking: reranker.Reranker | None) -> None:
         """Take the services that the configuration names; they are closed with the index."""
@@ -118,8 +119,8 @@ class Index:
         return routing.Found(hits, told, time.perf_counter() - started, missing, at)
 
     async def positions(self, seconds: float) -> Mapping[int, positions.Position]:
-        """Return where each shard stands; a read of no row is the cheapest of their calls."""
-        request = shard_pb2.FetchRequest()
+        """Return where each shard's primary stands; a read of no row is the cheapest of their calls."""
+        request = shard_pb2.FetchRequest(strong=True)
         replies = await _gather(client.fetch(request, seconds) for client in self._clients)
         return _positions(reply.position for reply in replies)
 

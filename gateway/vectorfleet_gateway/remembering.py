@@ -5,7 +5,7 @@ import orjson
 
 from vectorfleet_shardnode.api import reserved
 
-from . import index, routing
+from . import consistency, index, routing
 from .embedding import probes, wire
 
 
@@ -15,9 +15,10 @@ class IndexMemory:
     def __init__(self, served: index.Index) -> None:
         self._index = served
 
-    async def read(self, seconds: float) -> wire.Matrix | None:
+    async def read(self, seconds: float, *, strong: bool) -> wire.Matrix | None:
         """Return the vectors of the probes, in order; None where not all of them are there."""
-        rows = await self._index.fetch(reserved.NAMESPACE, reserved.PROBES, seconds)
+        with consistency.during(consistency.Session(strong=strong)):
+            rows = await self._index.fetch(reserved.NAMESPACE, reserved.PROBES, seconds)
         values = [row.values for row in rows if row.values is not None]
         return np.stack(values) if len(values) == len(probes.TEXTS) else None
 
@@ -31,4 +32,5 @@ class IndexMemory:
 
     async def is_empty(self, seconds: float) -> bool:
         """Return whether no user has a row in the index."""
-        return not await self._index.stats(b"", seconds)
+        with consistency.during(consistency.Session(strong=True)):
+            return not await self._index.stats(b"", seconds)

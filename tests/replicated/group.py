@@ -101,11 +101,11 @@ class Stub:
 class Group:
     """Some replicas and the network between them."""
 
-    def __init__(self, server, folder, count, **tuning):
+    def __init__(self, server, folder, count, dimensions=node.DIMENSIONS, **tuning):
         self._server, self._folder, self._tuning = server, folder, tuning
         self.count, self.port = count, _free_port(count)
         generation = config.Generation(
-            dimensions=node.DIMENSIONS,
+            dimensions=dimensions,
             metric=config.Metric.EUCLIDEAN,
             shards=(
                 config.ShardAddress(

@@ -1,12 +1,13 @@
 """The cache of answers of one gateway.
 
 An answer is kept with the position (epoch, seq) at which each shard gave its part. It is given again only
-while every shard stands there still, which the shards are asked for each time: so it is what they would
-answer now, whichever gateway or replica took writes meanwhile. An index may allow answers that are some
+while every shard stands there still, by the word of its primary, which is asked each time: so it holds all
+that was acknowledged before, whichever gateway or replica took it. An index may allow answers that are some
 seconds old: then the shards are asked no more often, and a write that this gateway has seen ends what it
-knows at once.
+knows at once. A replica's own answer confirms nothing where there are others: it may lag.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,11 @@ from .. import errors, lru, metrics
 from . import positions
 from .positions import Position
 
+CONFIRM_SECONDS = 1.0
+"""How long shards have to say where they stand; a search may be answered meanwhile by whoever is there."""
+SILENCE_SECONDS = 2.0
+"""For how long nobody asks again after a shard did not say."""
+_NEVER = float("-inf")
 _ENTRY_BYTES = 600
 """What the cache's own structures take for one answer, measured."""
 
@@ -29,7 +35,7 @@ class Kept:
         body: JSON, without an explanation.
         at: where each shard stood when it gave its part.
         made: when it was asked for; seconds of a clock that never goes back.
-        confirmed: when the shards were last known to stand there.
+        confirmed: when the shards were last known to stand there; minus infinity where they never were.
     """
 
     body: bytes
@@ -43,7 +49,8 @@ class ResultCache:
 
     Args:
         settings: as the index has it.
-        shards: where the shards stand.
+        shards: where the shards stand, by their primaries' word.
+        replicated: whether a search may be answered by a replica that lags.
         clock: seconds, never going back.
     """
 
@@ -51,11 +58,15 @@ class ResultCache:
         self,
         settings: config.ResultCache,
         shards: positions.Positions,
+        *,
+        replicated: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._shards = shards
         self._clock = clock
+        self._replicated = replicated
+        self._silent_until = _NEVER
         self._kept: lru.Lru[bytes, Kept] = lru.Lru(settings.max_bytes)
         self._seen: dict[int, Position] = {}
 
@@ -76,7 +87,8 @@ class ResultCache:
         self.saw(at)
         if self._is_behind(at):
             return
-        self._kept.put(key, Kept(body, at, asked, asked), len(body) + len(key) + _ENTRY_BYTES)
+        kept = Kept(body, at, asked, _NEVER if self._replicated else asked)
+        self._kept.put(key, kept, len(body) + len(key) + _ENTRY_BYTES)
         metrics.RESULT_CACHE_BYTES.set(self._kept.size)
 
     def saw(self, at: Mapping[int, Position]) -> None:
@@ -90,9 +102,8 @@ class ResultCache:
         if now - kept.made < self._settings.max_age_seconds and not self._is_behind(kept.at):
             if now - kept.confirmed < self._settings.max_stale_seconds:
                 return kept
-            try:
-                at = await self._shards.now(seconds)
-            except errors.ApiError:
+            at = await self._ask(seconds)
+            if at is None:
                 return None  # whoever can't be asked will say so when it is searched
             self.saw(at)
             if at == kept.at:
@@ -102,6 +113,16 @@ class ResultCache:
         self._kept.drop(key)
         metrics.RESULT_CACHE_BYTES.set(self._kept.size)
         return None
+
+    async def _ask(self, seconds: float) -> Mapping[int, Position] | None:
+        if self._clock() < self._silent_until:
+            return None
+        try:
+            async with asyncio.timeout(min(seconds, CONFIRM_SECONDS)):
+                return await self._shards.now(min(seconds, CONFIRM_SECONDS))
+        except (errors.ApiError, TimeoutError):
+            self._silent_until = self._clock() + SILENCE_SECONDS
+            return None
 
     def _is_behind(self, at: Mapping[int, Position]) -> bool:
         return any(position < self._seen.get(shard, (0, 0)) for shard, position in at.items())

@@ -28,8 +28,11 @@ _ENTRY_BYTES = 250
 class Memory(Protocol):
     """Where an index remembers by which model its vectors were made."""
 
-    async def read(self, seconds: float) -> Matrix | None:
-        """Return the vectors of the probes, in order; None where nothing is remembered."""
+    async def read(self, seconds: float, *, strong: bool) -> Matrix | None:
+        """Return the vectors of the probes, in order; None where nothing is remembered.
+
+        One that is not strong may come from a replica that lags, and may lack what others have.
+        """
         ...
 
     async def write(self, vectors: Matrix, model: str, seconds: float) -> None:
@@ -37,7 +40,7 @@ class Memory(Protocol):
         ...
 
     async def is_empty(self, seconds: float) -> bool:
-        """Return whether no user has a row in the index."""
+        """Return whether no user has a row in the index, by a strong read."""
         ...
 
 
@@ -153,7 +156,12 @@ class Embedder:
 
     async def _settle(self, answer: wire.Answer, role: Role, end: float) -> None:
         """Take the embedder's model for the index's, or refuse it."""
-        remembered = await self._memory.read(end - time.monotonic())
+        if role is Role.QUERY:  # is answered while no quorum is there
+            near = await self._memory.read(end - time.monotonic(), strong=False)
+            if near is not None and probes.are_same(answer.vectors, near):
+                self._take(near, stored=False)
+                return
+        remembered = await self._memory.read(end - time.monotonic(), strong=True)
         if remembered is not None and probes.are_same(answer.vectors, remembered):
             self._take(remembered, stored=True)
             return

@@ -15,7 +15,9 @@ import httpx
 import pinecone
 import pytest
 from attacking import target as target_
+from crashing import node, warm
 from issuing import folders
+from replicated import changes, group
 from services import embedder, proxy
 
 from vectorfleet_runtime import grants
@@ -230,6 +232,33 @@ def target(running):
         running.ask("POST", "/vectors/delete", {"deleteAll": True, "namespace": namespace["name"]})
     assert running.ask("POST", "/vectors/upsert", {"vectors": [target_.ROW]})[0] == 200
     return running
+
+
+@pytest.fixture(scope="module")
+def warm_server():
+    """The process that starts replicas in milliseconds."""
+    made = warm.Server()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_replicas(warm_server, tmp_path):
+    """Make the replicas of one shard, the first of which is its primary; see `replicated.gateways`."""
+    made = []
+
+    def make(count=3, dimensions=node.DIMENSIONS):
+        one = group.Group(warm_server, tmp_path, count, dimensions, **node.BUSY)
+        made.append(one)
+        one.start()
+        one.operator = changes.Operator(one)
+        one.operator.begin()
+        one.wait_for(lambda: one.primary() is not None)
+        return one
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture(scope="session")

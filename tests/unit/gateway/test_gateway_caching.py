@@ -12,13 +12,15 @@ from vectorfleet_shardnode.api import config
 class World:
     """A clock, shards that stand somewhere, and a cache over both."""
 
-    def __init__(self, **settings):
+    def __init__(self, *, replicated=False, **settings):
         self.time = 100.0
         self.at = {0: (1, 5), 1: (1, 7)}
         self.asked = 0
         self.failure = None
         settled = config.ResultCache(**{"max_bytes": 2**20} | settings)
-        self.cache = cache.ResultCache(settled, positions.Positions(self.ask), lambda: self.time)
+        self.cache = cache.ResultCache(
+            settled, positions.Positions(self.ask), replicated=replicated, clock=lambda: self.time
+        )
 
     async def ask(self, seconds):
         self.asked += 1
@@ -92,6 +94,38 @@ async def test_a_write_that_was_seen_ends_a_stale_answer():
     world.at[0] = (1, 6)
     world.put()
     assert await world.find() == b"{}"
+
+
+async def test_a_search_of_one_replica_confirms_nothing():
+    """It may lag: the primary is asked before its answer is given again, and from then on the time counts."""
+    world = World(replicated=True, max_stale_seconds=60)
+    world.put()
+    assert (await world.find(), world.asked) == (b"{}", 1)
+    assert (await world.find(), world.asked) == (b"{}", 1)
+    world.put(key=b"old")
+    world.at[0] = (1, 6)
+    assert await world.find(b"old") is None
+
+
+async def test_who_does_not_say_is_left_alone_for_a_while():
+    """Where a shard has no primary, answers are searched for at once, and kept for when it has one again."""
+    world = World()
+    world.put()
+    world.failure = errors.UnavailableError("no primary")
+    assert (await world.find(), await world.find(), world.asked) == (None, None, 1)
+    world.failure = None
+    world.time += cache.SILENCE_SECONDS + 1
+    assert (await world.find(), world.asked) == (b"{}", 2)
+
+
+async def test_nobody_waits_long_for_who_does_not_say(monkeypatch):
+    """A second at most, however long the query may take: the search needs time too."""
+    world = World()
+    world.put()
+    monkeypatch.setattr(cache, "CONFIRM_SECONDS", 0.01)
+    monkeypatch.setattr(world.cache, "_shards", positions.Positions(lambda _: asyncio.sleep(60)))
+    async with asyncio.timeout(5):
+        assert await world.cache.find(b"k", 30.0) is None
 
 
 async def test_memory_is_bounded():
