@@ -15,12 +15,33 @@ _PLAIN_RERANKER = services.Reranker(url="http://reranker", model="none")
 _PLAIN = services.Embedder(url="http://embedder", model="none")
 
 
-def _broken_url(url: str) -> str:
-    try:
-        services.check_url(url)
-    except ValueError as wrong:
-        return str(wrong)
-    return ""
+Concurrency = Annotated[int, Field(ge=1, le=64, description="Requests in flight, of one gateway.")]
+RequestsPerSecond = Annotated[
+    float | None,
+    Field(ge=0.01, le=10_000, description="Requests a second, of one gateway; no limit where not given."),
+]
+TimeoutSeconds = Annotated[int, Field(ge=1, le=600, description="Seconds that one request may take.")]
+Retries = Annotated[int, Field(ge=0, le=10, description="How often a request is sent again after it failed.")]
+
+
+class _Service(base.Part):
+    """Where a service is, and its key."""
+
+    cel_rules = (base.Rule(f"!self.url.matches('{_LINK_LOCAL}')", _SPECIAL),)
+
+    url: Url
+    secret_ref: base.SecretKeyReference | None = Field(
+        default=None,
+        description="Entry of a Secret with the service's API key. It rotates without a restart.",
+    )
+
+    def broken_rule(self) -> str:
+        """Return why no service may be at the URL, or an empty string."""
+        try:
+            services.check_url(self.url)
+        except ValueError as wrong:
+            return str(wrong)
+        return ""
 
 
 class TextRole(base.Part):
@@ -38,16 +59,10 @@ class TextRole(base.Part):
         return services.TextRole(prefix=self.prefix, input_type=self.input_type)
 
 
-class Embedder(base.Part):
+class Embedder(_Service):
     """A service with the form of OpenAI's /v1/embeddings that turns text into vectors."""
 
-    cel_rules = (base.Rule(f"!self.url.matches('{_LINK_LOCAL}')", _SPECIAL),)
-
     url: Url = Field(description="Base URL, such as http://embedder:8000/v1; /embeddings is appended.")
-    secret_ref: base.SecretKeyReference | None = Field(
-        default=None,
-        description="Entry of a Secret with the service's API key. It rotates without a restart.",
-    )
     model: base.ShortText | None = Field(
         default=None, description="What the service calls the model; spec.model.name where not given."
     )
@@ -64,26 +79,13 @@ class Embedder(base.Part):
     batch_size: int = Field(
         default=_PLAIN.batch_size, ge=4, le=2048, description="Texts of one request, at most."
     )
-    concurrency: int = Field(
-        default=_PLAIN.concurrency, ge=1, le=64, description="Requests in flight, of one gateway."
-    )
-    requests_per_second: float | None = Field(
-        default=None,
-        ge=0.01,
-        le=10_000,
-        description="Requests a second, of one gateway; no limit where not given.",
-    )
-    timeout_seconds: int = Field(default=10, ge=1, le=600, description="Seconds that one request may take.")
-    retries: int = Field(
-        default=_PLAIN.retries, ge=0, le=10, description="How often a request is sent again after it failed."
-    )
+    concurrency: Concurrency = _PLAIN.concurrency
+    requests_per_second: RequestsPerSecond = None
+    timeout_seconds: TimeoutSeconds = 10
+    retries: Retries = _PLAIN.retries
     cache_size: base.Quantity = Field(
         default="32Mi", description='Memory for vectors of texts, of one gateway; "0" keeps none.'
     )
-
-    def broken_rule(self) -> str:
-        """Return why no service may be at the URL, or an empty string."""
-        return _broken_url(self.url)
 
     def settled(self, model: str) -> services.Embedder:
         """Return the embedder as the data plane reads it; `model` is what the index calls its model."""
@@ -103,16 +105,10 @@ class Embedder(base.Part):
         )
 
 
-class Reranker(base.Part):
+class Reranker(_Service):
     """A service with the form of Cohere's, Jina's and vLLM's /v1/rerank that judges texts against a query."""
 
-    cel_rules = (base.Rule(f"!self.url.matches('{_LINK_LOCAL}')", _SPECIAL),)
-
     url: Url = Field(description="Base URL, such as http://reranker:8000/v1; /rerank is appended.")
-    secret_ref: base.SecretKeyReference | None = Field(
-        default=None,
-        description="Entry of a Secret with the service's API key. It rotates without a restart.",
-    )
     model: base.ShortText = Field(description="What the service calls its model.")
     field: base.ShortText | None = Field(
         default=None,
@@ -127,26 +123,10 @@ class Reranker(base.Part):
         le=65_536,
         description="Of a text; the rest is not sent.",
     )
-    concurrency: int = Field(
-        default=_PLAIN_RERANKER.concurrency, ge=1, le=64, description="Requests in flight, of one gateway."
-    )
-    requests_per_second: float | None = Field(
-        default=None,
-        ge=0.01,
-        le=10_000,
-        description="Requests a second, of one gateway; no limit where not given.",
-    )
-    timeout_seconds: int = Field(default=10, ge=1, le=600, description="Seconds that one request may take.")
-    retries: int = Field(
-        default=_PLAIN_RERANKER.retries,
-        ge=0,
-        le=10,
-        description="How often a request is sent again after it failed.",
-    )
-
-    def broken_rule(self) -> str:
-        """Return why no service may be at the URL, or an empty string."""
-        return _broken_url(self.url)
+    concurrency: Concurrency = _PLAIN_RERANKER.concurrency
+    requests_per_second: RequestsPerSecond = None
+    timeout_seconds: TimeoutSeconds = 10
+    retries: Retries = _PLAIN_RERANKER.retries
 
     def settled(self) -> services.Reranker:
         """Return the reranker as the data plane reads it."""
