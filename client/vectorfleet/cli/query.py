@@ -1,16 +1,15 @@
 """`vectorfleet query`: the best rows by a vector, a row, a text, vector and text, or each row of a file."""
 
 import dataclasses
-import enum
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import typer
 
 from .. import client, queries, results, rows
-from . import inputs, options, output, progress, session
+from . import groups, inputs, options, output, progress, query_options, session
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,155 +33,76 @@ class Asked:
     group_by: queries.GroupBy | None = None
 
 
-class Search(enum.StrEnum):
-    """How a text is searched."""
-
-    VECTOR = "vector"
-    TEXT = "text"
-    HYBRID = "hybrid"
-
-
-class Method(enum.StrEnum):
-    """How the lists by vector and by text become one."""
-
-    RRF = "rrf"
-    WEIGHTED = "weighted"
-
-
-def query(  # noqa: PLR0913  # a command's options are its parameters
-    vector: Annotated[
-        str | None, typer.Argument(help="The vector as a JSON array: '[0.1, 0.2]'; - is standard input.")
-    ] = None,
+@groups.grouped
+def query(
     *,
-    id_: Annotated[
-        str | None, typer.Option("--id", show_default=False, help="Id of a row, in its place.")
-    ] = None,
-    input_: Annotated[
-        str | None,
-        typer.Option("--input", show_default=False, help="A file of rows, as for upsert: a query for each."),
-    ] = None,
-    text: Annotated[
-        str | None,
-        typer.Option("--text", show_default=False, help="A text to search for; beside a vector, both count."),
-    ] = None,
-    search: Annotated[
-        Search | None,
-        typer.Option(
-            "--search",
-            show_default="each that the index has",
-            help="How the text is searched: by its vector, by its words (text), or by both.",
-        ),
-    ] = None,
-    vectors: Annotated[
-        str | None,
-        typer.Option(
-            "--vectors", show_default=False, help='Vectors of vector fields, as JSON: {"title": [0.1, 0.2]}'
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", show_default=False, help='What each counts for: {"values": 1, "title": 2}'),
-    ] = None,
-    fusion: Annotated[
-        Method | None, typer.Option("--fusion", show_default="rrf", help="How vector and text are fused.")
-    ] = None,
-    alpha: Annotated[
-        float | None,
-        typer.Option(
-            "--alpha", min=0, max=1, show_default=False, help="weighted: what the vector counts for."
-        ),
-    ] = None,
-    rerank: Annotated[
-        bool, typer.Option("--rerank", help="Order the first matches anew, by the index's reranker.")
-    ] = False,
-    rerank_field: Annotated[
-        str | None,
-        typer.Option("--rerank-field", show_default=False, help="The metadata field that it judges."),
-    ] = None,
-    rerank_candidates: Annotated[
-        int | None,
-        typer.Option(
-            "--rerank-candidates", min=1, max=1000, show_default="50", help="How many matches it looks at."
-        ),
-    ] = None,
-    host: options.Host = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    api_key_file: options.ApiKeyFile = None,
-    namespace: options.Namespace = "",
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=10_000, help="Number of matches.")] = 10,
-    filter_: options.Filter = None,
-    include_values: Annotated[
-        bool, typer.Option("--include-values", help="Show the vectors; those of fields in JSON alone.")
-    ] = False,
-    include_metadata: Annotated[
-        bool, typer.Option("--include-metadata/--no-include-metadata", help="Show the metadata.")
-    ] = True,
-    ef_search: Annotated[
-        int | None, typer.Option("--ef-search", min=1, show_default=False, help="HNSW: candidates.")
-    ] = None,
-    probes: Annotated[
-        int | None, typer.Option("--probes", min=1, show_default=False, help="IVF: lists to look into.")
-    ] = None,
-    oversampling: Annotated[
-        int | None,
-        typer.Option(
-            "--oversampling",
-            min=1,
-            show_default=False,
-            help="Candidates scored anew, as a multiple of top-k.",
-        ),
-    ] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Compare with every row.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Tell what was done, in the JSON form.")] = False,
-    allow_partial: Annotated[
-        bool,
-        typer.Option("--allow-partial", help="Take an answer that lacks shards which can't answer; said so."),
-    ] = False,
-    group_by: Annotated[
-        str | None,
-        typer.Option("--group-by", show_default=False, help="A metadata field; --top-k counts groups then."),
-    ] = None,
-    group_rows: Annotated[int, typer.Option("--group-rows", min=1, max=100, help="Rows of each group.")] = 1,
-    timeout: options.Timeout = 30.0,
-    output_as: options.Format = options.Output.TABLE,
+    question: query_options.Question,
+    ordering: query_options.Ordering,
+    place: query_options.Place,
+    taken: query_options.Taken,
+    effort: query_options.Effort,
+    telling: query_options.Telling,
 ) -> None:
     """Find the best rows for a vector, a text, or both, best first.
 
     Scores are cosine similarity, dot product, or squared Euclidean distance, by the index's metric; of a
     text BM25's. With --input, the JSON form is one document a line, each with the query's id.
     """
-    given = [one for one in (vector, id_, input_) if one is not None]
-    if len(given) > 1 or not (given or text or vectors):
+    given = [one for one in (question.vector, question.id_, question.input_) if one is not None]
+    if len(given) > 1 or not (given or question.text or question.vectors):
         raise typer.BadParameter(
             "give one of VECTOR, --id and --input, or --text or --vectors", param_hint="'VECTOR'"
         )
-    hard = queries.SearchParams(ef_search=ef_search, exact=exact, probes=probes, oversampling=oversampling)
-    asked = Asked(
-        top_k=top_k,
-        namespace=namespace,
-        filter=session.json_object(filter_, "--filter"),
-        include_values=include_values,
-        include_metadata=include_metadata,
-        vectors=session.json_object(vectors, "--vectors"),
-        weights=session.json_object(weights, "--weights"),
-        text=text,
-        search=None if search is None else search.value,
-        fusion=_fusion_of(fusion, alpha),
-        rerank=_rerank_of(rerank, rerank_field, rerank_candidates),
-        params=None if hard == queries.SearchParams() else hard,
-        explain=explain,
-        allow_partial=allow_partial,
-        group_by=None if group_by is None else queries.GroupBy(group_by, group_rows),
-    )
-    if input_ is not None:
-        with session.connect(host, api_key, api_key_file, timeout) as index:
-            _query_each(index, input_, asked, output_as)
-        return
-    values = None if vector is None else _vector_of(vector)
-    with session.connect(host, api_key, api_key_file, timeout) as index:
-        answer = index.query(values, id=id_, **_arguments(asked))
+    asked = _settle(question, taken, place.namespace) | _how(ordering, effort, telling)
+    _ask(question, place, Asked(**asked), telling)
+
+
+def _ask(
+    question: query_options.Question,
+    place: query_options.Place,
+    asked: Asked,
+    telling: query_options.Telling,
+) -> None:
+    values = None if question.vector is None else _vector_of(question.vector)
+    with session.connect(place.host, place.api_key, place.api_key_file, telling.timeout) as index:
+        if question.input_ is not None:
+            _query_each(index, question.input_, asked, telling.output_as)
+            return
+        answer = index.query(values, id=question.id_, **_arguments(asked))
     _tell_missing(answer)
-    _show(answer, asked, output_as)
+    _show(answer, asked, telling.output_as)
+
+
+def _settle(question: query_options.Question, taken: query_options.Taken, namespace: str) -> dict[str, Any]:
+    """Return what is looked for, and which matches are taken."""
+    return {
+        "top_k": taken.top_k,
+        "namespace": namespace,
+        "filter": session.json_object(taken.filter_, "--filter"),
+        "include_values": taken.include_values,
+        "include_metadata": taken.include_metadata,
+        "vectors": session.json_object(question.vectors, "--vectors"),
+        "weights": session.json_object(question.weights, "--weights"),
+        "text": question.text,
+        "search": None if question.search is None else question.search.value,
+    }
+
+
+def _how(
+    ordering: query_options.Ordering, effort: query_options.Effort, telling: query_options.Telling
+) -> dict[str, Any]:
+    """Return how it is searched, ordered and told."""
+    hard = queries.SearchParams(**dataclasses.asdict(effort))
+    return {
+        "fusion": _fusion_of(ordering.fusion, ordering.alpha),
+        "rerank": _rerank_of(ordering.rerank, ordering.rerank_field, ordering.rerank_candidates),
+        "params": None if hard == queries.SearchParams() else hard,
+        "explain": telling.explain,
+        "allow_partial": telling.allow_partial,
+        "group_by": None
+        if telling.group_by is None
+        else queries.GroupBy(telling.group_by, telling.group_rows),
+    }
 
 
 def _rerank_of(wanted: bool, field: str | None, candidates: int | None) -> queries.Rerank | None:
@@ -191,12 +111,12 @@ def _rerank_of(wanted: bool, field: str | None, candidates: int | None) -> queri
     return queries.Rerank(field=field, candidates=candidates)
 
 
-def _fusion_of(method: Method | None, alpha: float | None) -> queries.Fusion | None:
+def _fusion_of(method: query_options.Method | None, alpha: float | None) -> queries.Fusion | None:
     if method is None and alpha is None:
         return None
-    if method is not Method.WEIGHTED and alpha is not None:
+    if method is not query_options.Method.WEIGHTED and alpha is not None:
         raise typer.BadParameter("needs --fusion weighted", param_hint="'--alpha'")
-    return queries.Fusion(method="rrf" if method is Method.RRF else "weighted", alpha=alpha)
+    return queries.Fusion(method="rrf" if method is query_options.Method.RRF else "weighted", alpha=alpha)
 
 
 def _query_each(index: client.Client, path: str, asked: Asked, output_as: options.Output) -> None:
