@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.stamp
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,10 +62,10 @@ layers: setup
 	$(BIN)/lint-imports
 
 unit: setup ## unit, model and repository tests
-	$(BIN)/pytest -q tests/unit tests/model tests/repo
+	$(PYTEST) tests/unit tests/model tests/repo
 
 integration: setup ## tests with real processes
-	$(BIN)/pytest -q tests/integration
+	$(PYTEST) tests/integration
 
 check: lint types layers unit ## lint, types, layers, unit tests: under two minutes
 
