@@ -5,6 +5,8 @@ written with each part, before and after: above 1 before the first, others have 
 """
 
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,8 +19,10 @@ import latency
 import multivector
 import options
 import query
+import replication
 import report
 import text
+from peers import hybrid
 from peers import part as peers
 
 PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
@@ -32,6 +36,8 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "text": text.measure,
     "multivector": multivector.measure,
     "peers": peers.measure,
+    "hybrid": hybrid.measure,
+    "replication": replication.measure,
 }
 
 
@@ -40,6 +46,7 @@ def main() -> None:
     parser = options.parser(__doc__)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: all)")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended with us
     given, parts, sections = options.of(asked), [], []
     for name in asked.only.split(","):
         before, begin = os.getloadavg()[0], time.perf_counter()

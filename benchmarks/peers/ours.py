@@ -23,15 +23,16 @@ class Running:
 
     def __init__(self, roots: Sequence[int], api: rest.Api, probes: str, asked: rest.Asked) -> None:
         self.roots = roots
-        self._api, self._probes, self._asked = api, probes, asked
+        self.api = api
+        self._probes, self._asked = probes, asked
 
     def prepare(self, work: workload.Workload) -> list[bytes]:
         """Return the bodies of the upserts."""
-        return [_upsert(work, piece) for piece in work.pieces(BATCH)]
+        return [upsert(work, piece) for piece in work.pieces(BATCH)]
 
     def load(self, bodies: list[bytes]) -> None:
         """Upsert all rows."""
-        rest.send_all(self._api, "POST", "/vectors/upsert", bodies)
+        rest.send_all(self.api, "POST", "/vectors/upsert", bodies)
 
     def settle(self) -> float:
         """Wait until no row waits for a graph, and nothing is built."""
@@ -52,7 +53,8 @@ class Running:
         return self._asked.press(effort, pressure)
 
 
-def _upsert(work: workload.Workload, piece: range) -> bytes:
+def upsert(work: workload.Workload, piece: range) -> bytes:
+    """Return the body that writes some rows."""
     rows = [
         {"id": str(number), "values": values, "metadata": workload.metadata(number)}
         for number, values in zip(piece, work.data.stored[piece.start : piece.stop].tolist(), strict=True)
@@ -60,14 +62,16 @@ def _upsert(work: workload.Workload, piece: range) -> bytes:
     return json.dumps({"vectors": rows}).encode()
 
 
-def _api(port: int) -> rest.Api:
+def api(url: str, key: str = KEY) -> rest.Api:
+    """Return how a gateway of ours is spoken to."""
+
     def body(vector: list[float], k: int, effort: int) -> object:
         return {"vector": vector, "topK": k, "params": {"efSearch": effort}}
 
     def found(answer: Any) -> list[int]:
         return [int(match["id"]) for match in answer["matches"]]
 
-    return rest.Api(f"http://127.0.0.1:{port}", {"Api-Key": KEY}, "/query", body, found)
+    return rest.Api(url, {"Api-Key": key}, "/query", body, found)
 
 
 class Serve:
@@ -84,6 +88,9 @@ class Serve:
         """Return the distribution's version."""
         return importlib.metadata.version("vectorfleet")
 
+    def __init__(self, *options: str) -> None:
+        self._options = options
+
     @contextlib.contextmanager
     def start(self, folder: pathlib.Path, work: workload.Workload) -> Iterator[Running]:
         """Run `vectorfleet serve`."""
@@ -91,10 +98,12 @@ class Serve:
         command = [str(pathlib.Path(sys.executable).with_name("vectorfleet")), "serve"]
         command += ["--data-dir", str(folder / "data"), "--dimensions", str(work.dimensions)]
         command += ["--port", str(port), "--metrics-port", str(probes), "--api-key", KEY]
+        command += self._options
         with processes.started(command, log) as process:
             processes.wait_until(lambda: _ready(probes), process, log)
-            api = _api(port)
-            yield Running([process.pid], api, f"http://127.0.0.1:{probes}", rest.Asked(api, work, folder))
+            spoken = api(f"http://127.0.0.1:{port}")
+            asked = rest.Asked(spoken, work, folder)
+            yield Running([process.pid], spoken, f"http://127.0.0.1:{probes}", asked)
 
 
 class Apart:
@@ -130,8 +139,8 @@ class Apart:
                 process = stack.enter_context(processes.started([sys.executable, "-m", module], log, env))
                 processes.wait_until(lambda probe=probe: _ready(probe), process, log)  # type: ignore[misc]
                 started.append(process.pid)
-            api = _api(port)
-            yield Running(started, api, f"http://127.0.0.1:{probes}", rest.Asked(api, work, folder))
+            spoken = api(f"http://127.0.0.1:{port}")
+            yield Running(started, spoken, f"http://127.0.0.1:{probes}", rest.Asked(spoken, work, folder))
 
 
 def _configure(folder: pathlib.Path, dimensions: int, grpc: int) -> None:

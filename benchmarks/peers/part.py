@@ -1,5 +1,6 @@
 """The part `peers` of the benchmark: measures contenders in turn, and reports all turns that are kept."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -26,19 +27,18 @@ def measure(given: options.Options) -> Iterator[report.Section]:
     """Measure what was asked for; with `--add`, beside what earlier runs kept."""
     path, work = given.out / "peers.json", workload.Workload(given.data(), contender.K)
     turns = kept.read(path) if given.add else []
-    turn = _turn(given.contenders or tuple(CONTENDERS), work)
-    kept.write(path, [*turns, turn])
+    turn = kept.Turn(time.strftime("%Y-%m-%d %H:%M"), os.getloadavg()[0], [], {})
+    for name in given.contenders or tuple(CONTENDERS):
+        turn = _with(turn, CONTENDERS[name], work)
+        kept.write(path, [*turns, turn])  # after each, since the next may take long, or fail
     title = f"{work.count:,} x {work.dimensions}, cosine, {given.data().title}"
     yield from tables.sections([*turns, turn], title)
 
 
-def _turn(names: tuple[str, ...], work: workload.Workload) -> kept.Turn:
-    when, before = time.strftime("%Y-%m-%d %H:%M"), os.getloadavg()[0]
-    measured, skipped = [], {}
-    for name in names:
-        try:
-            measured.append(measuring.measure(CONTENDERS[name], work))
-        except contender.SkippedError as reason:
-            options.say(f"{CONTENDERS[name].name} is skipped: {reason}")
-            skipped[CONTENDERS[name].name] = str(reason)
-    return kept.Turn(when, before, measured, skipped)
+def _with(turn: kept.Turn, one: contender.Contender, work: workload.Workload) -> kept.Turn:
+    """Return the turn with one more contender, or with why it can't be measured here."""
+    try:
+        return dataclasses.replace(turn, measured=[*turn.measured, measuring.measure(one, work)])
+    except contender.SkippedError as reason:
+        options.say(f"{one.name} is skipped: {reason}")
+        return dataclasses.replace(turn, skipped={**turn.skipped, one.name: str(reason)})

@@ -6,6 +6,7 @@ byte of a body is read for a caller who may not send it.
 """
 
 import asyncio
+import itertools
 import logging
 import secrets
 import time
@@ -79,6 +80,15 @@ class _Asked:
     meter: quotas.Meter | None
 
 
+_RUN = secrets.token_hex(8)
+_numbers = itertools.count()
+
+
+def _new_id() -> str:
+    """Return a request id that no other process makes: drawing each anew would cost more than counting."""
+    return f"{_RUN}{next(_numbers):016x}"
+
+
 def _never() -> bool:
     return False
 
@@ -126,7 +136,7 @@ class App:
         """Answer one request; where `closing` says so, tell the caller to come by another connection."""
         started = time.perf_counter()
         asked = scope.headers.get("x-request-id")
-        request_id = asked if asked and call.is_request_id(asked) else secrets.token_hex(16)
+        request_id = asked if asked and call.is_request_id(asked) else _new_id()
         resolved = table.resolve(scope.method, scope.path)
         route = resolved.route.name if resolved.route else "none"
         changes = resolved.route is not None and resolved.route.role > policy.Role.READ

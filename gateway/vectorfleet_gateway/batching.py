@@ -82,6 +82,7 @@ class Lane:
         self._number = number
         self._waiting: deque[_Asked] = deque()
         self._drivers: set[asyncio.Task[None]] = set()
+        self._under_way = 0
         self._width = shard.width
 
     async def search(self, query: shard_pb2.Query, seconds: float) -> Answered:
@@ -95,17 +96,36 @@ class Lane:
         asked = _Asked(query, loop.time() + seconds, session, loop.create_future())
         if goes_alone(query) or session.demands:
             await self._send([asked])
+        elif self._is_idle():
+            await self._lead(asked)
         else:
             self._waiting.append(asked)
-            if len(self._drivers) < self._width:
-                self._drivers.add(loop.create_task(self._drive()))
+            self._wake()
         return await asked.answer
+
+    def _is_idle(self) -> bool:
+        return not self._waiting and self._under_way < self._width
+
+    def _wake(self) -> None:
+        if self._waiting and self._under_way < self._width:
+            self._under_way += 1
+            self._drivers.add(asyncio.get_running_loop().create_task(self._drive()))
+
+    async def _lead(self, asked: _Asked) -> None:
+        """Send what finds the lane idle from where it is: a task would cost as much as the sending."""
+        self._under_way += 1
+        try:
+            await self._send([asked])
+        finally:
+            self._under_way -= 1
+            self._wake()
 
     async def _drive(self) -> None:
         try:
             while batch := self._next():
                 await self._send(batch)
         finally:
+            self._under_way -= 1
             self._drivers.remove(asyncio.current_task())  # type: ignore[arg-type]  # it is one
 
     def _next(self) -> list[_Asked]:

@@ -85,6 +85,8 @@ def parse(consistency: str | None, at_least: str | None, write_id: str | None = 
     Raises:
         InvalidArgumentError: a header says nothing that is known.
     """
+    if consistency is None and at_least is None and write_id is None:
+        return Session()
     if consistency not in (None, STRONG, EVENTUAL):
         raise errors.InvalidArgumentError(
             f"{CONSISTENCY_HEADER} is {str(consistency)[:32]!r}; it can be {STRONG} or {EVENTUAL}"

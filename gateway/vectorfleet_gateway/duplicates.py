@@ -24,7 +24,9 @@ def find(body: bytes, decoded: object) -> str | None:
     # Outside of strings, JSON has one colon for each field. A field that was dropped for its repetition
     # makes the body's colons more than those that the decoded value accounts for, unless some colon of a
     # string was written as an escape.
-    if b"\\u003" not in body and body.count(b":") == _colons(decoded):
+    # A backslash is looked for first, since a single byte is found many times faster than a word.
+    escaped = b"\\" in body and b"\\u003" in body
+    if not escaped and body.count(b":") == _colons(decoded):
         return None
     try:
         json.loads(body, object_pairs_hook=_unique, parse_float=_no_number, parse_int=_no_number)

@@ -9,9 +9,10 @@ to its best (1), since the metrics have no least in common. A row that a list la
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
 import numpy as np
 
 from . import routing
@@ -56,8 +57,7 @@ class Place:
     score: np.float32
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(msgspec.Struct, frozen=True):
     """A match of the fused list; `hit.score` is the fused score, greater is better.
 
     Attributes:
@@ -67,7 +67,7 @@ class Fused:
     """
 
     hit: routing.Hit
-    places: Mapping[Source, Place] = field(default_factory=dict)
+    places: Mapping[Source, Place] = {}
     before: Place | None = None
 
 

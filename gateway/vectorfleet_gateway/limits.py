@@ -155,6 +155,9 @@ def vectors_of(
             )
     with np.errstate(over="ignore"):
         matrix = np.array([values for _, values in named], dtype=np.float32)
+        squares = np.vecdot(matrix, matrix)
+    if 0 < squares.min(initial=1) <= squares.max(initial=1) < math.inf:
+        return matrix  # every value is finite and no row all zero; the usual case, told by one pass
     finite = np.isfinite(matrix)
     if not finite.all():
         row, place = divmod(int(np.argmin(finite)), dimensions)

@@ -5,6 +5,7 @@ namespaces have values of their own.
 """
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator
 
@@ -108,6 +109,27 @@ def label_of(namespace: str) -> str:
     return name
 
 
+# Finding the series of some labels costs more than counting in it.
+@functools.lru_cache(1024)
+def _searches(status: int, label: str) -> Counter:
+    return SEARCHES.labels(str(status), label)
+
+
+@functools.lru_cache(1024)
+def _search_seconds(label: str) -> Histogram:
+    return SEARCH_SECONDS.labels(label)
+
+
+@functools.lru_cache(1024)
+def _requests(route: str, status: int) -> Counter:
+    return REQUESTS.labels(route, str(status))
+
+
+@functools.lru_cache(1024)
+def _request_seconds(route: str) -> Histogram:
+    return REQUEST_SECONDS.labels(route)
+
+
 @contextlib.contextmanager
 def search(namespace: str) -> Iterator[None]:
     """Count and time a query, by how it ends."""
@@ -122,14 +144,14 @@ def search(namespace: str) -> Iterator[None]:
         status = 500 if isinstance(error, Exception) else 504
         raise
     finally:
-        SEARCHES.labels(str(status), label).inc()
-        SEARCH_SECONDS.labels(label).observe(time.perf_counter() - started)
+        _searches(status, label).inc()
+        _search_seconds(label).observe(time.perf_counter() - started)
 
 
 def observe_request(route: str, status: int, seconds: float) -> None:
     """Count and time a request."""
-    REQUESTS.labels(route, str(status)).inc()
-    REQUEST_SECONDS.labels(route).observe(seconds)
+    _requests(route, status).inc()
+    _request_seconds(route).observe(seconds)
 
 
 CACHED_ANSWERS = Counter(

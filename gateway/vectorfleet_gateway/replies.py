@@ -148,13 +148,18 @@ def _group(group: grouping.Group, *, explained: bool) -> dict[str, Any]:
 
 
 def _match(match: fusion.Fused, *, explained: bool) -> dict[str, Any]:
-    body = _row(match.hit.row) | {"score": match.hit.score}
+    body = _row(match.hit.row)
+    body["score"] = match.hit.score
+    if explained and (places := _places(match)):
+        body["explain"] = {name: {"rank": place.rank, "score": place.score} for name, place in places.items()}
+    return body
+
+
+def _places(match: fusion.Fused) -> dict[str, fusion.Place]:
     places = {str(source): place for source, place in match.places.items()}
     if match.before is not None:
         places["before"] = match.before
-    if explained and places:
-        body["explain"] = {name: {"rank": place.rank, "score": place.score} for name, place in places.items()}
-    return body
+    return places
 
 
 def _row(row: routing.Row) -> dict[str, Any]:

@@ -4,8 +4,9 @@ A row without a text in the field has nothing that could be judged: it is left o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import orjson
 
@@ -63,9 +64,9 @@ def reorder(
 
 
 def _judged(match: fusion.Fused, score: float, place: int, how: Rerank) -> fusion.Fused:
-    row = match.hit.row if how.shows_metadata else replace(match.hit.row, metadata=b"")
+    row = match.hit.row if how.shows_metadata else msgspec.structs.replace(match.hit.row, metadata=b"")
     before = fusion.Place(place, match.hit.score)
-    return replace(match, hit=routing.Hit(row, np.float32(score)), before=before)
+    return msgspec.structs.replace(match, hit=routing.Hit(row, np.float32(score)), before=before)
 
 
 def _text(metadata: bytes, field: str) -> str:

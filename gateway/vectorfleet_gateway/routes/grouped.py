@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from vectorfleet_shardnode.api import config, shard_pb2
 
 from .. import call, fusion, grouping, index, questions, routing
@@ -119,5 +121,5 @@ def _bare(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
 
 
 def _bare_match(match: fusion.Fused) -> fusion.Fused:
-    row = dataclasses.replace(match.hit.row, metadata=b"")
-    return dataclasses.replace(match, hit=routing.Hit(row, match.hit.score))
+    row = msgspec.structs.replace(match.hit.row, metadata=b"")
+    return msgspec.structs.replace(match, hit=routing.Hit(row, match.hit.score))

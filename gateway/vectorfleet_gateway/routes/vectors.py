@@ -1,8 +1,8 @@
 """`/vectors/…`: upsert, fetch, update, delete, list."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +34,7 @@ async def write(asked: call.Call, served: index.Index, namespace: str, vectors: 
     if to_embed:
         embedded = await served.embed(list(to_embed.values()), wire.Role.DOCUMENT, asked.remaining())
         for number, values in zip(to_embed, embedded.vectors, strict=True):
-            rows[number] = dataclasses.replace(rows[number], values=values)
+            rows[number] = msgspec.structs.replace(rows[number], values=values)
     await served.upsert(namespace, rows, asked.remaining())
     metrics.ROWS_WRITTEN.inc(len(rows))
 
