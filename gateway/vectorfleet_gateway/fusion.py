@@ -8,6 +8,7 @@ where a BM25 score is divided by the best (its least is 0), and a vector's count
 to its best (1), since the metrics have no least in common. A row that a list lacks gets nothing from it.
 """
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -73,18 +74,28 @@ class Fused(msgspec.Struct, frozen=True):
 
 def fuse(lists: Mapping[Source, Sequence[routing.Hit]], how: Fusion, top_k: int) -> list[Fused]:
     """Return the best of some lists, each best first; of equal scores the lower id comes first."""
-    rows: dict[str, routing.Row] = {}
     scores: dict[str, float] = {}
-    places: dict[str, dict[Source, Place]] = {}
     for source, hits in lists.items():
         parts = _ranked(hits, how) if how.method is Method.RRF else _scored(source, hits, how)
-        for rank, (hit, part) in enumerate(zip(hits, parts, strict=True), 1):
-            name = hit.row.id
-            rows.setdefault(name, hit.row)
-            scores[name] = scores.get(name, 0.0) + part
-            places.setdefault(name, {})[source] = Place(rank, hit.score)
-    best = sorted(scores, key=lambda name: (-scores[name], name))[:top_k]
+        for hit, part in zip(hits, parts, strict=True):
+            scores[hit.row.id] = scores.get(hit.row.id, 0.0) + part
+    best = heapq.nsmallest(top_k, scores, key=lambda name: (-scores[name], name))
+    rows, places = _placed(lists, set(best))
     return [Fused(routing.Hit(rows[name], np.float32(scores[name])), places[name]) for name in best]
+
+
+def _placed(
+    lists: Mapping[Source, Sequence[routing.Hit]], wanted: set[str]
+) -> tuple[dict[str, routing.Row], dict[str, dict[Source, Place]]]:
+    """Return the rows with these ids, and where each stood; few of those that were looked at are returned."""
+    rows: dict[str, routing.Row] = {}
+    places: dict[str, dict[Source, Place]] = {name: {} for name in wanted}
+    for source, hits in lists.items():
+        for rank, hit in enumerate(hits, 1):
+            if hit.row.id in wanted:
+                rows.setdefault(hit.row.id, hit.row)
+                places[hit.row.id][source] = Place(rank, hit.score)
+    return rows, places
 
 
 def _ranked(hits: Sequence[routing.Hit], how: Fusion) -> list[float]:
