@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 import pydantic
+import pydantic_settings
 
 from . import errors, generated, settings
 
@@ -56,7 +57,7 @@ def _serve_control_plane() -> int:
 
     try:
         asyncio.run(process.serve(control_settings.Settings()))
-    except (pydantic.ValidationError, errors.OperatorError) as error:
+    except (pydantic.ValidationError, pydantic_settings.SettingsError, errors.OperatorError) as error:
         sys.stderr.write(f"vectorfleet-operator control-plane can't start: {error}\n")
         return 2
     return 0

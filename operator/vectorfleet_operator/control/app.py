@@ -100,6 +100,8 @@ class App:
             entry.action, entry.changes = route.action, route.role is grants.Role.ADMIN
             entry.index = request.match_info.get("name", "")
             _authorize(request[_PRINCIPAL], route.role)
+            if request.headers.get("Content-Encoding", "identity") != "identity":
+                raise refusals.Refused(415, "INVALID_ARGUMENT", "send the body as it is, not compressed")
             async with asyncio.timeout(_SECONDS):
                 return await route.answer(self, request, entry)
 

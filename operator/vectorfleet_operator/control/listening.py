@@ -45,7 +45,10 @@ async def listen(served: app.App, host: str, port: int, tls_dir: pathlib.Path | 
         errors.Rejected: the address can't be listened on, or there is no certificate in the folder.
     """
     shown = _Shown(tls_dir).context if tls_dir is not None else None
-    runner = web.AppRunner(served.build(), access_log=None, shutdown_timeout=_STOP_SECONDS)
+    # What is compressed is refused, so nothing is unpacked beforehand either.
+    runner = web.AppRunner(
+        served.build(), access_log=None, auto_decompress=False, shutdown_timeout=_STOP_SECONDS
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, ssl_context=shown).start()

@@ -172,3 +172,9 @@ def test_a_process_without_keys_does_not_start(tmp_path):
         )
         assert done.returncode == 2
         assert "can't start" in done.stderr
+    environment["VECTORFLEET_CONTROL_INDEX_TEMPLATE"] = "{no json"
+    done = subprocess.run(
+        [program, "control-plane"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "index_template" in done.stderr) == (2, True)
+    assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ import json
 import logging
 import ssl
 import subprocess
+import zlib
 
 import httpx
 import pytest
@@ -249,6 +250,15 @@ async def test_bodies_that_are_none(content):
         for method, path in (("POST", "/indexes"), ("PATCH", "/indexes/films")):
             answer = await world.ask(method, path, content=content)
             assert answer.status_code in (400, 404, 413), answer.text
+
+
+async def test_a_compressed_body_is_not_unpacked():
+    """A kilobyte that would become a gigabyte is refused as it comes."""
+    bomb = zlib.compress(b" " * 2**24)
+    async with served() as world:
+        headers = {"Content-Encoding": "deflate"}
+        answer = await world.ask("POST", "/indexes", content=bomb, headers=headers)
+        assert (answer.status_code, "not compressed" in answer.text) == (415, True)
 
 
 @pytest.mark.parametrize(
