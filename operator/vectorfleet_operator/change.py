@@ -98,7 +98,7 @@ async def _elect(site: Site, change: steps.Change) -> tuple[Site, election.Elect
     base = change.base.epoch if change.base is not None else 0
     if (status.configuration.epoch if status.configuration else 0) != base:
         raise _Abandoned("the configuration has changed since it was decided")
-    epoch = status.reserved + 1  # no two attempts share one, where a shard begins neither
+    epoch = election.epoch_for(change, status.reserved)
     entry = await register.reserve(site.cluster, site.entry, epoch)
     vote = await _seal(site, election.Election(change, epoch))
     if not vote.has_quorum:

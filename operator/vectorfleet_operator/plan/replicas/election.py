@@ -62,3 +62,9 @@ class Election:
         """Whether the winner is who was to lead, or nobody insists on another one."""
         prefer = self.change.prefer
         return not (self.change.insists and prefer) or self.result().primary == prefer[0]
+
+
+def epoch_for(change: steps.Change, reserved: int) -> int:
+    """Return the epoch for a new attempt: no two share one, where a shard begins neither."""
+    base = change.base.epoch if change.base is not None else 0
+    return max(reserved, base) + 1
