@@ -18,7 +18,7 @@ from peers import contender, ours, processes, rest, workload, wrk
 
 REPLICAS = (1, 2, 3)
 _EFFORT = 100
-_SECONDS = 3.0
+_SECONDS = 3
 _MANIFEST = """apiVersion: vectorfleet.io/v1alpha1
 kind: VectorIndex
 metadata: {{name: bench}}

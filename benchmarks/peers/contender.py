@@ -25,12 +25,12 @@ class Pressure:
 
     Attributes:
         connections: callers at a time, each with one request under way.
-        seconds: how long.
+        seconds: how long; wrk takes whole ones.
         pause: mean milliseconds between an answer and that caller's next request, drawn exponentially.
     """
 
     connections: int
-    seconds: float
+    seconds: int
     pause: float = 0.0
 
 

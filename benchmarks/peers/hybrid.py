@@ -13,7 +13,7 @@ import report
 from . import contender, ours, rest, usage, workload, wrk
 
 _FIELD = "about"
-_PRESSURES = (contender.Pressure(1, 3.0), contender.Pressure(8, 3.0))
+_PRESSURES = (contender.Pressure(1, 3), contender.Pressure(8, 3))
 Queries = Mapping[str, list[dict[str, object]]]
 
 
@@ -67,7 +67,7 @@ def _section(running: ours.Running, folder: pathlib.Path, queries: Queries) -> r
     for name, bodies in queries.items():
         prepared = folder / "hybrid.jsonl"
         prepared.write_text("\n".join(map(json.dumps, bodies)) + "\n")
-        _ask(running.api, prepared, contender.Pressure(8, 1.0))
+        _ask(running.api, prepared, contender.Pressure(8, 1))
         cells: list[report.Cell] = []
         for pressure in _PRESSURES:
             before = usage.cpu_seconds(running.roots)

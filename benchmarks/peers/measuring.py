@@ -12,9 +12,9 @@ from . import contender, tuning, usage, workload
 RECALLS = (0.95, 0.99)
 CONNECTIONS = (1, 8, 32)
 SHARE = 0.7
-_WARM_SECONDS = 1.0
-_SECONDS = 3.0
-_CURVE_SECONDS = 1.5
+_WARM_SECONDS = 1
+_SECONDS = 3
+_CURVE_SECONDS = 2
 _CURVE_CONNECTIONS = 8
 
 

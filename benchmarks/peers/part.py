@@ -8,7 +8,20 @@ from collections.abc import Iterator, Mapping
 import options
 import report
 
-from . import chroma, contender, kept, measuring, ours, pgvector, qdrant, raw, tables, weaviate, workload
+from . import (
+    chroma,
+    contender,
+    embedded,
+    kept,
+    measuring,
+    ours,
+    pgvector,
+    qdrant,
+    raw,
+    tables,
+    weaviate,
+    workload,
+)
 
 CONTENDERS: Mapping[str, contender.Contender] = {
     "faiss": raw.Faiss(),
@@ -20,6 +33,8 @@ CONTENDERS: Mapping[str, contender.Contender] = {
     "pgvector-stored": pgvector.Pgvector(stored=True),
     "weaviate": weaviate.Weaviate(),
     "chroma": chroma.Chroma(),
+    "lancedb": embedded.LANCEDB,
+    "milvus": embedded.MILVUS,
 }
 
 

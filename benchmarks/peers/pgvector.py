@@ -163,13 +163,13 @@ class Running:
         logs = self._folder / "pgbench"
         logs.mkdir(exist_ok=True)
         command = [str(self._programs / "pgbench"), "-n", "-M", "prepared", "-j", "1", "-l"]
-        command += ["-c", str(pressure.connections), "-T", f"{pressure.seconds:.0f}", *self._scripts()]
+        command += ["-c", str(pressure.connections), "-T", str(pressure.seconds), *self._scripts()]
         env = self._env | {"PGOPTIONS": _options({"hnsw.ef_search": effort})}
         subprocess.run(command, check=True, capture_output=True, env=env, cwd=logs)
         took = [line.split()[2] for path in logs.iterdir() for line in path.read_text().splitlines()]
         shutil.rmtree(logs)
         p50, p95, p99 = np.percentile(np.array(took, float), [50, 95, 99]) / 1000
-        return contender.Load(len(took) / round(pressure.seconds), p50, p95, p99)
+        return contender.Load(len(took) / pressure.seconds, p50, p95, p99)
 
     def _scripts(self) -> list[str]:
         """Return the options that tell pgbench what to ask."""

@@ -28,7 +28,7 @@ def command(
 ) -> list[str]:
     """Return the command that sends bodies to a URL, with POST. Pure."""
     host, _, path = url.removeprefix("http://").partition("/")
-    threads = ["-t1", f"-c{pressure.connections}", f"-d{pressure.seconds:g}s", "--timeout", "30s"]
+    threads = ["-t1", f"-c{pressure.connections}", f"-d{pressure.seconds}s", "--timeout", "30s"]
     told = [str(bodies), "POST", f"/{path}", f"{pressure.pause:.3f}"]
     told += [f"{name}: {value}" for name, value in headers.items()]
     return ["wrk", *threads, "-s", str(_SCRIPT), f"http://{host}", "--", *told]

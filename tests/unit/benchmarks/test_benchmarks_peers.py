@@ -53,7 +53,7 @@ def test_wrk_without_good_answers_is_no_result(output):
 
 def test_wrk_is_told_what_to_send(tmp_path):
     """Path, pause and headers reach the script, and the host is where it connects."""
-    pressure = contender.Pressure(8, 2.0, 1.5)
+    pressure = contender.Pressure(8, 2, 1.5)
     told = wrk.command("http://127.0.0.1:80/query", tmp_path / "bodies", {"Api-Key": "k"}, pressure)
     assert "-c8" in told
     assert "http://127.0.0.1:80" in told
