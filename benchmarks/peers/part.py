@@ -30,7 +30,6 @@ CONTENDERS: Mapping[str, contender.Contender] = {
     "apart": ours.Apart(),
     "qdrant": qdrant.Qdrant(),
     "pgvector": pgvector.Pgvector(),
-    "pgvector-stored": pgvector.Pgvector(stored=True),
     "weaviate": weaviate.Weaviate(),
     "chroma": chroma.Chroma(),
     "lancedb": embedded.LANCEDB,

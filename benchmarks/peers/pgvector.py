@@ -25,29 +25,20 @@ _SETTINGS = {
     "max_wal_size": "4GB",
     "jit": "off",
 }
-_STORED = "(SELECT vector FROM asked WHERE id = :number)"
-_MOST_SCRIPTS = 128
 
 
 class Pgvector:
-    """One PostgreSQL.
+    """One PostgreSQL."""
 
-    Args:
-        stored: whether queries name a vector in a table, in place of sending it as text.
-    """
-
+    name = "pgvector"
     served = True
     settings = (
         f"hnsw m {contender.M}, ef_construction {contender.EF_CONSTRUCTION}, vector_ip_ops over unit "
         "vectors, made after the load; " + ", ".join(f"{name} {value}" for name, value in _SETTINGS.items())
     )
     durable = "on disk (fsync)"
-    driver = "pgbench"
+    driver = "pgbench, prepared; query vectors lie in a table, so that none is sent or read"
     efforts = contender.EFFORTS
-
-    def __init__(self, *, stored: bool = False) -> None:
-        self.name = "pgvector, queries stored" if stored else "pgvector"
-        self._stored = stored
 
     def version(self) -> str:
         """Return the versions of the extension and of PostgreSQL."""
@@ -74,7 +65,7 @@ class Pgvector:
         command += ["-k", ""]
         command += [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         with processes.started(command, log, user=user, cwd="/") as process:
-            running = Running(process.pid, root / "bin", port, folder, work, stored=self._stored)
+            running = Running(process.pid, root / "bin", port, folder, work)
             processes.wait_until(lambda: running.say("SELECT 1") == "1", process, log)
             running.make()
             yield running
@@ -100,18 +91,11 @@ def _user() -> str | None:
 class Running:
     """A started PostgreSQL."""
 
-    def __init__(  # where it is, and how it is asked
-        self,
-        pid: int,
-        programs: pathlib.Path,
-        port: int,
-        folder: pathlib.Path,
-        work: workload.Workload,
-        *,
-        stored: bool,
+    def __init__(
+        self, pid: int, programs: pathlib.Path, port: int, folder: pathlib.Path, work: workload.Workload
     ) -> None:
         self.roots: Sequence[int] = [pid]
-        self._programs, self._folder, self._work, self._stored = programs, folder, work, stored
+        self._programs, self._folder, self._work = programs, folder, work
         self._env = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "bench"}
         self._env |= {"PGDATABASE": "postgres"}
 
@@ -163,7 +147,7 @@ class Running:
         logs = self._folder / "pgbench"
         logs.mkdir(exist_ok=True)
         command = [str(self._programs / "pgbench"), "-n", "-M", "prepared", "-j", "1", "-l"]
-        command += ["-c", str(pressure.connections), "-T", str(pressure.seconds), *self._scripts()]
+        command += ["-c", str(pressure.connections), "-T", str(pressure.seconds), "-f", self._script()]
         env = self._env | {"PGOPTIONS": _options({"hnsw.ef_search": effort})}
         subprocess.run(command, check=True, capture_output=True, env=env, cwd=logs)
         took = [line.split()[2] for path in logs.iterdir() for line in path.read_text().splitlines()]
@@ -171,24 +155,12 @@ class Running:
         p50, p95, p99 = np.percentile(np.array(took, float), [50, 95, 99]) / 1000
         return contender.Load(len(took) / pressure.seconds, p50, p95, p99)
 
-    def _scripts(self) -> list[str]:
-        """Return the options that tell pgbench what to ask."""
-        asked = self._work.data.asked.tolist()
-        if self._stored:
-            draw = f"\\set number random(0, {len(asked) - 1})\n"
-            return ["-f", self._script("stored", draw + self._select(_STORED))]
-        options = []
-        for number, vector in enumerate(asked[:_MOST_SCRIPTS]):
-            path = self._script(str(number), self._select(f":v{number}::vector"))
-            options += ["-f", path, "-D", f"v{number}={vector}".replace(" ", "")]
-        return options
-
-    def _select(self, vector: str) -> str:
-        return f"SELECT id FROM stored ORDER BY embedding <#> {vector} LIMIT {self._work.k};\n"
-
-    def _script(self, name: str, content: str) -> str:
-        path = self._folder / f"query-{name}.sql"
-        path.write_text(content)
+    def _script(self) -> str:
+        """Write what pgbench asks; return its file."""
+        path, most = self._folder / "query.sql", len(self._work.data.asked) - 1
+        drawn = "(SELECT vector FROM asked WHERE id = :number)"
+        select = f"SELECT id FROM stored ORDER BY embedding <#> {drawn} LIMIT {self._work.k};"
+        path.write_text(f"\\set number random(0, {most})\n{select}\n")
         return str(path)
 
 
