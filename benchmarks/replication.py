@@ -19,6 +19,7 @@ from peers import contender, ours, processes, rest, workload, wrk
 REPLICAS = (1, 2, 3)
 _EFFORT = 100
 _SECONDS = 3
+_PATIENCE = 120.0
 _MANIFEST = """apiVersion: vectorfleet.io/v1alpha1
 kind: VectorIndex
 metadata: {{name: bench}}
@@ -76,10 +77,17 @@ class Fleet:
         index = self.index()
         return ours.api(index["endpoint"], pathlib.Path(index["apiKeyFile"]).read_text().strip())
 
-    def gauges(self, name: str) -> dict[str, float]:
-        """Return a gauge of each shard pod, by the pod's name."""
-        pods = [pod for pod in self.index()["pods"] if "gateway" not in pod["name"]]
-        return {pod["name"]: _gauge(pod["address"], name) for pod in pods}
+    def shards(self) -> list[str]:
+        """Return the addresses of the shard's pods."""
+        return [pod["address"] for pod in self.index()["pods"] if "gateway" not in pod["name"]]
+
+
+def _gauges(addresses: list[str], name: str) -> list[float]:
+    """Return a gauge of each of some pods; none where one does not answer."""
+    try:
+        return [_gauge(address, name) for address in addresses]
+    except (OSError, StopIteration):
+        return []
 
 
 def _gauge(address: str, name: str) -> float:
@@ -113,29 +121,26 @@ def _ask(fleet: Fleet, folder: pathlib.Path, work: workload.Workload) -> list[re
         )
         load = wrk.run(told)
         cells += [load.per_second, load.p50, load.p99]
-    processes.settled(lambda: not any(fleet.gauges("vectorfleet_shard_unindexed_rows").values()))
+    shards = fleet.shards()  # once: asking takes a process
+    processes.settled(lambda: not any(_gauges(shards, "vectorfleet_shard_unindexed_rows")))
     load = rest.Asked(api, work, folder).press(_EFFORT, contender.Pressure(8, _SECONDS))
     return [*cells, load.per_second, load.p50]
 
 
 def _join(fleet: Fleet, work: workload.Workload, replicas: int) -> list[report.Cell]:
     """Let one more replica in; return seconds until it holds what others do, MiB, seconds a GiB."""
-    size = max(fleet.gauges("vectorfleet_shard_disk_bytes").values())
+    size = max(_gauges(fleet.shards(), "vectorfleet_shard_disk_bytes"))
     begin = time.perf_counter()
     fleet.up(work.dimensions, replicas)
-    while len(set(_held(fleet))) != 1 or len(_held(fleet)) != replicas:
-        if time.perf_counter() - begin > 120:
-            raise TimeoutError(f"replica {replicas} did not join within 120 s")
-        time.sleep(0.2)
+    shards = fleet.shards()
+    while len(set(held := _gauges(shards, "vectorfleet_shard_seq"))) != 1 or len(held) != replicas:
+        if time.perf_counter() - begin > _PATIENCE:
+            raise TimeoutError(f"replica {replicas} did not join within {_PATIENCE:g} s")
+        time.sleep(0.1)
+        if len(shards) < replicas:
+            shards = fleet.shards()
     seconds = time.perf_counter() - begin
     return [seconds, size / 2**20, seconds / (size / 2**30)]
-
-
-def _held(fleet: Fleet) -> list[float]:
-    try:
-        return list(fleet.gauges("vectorfleet_shard_seq").values())
-    except (OSError, StopIteration):
-        return []
 
 
 def _costs(rows: list[list[report.Cell]], work: workload.Workload) -> report.Section:
