@@ -14,6 +14,9 @@ from . import failpoints
 TEMPORARY = "tmp-"
 """Prefix of names that a crash may leave behind; they are removed at start."""
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that end once there is room."""
+
 _CHUNK = 4 << 20
 
 

@@ -10,7 +10,6 @@ told, which it notes in its marks.
 """
 
 import dataclasses
-import errno
 import os
 import threading
 import time
@@ -21,7 +20,6 @@ from . import errors, failpoints, files, log_files, log_format, log_index, log_r
 
 RECENT_BYTES = 32 << 20
 """Of the newest records that are kept in memory to be shipped, where there is somebody to ship them to."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +229,7 @@ class Log:
             os.ftruncate(self._descriptor, self._end)
         except OSError as failed:
             raise self._fail(failed) from failed
-        if refused.errno not in _FULL:
+        if refused.errno not in files.FULL:
             raise self._fail(refused) from refused
 
     def _fail(self, cause: OSError) -> errors.LogFailedError:
@@ -254,6 +252,7 @@ class Log:
             ShardError: a record that was committed would go. That can only be a mistake; nothing was changed.
             CutAwayError: the log begins behind it; nothing was changed.
             LogFailedError: the disk failed, now or before; a start does the rest.
+            OSError: the disk is full; this call again does the rest.
         """
         with self._reading, self._syncing, self._state:
             self._check_open()
@@ -263,6 +262,8 @@ class Log:
             try:
                 log_files.cut_after(self._folder, last_seq, self._committed)
             except OSError as refused:
+                if refused.errno in files.FULL:
+                    raise
                 raise self._fail(refused) from refused
             os.close(self._descriptor)
             self._open(log_files.paths(self._folder)[-1])
@@ -308,7 +309,7 @@ class Log:
             try:
                 path = log_files.create(self._folder, last.seq + 1, self._header.owner, last.epoch)
             except OSError as refused:
-                if refused.errno not in _FULL:
+                if refused.errno not in files.FULL:
                     raise self._fail(refused) from refused
                 raise errors.StorageFullError(f"no room for a new log file: {refused.strerror}") from refused
             self._note_next(last)

@@ -337,11 +337,13 @@ class Shard:
         Raises:
             ShardError: a committed record would go, or this shard leads: a mistake; nothing was changed.
             CutAwayError: the log begins behind it; nothing was changed.
-            LogFailedError, OSError: the disk; a start goes on with it.
+            LogFailedError: the disk; a start goes on with it.
+            OSError: the disk is full; this call again goes on with it, and so does a start.
         """
         with self._writing:
             self._check_following()
             if last_seq >= self.log.last_seq:
+                self.replica.end_cut()  # where only that was missing: the disk was full
                 return
             self.log.check_cut(last_seq)
             self.replica.begin_cut(last_seq)

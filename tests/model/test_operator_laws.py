@@ -321,7 +321,7 @@ async def live_and_die(history, dies_at, after):
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call took effect", "after it did"])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_death_at_any_call_ends_in_the_same_state(name, after):
+def test_r20_death_at_any_call_ends_in_the_same_state(name, after):
     """An operator killed around its k-th call, for every k, ends where one that lived does."""
     history = SCENARIOS[name]
     undisturbed, calls = asyncio.run(live_and_die(history, dies_at=0, after=False))

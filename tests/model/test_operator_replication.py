@@ -73,7 +73,7 @@ def test_a_process_that_starts_anew_keeps_its_post():
     live(scenario)
 
 
-def test_a_deleted_pod_hands_over_first():
+def test_r19_a_deleted_pod_hands_over_first():
     """A primary that is told to stop serves until another leads: the gap is that of a planned handover."""
 
     async def scenario(given):
@@ -88,7 +88,7 @@ def test_a_deleted_pod_hands_over_first():
     live(scenario)
 
 
-def test_a_new_image_restarts_one_member_at_a_time():
+def test_r19_a_new_image_restarts_one_member_at_a_time():
     """Every pod is made anew, of two shards never two at once, the primary's last, and writes go on."""
 
     async def scenario(given):
@@ -216,7 +216,7 @@ def test_each_attempt_to_begin_has_an_epoch_of_its_own():
     assert len(set(led)) == len(led)
 
 
-def test_too_many_lost_volumes_wait_for_a_person():
+def test_r18_too_many_lost_volumes_wait_for_a_person():
     """With two of three volumes gone nothing is promoted and nothing begun; a word of a person goes on."""
 
     async def scenario(given):
@@ -244,7 +244,7 @@ def test_too_many_lost_volumes_wait_for_a_person():
     live(scenario)
 
 
-def test_a_shard_that_lost_everything_begins_anew_only_when_told():
+def test_r18_a_shard_that_lost_everything_begins_anew_only_when_told():
     """All volumes are gone: the shard is never empty by itself."""
 
     async def scenario(given):
@@ -376,7 +376,7 @@ def test_a_lost_quorum_changes_nothing():
     live(scenario)
 
 
-def test_writes_go_on_without_the_api_server():
+def test_r22_writes_go_on_without_the_api_server():
     """The API server is away for a minute: nothing changes, and a failover waits for it."""
 
     async def scenario(given):
@@ -392,7 +392,7 @@ def test_writes_go_on_without_the_api_server():
     live(scenario)
 
 
-def test_writes_go_on_without_the_operator():
+def test_r21_writes_go_on_without_the_operator():
     """The operator is away while the primary dies; the one that follows it promotes another."""
 
     async def scenario(given):
@@ -419,6 +419,27 @@ def test_quiet_times_cost_the_api_server_little():
         await asyncio.sleep(120)
         assert given.cluster.writes - writes <= 30
         assert given.cluster.calls - calls <= 12 * 30
+
+    live(scenario)
+
+
+def test_a_primary_that_a_person_names_is_restarted_too():
+    """It gives its post away for that, and has it back when no pod is of an older template any more."""
+
+    async def scenario(given):
+        await given.writes_again()
+        named = given.primary().name
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/primary": named})
+        old = {name: given.cluster.find("Pod", name)["metadata"]["uid"] for name in given.replicas}
+        await given.submit(image={"tag": "0.2.0"})
+
+        def is_rolled():
+            pods = {name: given.cluster.find("Pod", name) for name in given.replicas}
+            return all(pod and pod["metadata"]["uid"] != old[name] for name, pod in pods.items())
+
+        await given.wait_until(is_rolled, 300)
+        await given.wait_until(lambda: given.primary().name == named)
+        assert given.configuration()["epoch"] <= 4
 
     live(scenario)
 

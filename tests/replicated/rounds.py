@@ -1,7 +1,8 @@
 """Round after round: clients write while something happens to the replicas; then everything is compared.
 
-In each round one or two faults come about; the operator of the tests promotes as it sees fit. After it all
-heals, every answered write must be on every replica, bit for bit, and no replica may differ from another.
+In each round one or two faults come about, a full disk among them where mounting is allowed; the operator of
+the tests promotes as it sees fit. After it all heals, every answered write must be on every replica, bit for
+bit, and no replica may differ from another.
 """
 
 import collections
@@ -12,7 +13,7 @@ import threading
 import time
 
 from crashing import history
-from replicated import changes, group, router
+from replicated import changes, group, router, volume
 
 CLIENTS = 3
 
@@ -44,6 +45,7 @@ class Rounds:
         self.group = group.Group(server, folder, count, **tuning)
         self.operator = changes.Operator(self.group)
         self.seed, self.tally = seed, Tally()
+        self._small = _volume(self.group.replicas[-1].data)
         self._numbers = random.Random(seed)
         self._rows = [{}] * CLIENTS
 
@@ -52,6 +54,12 @@ class Rounds:
         self.group.start()
         self.operator.begin()
         return self
+
+    def close(self):
+        """End everything."""
+        self.group.close()
+        if self._small is not None:
+            self._small.close()
 
     def run(self, count, progress=lambda round_, tally: None):
         """Go through the rounds.
@@ -109,6 +117,7 @@ class Rounds:
             self._cut_connections: 1,
             self._hand_over: 2,
             self._leave_gracefully: 2,
+            self._fill_disk: 2 if self._small is not None else 0,
         }
         chosen = self._numbers.choices(list(faults), list(faults.values()), k=self._numbers.choice([1, 1, 2]))
         for fault in chosen:
@@ -181,10 +190,16 @@ class Rounds:
         if replica.runs and not replica.stopped:
             replica.end(signal.SIGTERM)
 
+    def _fill_disk(self):
+        """One member's volume is full: it keeps what it has, and takes nothing more."""
+        self._small.fill()
+
     # --------------------------------------------------------------------------------------- heal
 
     def _heal(self):
         self.group.network.heal()
+        if self._small is not None:
+            self._small.make_room()
         for replica in self.group.replicas:
             replica.go_on()
             if not replica.runs:
@@ -221,6 +236,15 @@ class Rounds:
             self.operator.tell()
             return False
         return self.group.are_level()
+
+
+def _volume(folder):
+    """Return a volume that can be full, None where nothing may be mounted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return volume.Volume(folder)
+    except PermissionError:
+        return None
 
 
 class _Strict:

@@ -17,7 +17,9 @@ def defined() -> dict[str, set[str]]:
     """Return the tests whose names say a scenario."""
     found: dict[str, set[str]] = {}
     for path in (ROOT / "tests").rglob("test_*.py"):
-        for name, number in re.findall(r"^def (test_r0*(\d+)_\w+)\(", path.read_text(), re.MULTILINE):
+        for name, number in re.findall(
+            r"^(?:async )?def (test_r0*(\d+)_\w+)\(", path.read_text(), re.MULTILINE
+        ):
             found.setdefault(number, set()).add(name)
     return found
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from .. import digests, errors, incoming, metrics
+from .. import digests, errors, files, incoming, metrics
 from ..api import replication_pb2
 from . import links, messages, protocol, term, wire
 from .history import History
@@ -220,13 +220,24 @@ class Driver:
                 await self._write(first, event)
             case messages.Cut(after):
                 metrics.LOG_CUTS.inc()
-                await asyncio.to_thread(self._disk.cut, after)
+                await self._once_there_is_room(self._disk.cut, after)
             case messages.Store(stored):
-                await asyncio.to_thread(self._disk.store, stored)
+                await self._once_there_is_room(self._disk.store, stored)
             case messages.Lead(epoch, resumes):
                 await self._lead(epoch, resumes=resumes)
             case messages.Follow():
                 await self._follow()
+
+    async def _once_there_is_room(self, act: Callable[[Any], None], what: Any) -> None:
+        """Do what comes before anything else: until a full disk has room, this replica takes no events."""
+        while True:
+            try:
+                return await asyncio.to_thread(act, what)
+            except OSError as full:
+                if full.errno not in files.FULL:
+                    raise
+                _LOG.warning("waiting for room on the disk", extra={"reason": str(full)})
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _write(self, first: int, event: Event) -> None:
         entries = event.request.entries if event.request is not None else ()

@@ -64,7 +64,7 @@ class Load:
             thread.join()
 
 
-def test_certificates_and_authority_are_replaced_under_load(certified):
+def test_r33_certificates_and_authority_are_replaced_under_load(certified):
     """First both authorities are trusted, then the new one signs, then the old one goes: no request fails."""
     made = certified.certificates
     old, new = made.trusted, made.create()

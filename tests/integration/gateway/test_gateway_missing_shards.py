@@ -38,7 +38,7 @@ def stopped(shard):
         shard.process.send_signal(signal.SIGCONT)
 
 
-def test_a_stopped_shard(fleet):
+def test_r30_a_stopped_shard(fleet):
     """An error within the caller's time, or a part; whole again once the shard goes on."""
     impatient = vectorfleet.Client(fleet.host, KEY, timeout=1.0, retries=0)
     with stopped(fleet.shards[1]), impatient as index:
@@ -56,7 +56,7 @@ def test_a_stopped_shard(fleet):
     assert "vectorfleet_gateway_partial_answers_total 1.0" in fleet.gateway.scrape()
 
 
-async def test_a_killed_shard(fleet):
+async def test_r30_a_killed_shard(fleet):
     """An error that names it; whoever allows it gets the other shard's rows."""
     fleet.shards[0].kill()
     async with aio.Client(fleet.host, KEY, timeout=3.0) as index:

@@ -20,7 +20,7 @@ def test_answered_writes_survive_what_happens_to_replicas(server, tmp_path, tune
     try:
         life.begin().run(ROUNDS[tuned])
     finally:
-        life.group.close()
+        life.close()
     tally = life.tally
     assert tally.epochs > 3, tally
     assert {"upsert", "update values", "merge metadata", "delete ids"} <= set(tally.answered), tally

@@ -273,7 +273,7 @@ def test_r27_a_replica_that_was_filled_from_segments_recognises_a_write_that_com
         group.wait_for(lambda: group.primary() == 2)
 
 
-def test_a_planned_handover_loses_no_write_and_takes_no_time(make_group):
+def test_r19_a_planned_handover_loses_no_write_and_takes_no_time(make_group):
     """Clients write on; the longest wait is far below the three seconds that are allowed."""
     group = make_group()
     stopping, routers = threading.Event(), [None, None]
@@ -301,7 +301,7 @@ def test_a_planned_handover_loses_no_write_and_takes_no_time(make_group):
     assert max(max(one.gaps) for one in routers) < 3
 
 
-def test_sigterm_hands_over_first(make_group):
+def test_r19_sigterm_hands_over_first(make_group):
     """A primary that is told to end serves until its place is taken, and says so."""
     group = make_group()
     write(group, 0)

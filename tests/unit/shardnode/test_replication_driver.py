@@ -1,6 +1,7 @@
 """What the driver brings to the core, and what it keeps from it."""
 
 import asyncio
+import errno
 
 import pytest
 
@@ -14,11 +15,14 @@ class Disk:
     """What was done, in its order; a test says what the log's committer would."""
 
     cuts = 0
+    full = False
 
     def __init__(self):
         self.done = []
 
     def store(self, stored):
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
         self.done.append(("store", stored.promised))
 
     def append(self, entries):
@@ -63,6 +67,17 @@ async def take(driven, previous, *epochs):
     waiting = asyncio.ensure_future(driven.ask(lambda token: driven.core.append(token, given)))
     await settle(driven)
     return waiting
+
+
+async def test_a_full_disk_is_waited_for(driven):
+    """A promise that there is no room for is answered once there is; the replica takes part all the while."""
+    driven.disk.full = True
+    waiting = asyncio.ensure_future(driven.ask(lambda token: driven.core.seal(token, 2)))
+    await asyncio.sleep(1.5 * driver.HEARTBEAT_SECONDS)
+    assert (waiting.done(), driven.disk.done, driven.problem) == (False, [], "")
+    driven.disk.full = False
+    assert (await waiting).sealed
+    assert driven.disk.done == [("store", 2)]
 
 
 async def test_an_fsync_of_before_a_cut_says_nothing_of_what_came_behind_it(driven):

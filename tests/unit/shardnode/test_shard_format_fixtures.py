@@ -74,7 +74,7 @@ def as_json(rows):
     return json.loads(json.dumps(rows))
 
 
-def test_a_folder_of_every_version_opens_with_every_row(stored, tmp_path):
+def test_r32_a_folder_of_every_version_opens_with_every_row(stored, tmp_path):
     """Bit for bit; and it can be written to, compacted and opened again."""
     (rows, seq), setting = last_rows(stored), lives.KINDS[stored.name].setting
     replaced = next(iter(rows[""]))

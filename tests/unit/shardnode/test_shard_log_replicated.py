@@ -1,6 +1,7 @@
 """The log of a replica: records as another wrote them, cut where they differ, kept for who was away."""
 
 import contextlib
+import errno
 import itertools
 import os
 import shutil
@@ -294,6 +295,22 @@ def test_a_disk_that_fails_during_a_cut_fails_the_log(tmp_path, monkeypatch):
         it.cut_after(1)
     with pytest.raises(errors.LogFailedError):
         it.append_entries(entries(2, 2))
+    it.close()
+
+
+def test_a_cut_for_which_there_is_no_room_is_done_by_the_next_call(tmp_path, monkeypatch):
+    """The log has not failed: once there is room, it is cut, and goes on."""
+    it = opened(tmp_path)
+    it.append_entries(entries(1, 3))
+    settle(it)
+    with monkeypatch.context() as full:
+        full.setattr(files, "fsync_path", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left")))
+        with pytest.raises(OSError, match="No space left"):
+            it.cut_after(1)
+    it.cut_after(1)
+    it.append_entries(entries(2, 2, epoch=4))
+    settle(it)
+    assert everything(it) == [*entries(1, 1), *entries(2, 2, epoch=4)]
     it.close()
 
 

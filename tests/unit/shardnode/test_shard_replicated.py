@@ -1,6 +1,7 @@
 """A shard that leads or follows: only what is committed is seen, and what never was leaves no trace."""
 
 import contextlib
+import errno
 import itertools
 import os
 import tempfile
@@ -364,6 +365,22 @@ def test_mistakes_are_refused(replica):
     for refused in (lambda: served.shard.append_entries([]), lambda: served.shard.cut_after(3)):
         with pytest.raises(errors.ShardError, match="leads epoch 3"):
             refused()
+
+
+def test_a_cut_whose_end_could_not_be_noted_is_not_done_again(replica, monkeypatch):
+    """The disk was full: the next call notes it, so that no start cuts what was appended since."""
+    served = replica()
+    served.replica.promise(1)
+    served.shard.append_entries([log_format.Entry(1, at, records.Op.START, b"") for at in (1, 2, 3)])
+    settle(served)
+    with monkeypatch.context() as full:
+        full.setattr(served.replica, "end_cut", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left")))
+        with pytest.raises(OSError, match="No space left"):
+            served.shard.cut_after(1)
+    assert served.replica.state.cut_after == 1
+    served.shard.cut_after(1)
+    assert served.replica.state.cut_after is None
+    assert served.shard.log.last_seq == 1
 
 
 def test_whoever_drives_it_is_told_what_is_durable_and_of_which_log(replica):

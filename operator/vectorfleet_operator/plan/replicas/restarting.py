@@ -19,12 +19,14 @@ def hand_over(view: view_.ShardView) -> Verdict:
     name, chosen = view.committed.primary, view.wanted.primary
     if len(view.committed.members) == 1:
         return None
-    if _is_stale(view, name) and not any(_is_stale(view, one) for one in view.wanted.names if one != name):
+    stale = [one for one in view.wanted.names if _is_stale(view, one)]
+    if stale == [name]:
         verdict = _planned(view, name, f"{name} is to be restarted: {_WHY}")
         if isinstance(verdict, steps.Change):
             return dataclasses.replace(verdict, for_restart=True)
         return verdict
-    if chosen and chosen != name and view.committed.member(chosen):
+    # Were the post given back before the restart, it would have to be taken away again, for ever.
+    if chosen and chosen != name and not stale and view.committed.member(chosen):
         verdict = _planned(view, name, f"the VectorShard names {chosen} as its primary")
         to_chosen = isinstance(verdict, steps.Change) and verdict.prefer[0] == chosen
         return verdict if to_chosen else Refusal("NoSuccessor", f"{chosen} can't lead now")
