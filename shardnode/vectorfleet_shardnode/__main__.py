@@ -155,7 +155,7 @@ async def _serve_until(
         one.cancel()
     if stop.is_set():
         await served.leave()
-    ready.ask = lambda: "stopping" if stop.is_set() else "the shard starts over with what was copied"
+    ready.ask = lambda: "stopping" if stop.is_set() else "the shard starts over"
     await listening.stop(_GRACE)
     await served.close()
 

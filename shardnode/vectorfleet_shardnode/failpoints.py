@@ -17,7 +17,7 @@ REGISTERED = (
         f"{what}.{moment}"
         for what in (
             *("identity", "log-file", "manifest", "tombstones", "write-ids", "descriptor", "replica"),
-            "install",
+            *("install", "rebuild"),
         )
         for moment in _OF_A_FILE
     ),
@@ -47,6 +47,10 @@ REGISTERED = (
     "install.log-deleted",
     "install.log-made",
     "install.done",
+    "rebuild.folder-deleted",
+    "rebuild.file-deleted",
+    "rebuild.log-made",
+    "rebuild.done",
     "segment-file.written",
     "segment-file.synced",
     "adopt.before-fsync",

@@ -12,6 +12,7 @@ build/         work in progress; emptied at every start
 checkpoints/   what others copy; gone at every start
 incoming/      what is copied from another replica; kept through restarts
 install.json   it takes the place of log, manifest and segments now
+rebuild.json   all of this is given up now
 ```
 """
 
@@ -33,6 +34,7 @@ from . import (
     log_files,
     log_index,
     maintenance,
+    rebuilding,
     recovery,
     replica_state,
     shard,
@@ -98,6 +100,8 @@ def open_shard(
     held = identity.lock(folder)
     with _closed_on_error(held):
         owned = _set_up(folder, identity.of(index, number))
+        if rebuilding.is_decided(folder):
+            owned = rebuilding.finish(folder, owned)
         replica = replica_state.Replica(folder, owned.uid)
         if incoming.is_installing(folder):
             replica.end_cut()

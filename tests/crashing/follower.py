@@ -12,7 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from vectorfleet_shardnode import checkpoints, incoming, log_format, operations, records, storage
+from vectorfleet_shardnode import (
+    checkpoints,
+    incoming,
+    log_format,
+    operations,
+    rebuilding,
+    records,
+    storage,
+)
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.settings import Tuning
 
@@ -102,6 +110,15 @@ class Life:
         self.served = open_folder(self.shard.folder)
         self.shard = self.served.shard
 
+    def begin_anew(self):
+        """Give up everything but the promise; what was held before counts no more."""
+        say("held", 0)
+        say("committed", 0)
+        rebuilding.decide(self.shard.folder, self.served.replica.state)
+        self.served.close()
+        self.served = open_folder(self.shard.folder)
+        self.shard = self.served.shard
+
     def commit(self, seq):
         """Wait for the disk, say what is held, commit, and say so."""
         while self.shard.log.durable_seq < self.shard.log.last_seq:
@@ -118,6 +135,8 @@ def main(folder, seed):
         life.go()
         if number % 3 == 2:
             life.copy_itself()
+        if number in (3, 5, 6, 8):
+            life.begin_anew()
     life.served.close()
 
 

@@ -69,7 +69,7 @@ wanted = st.sampled_from(
 
 
 IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.")
-IN_THE_LOG += ("replica.", "cut.", "install.", "write-ids.")
+IN_THE_LOG += ("replica.", "cut.", "install.", "write-ids.", "rebuild.")
 KEEPING = [name for name in failpoints.REGISTERED if not name.startswith(IN_THE_LOG)]
 """What maintenance comes by."""
 

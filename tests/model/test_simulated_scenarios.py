@@ -3,6 +3,8 @@
 import pytest
 from simulation import mutants, plan, promises, world
 
+from vectorfleet_shardnode.replication import messages
+
 
 def shard(clients=3, **sizes):
     """Return a shard that has begun, in good weather."""
@@ -238,6 +240,60 @@ def test_r27_a_write_is_recognised_by_a_primary_that_copied_it():
     made = shard(clients=1)
     first, again = retried_at_a_copy(made)
     assert first == again
+    end_well(made)
+
+
+def test_a_replica_that_gives_up_its_data_is_another_disk_and_is_filled_again():
+    """It knows what was promised, is counted by nobody, and becomes a member once it has everything."""
+    made = shard(clients=1)
+    node = next(one for one in made.nodes.values() if one is not made.primary())
+    before, epoch = node.disk.identity, made.register.status.configuration.epoch
+    [reply] = ask(made, node.name, "give_up", epoch)
+    assert reply.disk not in ("", before)
+    wait_for(made, lambda: node.core is not None)
+    assert node.core.promised >= epoch
+    assert not node.core.is_member
+    current = lambda: made.register.status.configuration  # noqa: E731
+    wait_for(made, lambda: current().holds(reply.disk))
+    assert not current().holds(before)
+    end_well(made)
+
+
+def test_a_shard_whose_disks_are_all_gone_begins_anew_where_a_person_says_so():
+    """The new disks were told the old configuration and have promised its epoch; still they are sealed."""
+    made = shard(clients=1)
+    current = made.register.status.configuration
+    for one in made.operators.values():
+        one.stop()
+    for one in made.nodes.values():
+        one.lose_disk()
+        one.start()
+        ask(made, one.name, "configure", current, ())
+    pass_time(made, 100)
+    assert all(one.core.configuration == current for one in made.nodes.values())
+    members = tuple(messages.Member(one.name, one.disk.identity) for one in made.nodes.values())
+    epoch = current.epoch + 1
+    made.promises.log.clear()  # what was promised is lost
+    for one in members:
+        [reply] = ask(made, one.name, "seal", one.disk, epoch, False)
+        assert reply.sealed
+    wanted = messages.Configuration(epoch, members[0].name, members, 2)
+    led = ask(made, members[0].name, "lead", wanted, 10.0)
+    wait_for(made, lambda: led)
+    assert led[0].held
+    ask(made, members[0].name, "configure", wanted, ())
+    wait_for(made, lambda: made.nodes[members[0].name].open)
+
+
+def test_a_primary_gives_up_nothing():
+    """Nor anyone under another configuration than the operator means."""
+    made = shard(clients=1)
+    epoch = made.register.status.configuration.epoch
+    for name in made.nodes:
+        asked = epoch if made.nodes[name] is made.primary() else epoch + 1
+        [reply] = ask(made, name, "give_up", asked)
+        assert not reply.disk
+        assert reply.refusal
     end_well(made)
 
 

@@ -1,7 +1,10 @@
 """Requests to one shard, and what comes back, in the few forms that tests need."""
 
+import threading
+
 import numpy as np
 from crashing import node
+from replicated import router
 
 from vectorfleet_shardnode.api import shard_pb2 as pb
 
@@ -23,3 +26,13 @@ def upsert(first, count=1, write_id=b""):
 def ids_of(stub, **demand):
     """Return every id that a replica lists."""
     return set(stub.List(pb.ListRequest(namespace="n", limit=10_000, **demand)).ids)
+
+
+def write(group, first, count=1):
+    """Write rows as a gateway would."""
+    return router.Router(group.stubs, threading.Event()).Write(upsert(first, count))
+
+
+def level(group, numbers=None):
+    """Wait until replicas are level with each other."""
+    group.wait_for(lambda: group.are_level(numbers))

@@ -67,6 +67,17 @@ class Node:
             self.open = False
             self.disk.lose_power(self.rng)
 
+    def _give_up(self, effect, _):
+        kept = self.disk.stored
+        self.lose_disk()
+        self.disk.stored = kept
+        effect.token(messages.GiveUpReply(self.disk.identity))
+        self.world.restart_later(self)
+
+    def give_up(self, epoch, answer):
+        """A Rebuild arrives."""
+        self.do(self.core.give_up, answer, epoch)
+
     def lose_disk(self):
         """Lose the volume: whoever comes back under this name is another member."""
         self.crash()
@@ -471,4 +482,5 @@ CARRY_OUT = {
     messages.Send: Node._send,
     messages.Answer: Node._answer,
     messages.Copy: Node._copy,
+    messages.GiveUp: Node._give_up,
 }

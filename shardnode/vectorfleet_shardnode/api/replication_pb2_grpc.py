@@ -142,8 +142,9 @@ class ReplicationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Rebuild(self, request, context):
-        """Give up the data of this replica and become a new, empty one, with a new disk identity. Refused by members
-        of the committed configuration that name this disk's data as the only one (W of 1).
+        """Give up the data of this replica and become a new, empty one, with a new disk identity; what was promised
+        stays promised. Refused by the primary, by a member whose data no other one need have (W of 1), and where
+        `epoch` is not that of the newest configuration known there, with no later one promised.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -89,6 +89,28 @@ class Changes(following.Following):
         newest = self.configuration.epoch if self.configuration else 0
         return [*done, messages.Answer(token, messages.ConfigureReply(newest))]
 
+    def give_up(self, token: messages.Token, epoch: int) -> Effects:
+        """Give up all data and begin anew as another disk, if the configuration of `epoch` can bear it.
+
+        The new disk is no member of anything, so nobody counts on what it lacks; it is filled as any learner.
+        """
+        if refusal := self._keeps_data(epoch):
+            return [messages.Answer(token, messages.GiveUpReply("", refusal))]
+        return [messages.GiveUp(token)]
+
+    def _keeps_data(self, epoch: int) -> str:
+        """Return why the data must stay, empty where it may go."""
+        known = self.configuration
+        if known is None or known.epoch != epoch:
+            return f"the configuration known here is of epoch {known.epoch if known else 0}, not {epoch}"
+        if self.promised != epoch:
+            return f"epoch {self.promised} is promised: the configuration is being changed"
+        if self.term is not None or self._stopping is not None or known.leads(self.me):
+            return "the primary's data is what others are filled from; hand over first"
+        if self.is_member and known.write_quorum == 1:
+            return "no other member need hold what this one holds"
+        return ""
+
     def _learn(self, given: messages.Configuration) -> Effects:
         done: Effects = [self._store(dataclasses.replace(self.stored, configuration=given))]
         if self.term is not None and self.term.epoch == given.epoch and not self.term.learned:

@@ -34,6 +34,7 @@ class Disk(Protocol):
     def follow(self) -> int: ...
     def commit(self, seq: int) -> int: ...
     def read(self, first: int, upto: int, most_bytes: int) -> list[replication_pb2.Entry]: ...
+    def give_up(self) -> str: ...
     @property
     def cuts(self) -> int: ...
 
@@ -209,6 +210,8 @@ class Driver:
                 self._opened, self.quorum_at = True, time.monotonic()
                 self._left.clear()
                 _LOG.info("this replica is the primary", extra={"epoch": self.core.promised})
+            case messages.GiveUp(token):
+                await self._give_up(token)
             case _:
                 await self._use_disk(effect, event)
 
@@ -386,6 +389,13 @@ class Driver:
         self.received = received
         self.starting_over.set()
         return []
+
+    async def _give_up(self, token: asyncio.Future[messages.Reply]) -> None:
+        disk = await asyncio.to_thread(self._disk.give_up)
+        _LOG.warning("this replica gives up its data", extra={"disk": disk, "epoch": self.core.promised})
+        token.set_result(messages.GiveUpReply(disk))
+        self._stop("this replica begins anew")
+        self.starting_over.set()
 
     def copy_failed(self) -> None:
         """Take note that segments could not be copied."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import google_crc32c
 
-from .. import log_format, records, replica_state, storage
+from .. import log_format, rebuilding, records, replica_state, storage
 from ..api import replication_pb2
 from . import history, messages
 
@@ -97,6 +97,10 @@ class Ledger:
     def commit(self, seq: int) -> int:
         """Show what is committed; returns the seq that readers see."""
         return self._shard.commit(seq)
+
+    def give_up(self) -> str:
+        """Decide that all of it goes; returns the identity of the disk that begins anew."""
+        return rebuilding.decide(self._shard.folder, self._replica.state)
 
     def read(self, first: int, upto: int, most_bytes: int) -> list[replication_pb2.Entry]:
         """Return records to be shipped, from `first` on."""

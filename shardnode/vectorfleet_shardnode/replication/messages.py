@@ -138,7 +138,15 @@ class ReadReply:
     seq: int | None
 
 
-Reply = AppendReply | ConfirmReply | SealReply | LeadReply | ConfigureReply | ReadReply
+@dataclasses.dataclass(frozen=True)
+class GiveUpReply:
+    """The disk that begins anew; empty where nothing is given up, and then why."""
+
+    disk: str
+    refusal: str = ""
+
+
+Reply = AppendReply | ConfirmReply | SealReply | LeadReply | ConfigureReply | ReadReply | GiveUpReply
 
 
 # -------------------------------------------------------------------------------------------- effects
@@ -214,4 +222,11 @@ class Copy:
     """The log here can't be continued: copy segments from the sender of the Append under way."""
 
 
-Effect = Store | Cut | Write | Lead | Open | Follow | Commit | Send | Answer | Copy
+@dataclasses.dataclass(frozen=True)
+class GiveUp:
+    """Begin anew as another disk that holds nothing: durable first, then the answer, and no other ever."""
+
+    token: Token
+
+
+Effect = Store | Cut | Write | Lead | Open | Follow | Commit | Send | Answer | Copy | GiveUp

@@ -29,6 +29,7 @@ class ReplicationService:
             ("State", self.state),
             ("Checkpoint", self.checkpoint),
             ("ReadFile", self.read_file),
+            ("Rebuild", self.rebuild),
         )
 
     def __init__(self, driven: driver.Driver, source: copying.Source) -> None:
@@ -98,6 +99,15 @@ class ReplicationService:
     def read_file(self, request: replication_pb2.ReadFileRequest) -> AsyncIterator[replication_pb2.Chunk]:
         """Yield a file of a checkpoint."""
         return self._source.read(request)
+
+    async def rebuild(self, request: replication_pb2.RebuildRequest) -> replication_pb2.RebuildReply:
+        """Give up this replica's data; the process starts over with a new disk behind the answer."""
+        self._check_disk(request.disk)
+        core = self._driver.core
+        reply = await self._driver.ask(lambda token: core.give_up(token, request.epoch))
+        if reply.refusal:
+            raise errors.NotHereError(f"nothing is given up: {reply.refusal}")
+        return replication_pb2.RebuildReply(disk=reply.disk)
 
     async def state(self, _: replication_pb2.StateRequest) -> replication_pb2.ReplicaState:
         """Return this replica's part in the shard."""

@@ -1,6 +1,5 @@
 """The scenarios of one shard's replicas, each by itself."""
 
-import shutil
 import signal
 import threading
 import time
@@ -8,21 +7,11 @@ import time
 import grpc
 import pytest
 from replicated import changes, router
-from replicated.asking import ids_of, upsert
+from replicated.asking import ids_of, level, upsert, write
 
 from vectorfleet_shardnode.api import replication_pb2 as rpb
 from vectorfleet_shardnode.api import shard_pb2 as pb
 from vectorfleet_shardnode.replication import gate
-
-
-def write(group, first, count=1):
-    """Write rows as a gateway would."""
-    return router.Router(group.stubs, threading.Event()).Write(upsert(first, count))
-
-
-def level(group, numbers=None):
-    """Wait until replicas are level with each other."""
-    group.wait_for(lambda: group.are_level(numbers))
 
 
 def test_a_write_is_on_every_replica(make_group):
@@ -151,68 +140,6 @@ def test_r15_a_slow_replica_slows_nobody(make_group):
     assert len(ids_of(group.stubs[2])) == 60
 
 
-def test_r16_a_replica_that_returns_after_the_log_was_cut_copies_segments(make_group):
-    """It has all rows and the same digest as the others, and goes on from the log."""
-    group = make_group()
-    write(group, 0, 20)
-    level(group)
-    group.replicas[2].end()
-    for number in range(20, 500, 20):
-        write(group, number, 20)
-    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 21)
-    group.replicas[2].start()
-    level(group)
-    write(group, 500, 20)
-    level(group)
-    assert [len(ids_of(stub)) for stub in group.stubs] == [520] * 3
-    assert "copying segments" in group.replicas[2].said()
-
-
-def test_r17_a_replica_that_lost_its_volume_is_another_member(make_group):
-    """What it had counts no more; it copies everything, and is a member once it has it."""
-    group = make_group()
-    for number in range(0, 400, 20):
-        write(group, number, 20)
-    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 1)
-    lost = group.state(2)
-    group.replicas[2].end()
-    shutil.rmtree(group.replicas[2].data)
-    group.replicas[2].start()
-    group.wait_for(lambda: group.state(2))
-    assert group.state(2).self.disk != lost.self.disk
-    group.operator.tell(learners=[2])
-    level(group)
-    group.operator.change([0, 1, 2])
-    write(group, 400, 20)
-    level(group)
-    assert len(ids_of(group.stubs[2])) == 420
-
-
-def test_a_copy_that_breaks_off_goes_on_where_it_was(make_group):
-    """Either side is killed in the middle; what had come is not fetched again, and nothing is lost."""
-    group = make_group()
-    for number in range(0, 400, 20):
-        write(group, number, 20)
-    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 1)
-    group.replicas[2].end()
-    shutil.rmtree(group.replicas[2].data)
-    for link in group.network.links.values():
-        link.delay = 0.02
-    for number in (2, 0, 2):
-        if not group.replicas[number].runs:
-            group.replicas[number].start()
-        group.wait_for(lambda: group.state(2))
-        group.operator.tell(learners=[2])
-        time.sleep(0.2)
-        group.replicas[number].end()
-        group.replicas[number].start()
-    group.network.heal()
-    group.wait_for(lambda: group.state(2) and group.primary() is not None)
-    group.operator.tell(learners=[2])
-    level(group)
-    assert len(ids_of(group.stubs[2])) == 400
-
-
 def test_r26_what_was_deleted_while_a_replica_was_away_stays_deleted(make_group):
     """It comes back with old rows, and they go; on a restart too."""
     group = make_group()
@@ -242,35 +169,6 @@ def test_r27_a_write_that_is_sent_again_is_done_once(make_group):
     again = group.stubs[winner].Write(upsert(0, 3, write_id))
     assert (again.position.seq, again.affected) == (first.position.seq, 3)
     assert ids_of(group.stubs[winner]) == {"row-0", "row-2"}
-
-
-def test_r27_a_replica_that_was_filled_from_segments_recognises_a_write_that_comes_again(make_group):
-    """It came with the segments and is in no record there; promoted, it answers as the first primary did."""
-    group = make_group(log_file_bytes=8_000, log_retained_bytes=20_000)
-    for number in range(0, 800, 20):
-        write(group, number, 20)
-    group.wait_for(lambda: group.state(group.primary() or 0).log_begin > 1)
-    write_id = bytes(range(16))
-    first = group.stubs[0].Write(upsert(0, 3, write_id))
-    write(group, 1)  # done after it: to do the first one once more would take it back
-    level(group)
-    group.replicas[2].end()
-    shutil.rmtree(group.replicas[2].data)
-    group.replicas[2].start()
-    group.wait_for(lambda: group.state(2))
-    group.operator.tell(learners=[2])
-    level(group)
-    assert group.state(2).log_begin > first.position.seq
-    group.operator.change([0, 1, 2])
-    level(group)
-    group.operator.change([0, 1, 2], primary=2)
-    group.wait_for(lambda: group.primary() == 2)
-    for _ in range(2):
-        again = group.stubs[2].Write(upsert(0, 3, write_id))
-        assert (again.position, again.affected) == (first.position, 3)
-        group.replicas[2].end()
-        group.replicas[2].start()
-        group.wait_for(lambda: group.primary() == 2)
 
 
 def test_r19_a_planned_handover_loses_no_write_and_takes_no_time(make_group):

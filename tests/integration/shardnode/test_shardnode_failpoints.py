@@ -23,6 +23,7 @@ AT_REPLICAS = (
     "cut.",
     "install.",
     "write-ids.",
+    "rebuild.",
 )  # no node that is alone comes by these: see test_shardnode_replica_failpoints.py
 
 

@@ -13,7 +13,7 @@ from vectorfleet_shardnode import failpoints
 from vectorfleet_shardnode.segments import part
 
 PROGRAM = Path(follower.__file__)
-AT_REPLICAS = ("replica.", "cut.", "install.", "write-ids.")
+AT_REPLICAS = ("replica.", "cut.", "install.", "write-ids.", "rebuild.")
 NAMES = [name for name in failpoints.REGISTERED if name.startswith(AT_REPLICAS)]
 NAMES += ["log.appended", "commit.synced", "rotate.noted", "manifest.renamed", "trim.deleted"]
 EVERY_ROW = part.Fields(values=True, metadata=False)

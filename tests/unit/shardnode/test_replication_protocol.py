@@ -41,6 +41,52 @@ def answered(verified, epoch=1):
     return messages.AppendReply(epoch, matched=True, verified=verified)
 
 
+class TestGivingUp:
+    """A replica begins anew as another disk, unless somebody may count on what it holds."""
+
+    def test_a_follower_does(self):
+        """Of the configuration that the operator means; it answers nothing itself: the new disk does."""
+        follower = replica(1, 1, me=B, known=configuration())
+        assert follower.give_up("op", 1) == [messages.GiveUp("op")]
+
+    def test_a_learner_does_whatever_the_quorum(self):
+        """Nobody counts it."""
+        learner = replica(1, me=B, known=configuration(members=(A,)))
+        assert learner.give_up("op", 1) == [messages.GiveUp("op")]
+
+    @pytest.mark.parametrize(
+        ("asked", "changes", "said"),
+        [
+            (2, {}, "of epoch 1, not 2"),
+            (0, {}, "of epoch 1, not 0"),
+            (0, {"known": None}, "of epoch 0, not 0"),
+            (1, {"promised": 2}, "epoch 2 is promised"),
+            (1, {"me": A}, "hand over first"),
+            (1, {"known": configuration(members=(A,)), "me": A}, "hand over first"),
+        ],
+    )
+    def test_who_may_be_counted_on_does_not(self, asked, changes, said):
+        """The reason is told, and nothing else is done."""
+        kept = replica(1, 1, **{"me": B, "known": configuration()} | changes)
+        if changes.get("me") == A:
+            kept.start()
+        [effect] = kept.give_up("op", asked)
+        assert effect.reply.disk == ""
+        assert said in effect.reply.refusal
+
+    def test_one_that_leaves_office_does_not(self):
+        """How far its log goes is not known yet."""
+        primary = replica(1, 1, known=configuration())
+        primary.start()
+        primary.configure("op", configuration(2, "b"))
+        assert primary.give_up("op", 2)[0].reply.refusal
+
+    def test_one_of_those_that_must_all_hold_a_write_does(self):
+        """The others do as well."""
+        every = messages.Configuration(1, "a", (A, B), 2)
+        assert replica(1, me=B, known=every).give_up("op", 1) == [messages.GiveUp("op")]
+
+
 class TestResuming:
     """A primary that restarts goes on in its epoch."""
 

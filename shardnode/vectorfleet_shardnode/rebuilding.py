@@ -1,0 +1,115 @@
+"""Gives up a replica's data: its folder becomes that of another disk, which holds nothing yet.
+
+```
+rebuild.json   from here on the data is given up, and a start goes on with it
+```
+What was promised stays promised, though nobody counts the new disk before it was filled and elected: the old
+one, which the configuration names, answers never again. Rule: rebuild.json is durable before anything goes,
+and itself the last that goes; every step between can be done again.
+"""
+
+import secrets
+import shutil
+from pathlib import Path
+
+import pydantic
+
+from . import (
+    checked_json,
+    checkpoints,
+    errors,
+    failpoints,
+    files,
+    identity,
+    incoming,
+    log_files,
+    maintenance,
+    replica_state,
+    shard,
+)
+from .limits import attempts
+from .segments import manifest
+
+FILE_NAME = "rebuild.json"
+VERSION = 1
+_FOLDERS = (shard.LOG, manifest.SEGMENTS, maintenance.BUILD, checkpoints.FOLDER, incoming.FOLDER)
+_FILES = (manifest.FILE_NAME, incoming.INSTALL, attempts.FILE_NAME, f"{manifest.WRITE_IDS}*")
+
+
+class _Decision(pydantic.BaseModel):
+    """The file's content: the disk that is given up, and what the new one begins with."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    version: int = VERSION
+    uid: str
+    replica: replica_state.ReplicaState
+
+
+def decide(folder: Path, state: replica_state.ReplicaState) -> str:
+    """Decide that a folder's data is given up; returns the identity of the disk that it becomes.
+
+    Whoever serves it must answer nothing any more; `storage.open_shard` does the rest.
+
+    Raises:
+        OSError: the disk is full or failing; it is decided or not, as the next start finds.
+    """
+    begun = replica_state.ReplicaState(
+        uid=secrets.token_hex(16), promised=state.promised, configuration=state.configuration
+    )
+    decision = _Decision(uid=state.uid, replica=begun)
+    checked_json.write(folder / FILE_NAME, "rebuild", decision.model_dump(mode="json"))
+    return begun.uid
+
+
+def is_decided(folder: Path) -> bool:
+    """Tell whether the folder's data is given up."""
+    return (folder / FILE_NAME).exists()
+
+
+def finish(folder: Path, found: identity.Stored) -> identity.Stored:
+    """Make the folder that of the new disk, from wherever this was cut short; returns its identity.
+
+    Args:
+        folder: the shard's.
+        found: the identity that it has now: the old one, or the new one already.
+
+    Raises:
+        DataLossError: rebuild.json is damaged, or another folder's.
+        OSError: the disk is full or failing; a later call goes on.
+    """
+    decision = _read(folder / FILE_NAME)
+    if found.uid not in (decision.uid, decision.replica.uid):
+        raise errors.DataLossError(
+            f"{folder / FILE_NAME} is of another folder: it names uid {decision.uid}, "
+            f"{identity.FILE_NAME} names {found.uid}"
+        )
+    for name in _FOLDERS:
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+        failpoints.reached("rebuild.folder-deleted")
+    for pattern in _FILES:
+        for path in folder.glob(pattern):
+            path.unlink()
+            failpoints.reached("rebuild.file-deleted")
+    files.fsync_path(folder)
+    replica_state.write(folder, decision.replica)
+    renewed = found.model_copy(update={"uid": decision.replica.uid})
+    identity.write(folder, renewed)
+    for name in (shard.LOG, manifest.SEGMENTS, maintenance.BUILD):
+        (folder / name).mkdir(exist_ok=True)
+    log_files.create(folder / shard.LOG, 1, renewed.owner)
+    files.fsync_path(folder)
+    failpoints.reached("rebuild.log-made")
+    (folder / FILE_NAME).unlink()
+    files.fsync_path(folder)
+    failpoints.reached("rebuild.done")
+    return renewed
+
+
+def _read(path: Path) -> _Decision:
+    body = checked_json.read(path, "rebuild", VERSION)
+    try:
+        return _Decision.model_validate(body)
+    except pydantic.ValidationError as broken:
+        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
