@@ -17,13 +17,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import errors, layout, log_index, maintenance, shard, write_ids_file
+from . import errors, layout, log_index, maintenance, pins, shard, write_ids_file
 from .segments import manifest, writer
 from .snapshot import Snapshot
 
 FOLDER = "checkpoints"
 MOST = 4
-"""Checkpoints at a time."""
+"""Checkpoints at a time, those of built segments not counted."""
 PIECE_BYTES = 1 << 20
 
 
@@ -46,10 +46,11 @@ class Checkpoint:
 
 @dataclasses.dataclass
 class _Held:
-    """The files of a checkpoint by (segment, file), and until when they stay."""
+    """The files of a checkpoint by (segment, file), and until when they stay; or of built segments alone."""
 
     files: dict[tuple[str, str], Path]
     until: float
+    built: Checkpoint | None = None
 
 
 class Checkpoints:
@@ -88,7 +89,7 @@ class Checkpoints:
         self.expire()
         name = secrets.token_hex(8)
         with self._keeper.pins.lock, self._lock:
-            if len(self._held) >= MOST:
+            if sum(held.built is None for held in self._held.values()) >= MOST:
                 raise errors.UnavailableError(f"{MOST} checkpoints are being copied; try again later")
             state = self._shard.snapshot
             names = frozenset(view.segment.name for view in state.sealed)
@@ -111,6 +112,37 @@ class Checkpoints:
         )
         size = sum(path.stat().st_size for path in self._held[name].files.values())
         return Checkpoint(name, manifest.pack(stored), log_index.Position(state.epoch, state.seq), size)
+
+    def take_built(self) -> Checkpoint:
+        """Hold the segments that were built, for followers that have their rows; nothing is written for it.
+
+        Whoever asks while they are the same is given the same.
+        """
+        self.expire()
+        with self._keeper.pins.lock, self._lock:
+            state = self._shard.snapshot
+            views = [view for view in state.sealed if view.segment.indexed]
+            listed = tuple(
+                manifest.Listed(name=view.segment.name, described=view.segment.descriptor) for view in views
+            )
+            stored = manifest.Manifest(uid=self._shard.replica.disk, segments=listed)
+            content = manifest.pack(stored)
+            for held in self._held.values():
+                if held.built is not None and held.built.manifest == content:
+                    held.until = self._clock() + self.seconds
+                    return held.built
+            paths = {
+                (view.segment.name, file): view.segment.folder / file
+                for view in views
+                for file in view.segment.descriptor.files
+            }
+            size = sum(view.segment.descriptor.bytes for view in views)
+            taken = Checkpoint(
+                secrets.token_hex(8), content, log_index.Position(state.epoch, state.seq), size
+            )
+            self._keeper.pins.hold(taken.id, frozenset(one.name for one in listed), pins.ALL)
+            self._held[taken.id] = _Held(paths, self._clock() + self.seconds, taken)
+            return taken
 
     def _write(
         self, state: Snapshot, folder: Path, files: dict[tuple[str, str], Path]

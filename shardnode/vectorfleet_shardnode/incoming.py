@@ -19,6 +19,8 @@ from . import checked_json, errors, failpoints, files, log_files
 from .segments import descriptor, manifest
 
 FOLDER = "incoming"
+ADOPTING = "adopting"
+"""Where built segments are received that a follower is going to adopt: never installed, only offered."""
 INSTALL = "install.json"
 VERSION = 1
 _SEGMENT = re.compile(r"[0-9]{12}")
@@ -42,15 +44,16 @@ class Incoming:
     Args:
         folder: the shard's.
         content: the checkpoint's manifest, as it came.
+        home: where its files go, in the folder.
 
     Raises:
         DataLossError: the manifest is damaged, of another version, or names what can't be a segment's file.
         OSError: the disk is full or failing.
     """
 
-    def __init__(self, folder: Path, content: bytes) -> None:
+    def __init__(self, folder: Path, content: bytes, home: str = FOLDER) -> None:
         self._folder = folder
-        self._home = folder / FOLDER
+        self._home = folder / home
         self.manifest = manifest.parse(content)
         self._sums = {
             (listed.name, name): wanted
@@ -111,6 +114,10 @@ class Incoming:
             raise errors.DataLossError(f"{path.name} of segment {path.parent.name} came damaged")
         files.fsync_path(path)
         self._whole.add(place)
+
+    def folder_of(self, segment: str) -> Path:
+        """Return where a segment's files are."""
+        return self._home / segment
 
     def _path(self, place: tuple[str, str]) -> Path:
         return self._home / place[0] / place[1]

@@ -57,7 +57,8 @@ class Maintenance:
     ) -> None:
         self.problem = ""
         self.pins = pins.Pins()
-        self.following = False  # another replica builds, and offers what it has built
+        self.following = False  # another replica builds, and what it has built is offered
+        self.awaited: int | None = None  # the first seq of what would be merged, but waits for an offer
         self._offers: queue.SimpleQueue[tuple[Path, descriptor.Descriptor, Adoption]] = queue.SimpleQueue()
         self._idle_at = time.monotonic()  # when there was last nothing to merge, or something was adopted
         self._start_builder = start_builder
@@ -100,8 +101,9 @@ class Maintenance:
             described: as the other replica's manifest has it.
 
         Returns:
-            Done in the maintenance thread: whether it was adopted. Not where none of its rows lives here, or
-            its newest row is not committed here yet; then the files are left where they are.
+            Done in the maintenance thread: whether it was adopted. Not where none of its rows lives here, its
+            newest row is not committed here yet, or there is no memory for it; then the files are left where
+            they are.
         """
         adoption: Adoption = concurrent.futures.Future()
         self._offers.put((output, described, adoption))
@@ -123,6 +125,9 @@ class Maintenance:
         if described.last_seq > self._shard.snapshot.seq:
             return False
         started = time.monotonic()
+        resident = estimates.resident_of(described)
+        if not self._shard.limits.has_room(guard.Need(resident.needed, 0)):
+            return False
         opened = sealed.SealedSegment(output, described, graphs=False)
         every = sealed.SealedView(opened, np.ones(described.rows, np.bool_))
         state = self._shard.snapshot
@@ -193,11 +198,26 @@ class Maintenance:
         action = compaction.plan(self._policy, rows, sizes, self._pace(state.sealed))
         now = time.monotonic()
         if not isinstance(action, compaction.Merge):
-            self._idle_at = now
+            self._idle_at, self.awaited = now, None
             return action
-        waits = self.following and now - self._idle_at < self._shard.tuning.build_anyway_seconds
-        live = any(size.live for size in sizes if size.name in action.names)
-        return None if waits and live else action
+        chosen = [view for view in state.sealed if view.segment.name in action.names]
+        # What has no graph is written as cheaply as it is fetched.
+        waits = self.following and self._policy.indexes and any(view.live_rows for view in chosen)
+        if waits and now - self._idle_at < self._shard.tuning.build_anyway_seconds:
+            self.awaited = min(view.segment.descriptor.first_seq for view in chosen)
+            return None
+        self.awaited = None
+        return action
+
+    def wait_on(self) -> None:
+        """Go on waiting for what another replica builds, or what is on its way from there."""
+        self._idle_at = time.monotonic()
+
+    @property
+    def built(self) -> int:
+        """A number that grows whenever a segment with a graph is built or adopted; 0 where there is none."""
+        views = self._shard.snapshot.sealed
+        return max((int(view.segment.name) for view in views if view.segment.indexed), default=0)
 
     def _pace(self, views: Sequence[sealed.SealedView]) -> compaction.Pace:
         now, tuning = time.monotonic(), self._shard.tuning

@@ -33,6 +33,10 @@ BUILD_SECONDS = prometheus_client.Histogram(
 BUILT_ROWS = prometheus_client.Counter(
     "vectorfleet_segment_built_rows", "Rows written into sealed segments.", ["kind"]
 )
+FETCHED_BYTES = prometheus_client.Counter(
+    "vectorfleet_segment_fetched_bytes",
+    "Bytes of segments that were fetched from another replica that built them.",
+)
 BUILD_FAILURES = prometheus_client.Counter(
     "vectorfleet_segment_build_failures", "Segment builds that failed."
 )

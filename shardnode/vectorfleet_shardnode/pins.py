@@ -2,6 +2,9 @@
 
 import threading
 
+ALL = (1 << 64) - 1
+"""Stands for the log behind which nothing is: none of it is held."""
+
 
 class Pins:
     """What is held, by whom. Whoever looks and then deletes, or holds, does both under `lock`."""

@@ -32,7 +32,10 @@ from .segments import manifest
 
 FILE_NAME = "rebuild.json"
 VERSION = 1
-_FOLDERS = (shard.LOG, manifest.SEGMENTS, maintenance.BUILD, checkpoints.FOLDER, incoming.FOLDER)
+_FOLDERS = (
+    *(shard.LOG, manifest.SEGMENTS, maintenance.BUILD, checkpoints.FOLDER),
+    *(incoming.FOLDER, incoming.ADOPTING),
+)
 _FILES = (manifest.FILE_NAME, incoming.INSTALL, attempts.FILE_NAME, f"{manifest.WRITE_IDS}*")
 
 

@@ -135,7 +135,7 @@ def main(folder, seed):
         life.go()
         if number % 3 == 2:
             life.copy_itself()
-        if number in (3, 5, 6, 8):
+        if number in (0, 6):
             life.begin_anew()
     life.served.close()
 

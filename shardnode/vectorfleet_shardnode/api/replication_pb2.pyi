@@ -71,7 +71,7 @@ class Entry(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., seq: _Optional[int] = ..., op: _Optional[int] = ..., payload: _Optional[bytes] = ..., write_id: _Optional[bytes] = ..., affected: _Optional[int] = ..., crc32c: _Optional[int] = ...) -> None: ...
 
 class AppendRequest(_message.Message):
-    __slots__ = ("index", "generation", "shard", "epoch", "to_disk", "previous", "entries", "committed", "log_begin")
+    __slots__ = ("index", "generation", "shard", "epoch", "to_disk", "previous", "entries", "committed", "log_begin", "built", "building")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,8 @@ class AppendRequest(_message.Message):
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
     LOG_BEGIN_FIELD_NUMBER: _ClassVar[int]
+    BUILT_FIELD_NUMBER: _ClassVar[int]
+    BUILDING_FIELD_NUMBER: _ClassVar[int]
     index: str
     generation: str
     shard: int
@@ -91,7 +93,9 @@ class AppendRequest(_message.Message):
     entries: _containers.RepeatedCompositeFieldContainer[Entry]
     committed: int
     log_begin: int
-    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., epoch: _Optional[int] = ..., to_disk: _Optional[str] = ..., previous: _Optional[_Union[LogPosition, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., committed: _Optional[int] = ..., log_begin: _Optional[int] = ..., **kwargs) -> None: ...
+    built: int
+    building: bool
+    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., epoch: _Optional[int] = ..., to_disk: _Optional[str] = ..., previous: _Optional[_Union[LogPosition, _Mapping]] = ..., entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., committed: _Optional[int] = ..., log_begin: _Optional[int] = ..., built: _Optional[int] = ..., building: _Optional[bool] = ..., **kwargs) -> None: ...
 
 class AppendReply(_message.Message):
     __slots__ = ("promised", "matched", "verified", "hint", "needs_checkpoint", "applied")
@@ -178,16 +182,18 @@ class ConfigureReply(_message.Message):
     def __init__(self, epoch: _Optional[int] = ...) -> None: ...
 
 class CheckpointRequest(_message.Message):
-    __slots__ = ("index", "generation", "shard", "epoch")
+    __slots__ = ("index", "generation", "shard", "epoch", "built")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BUILT_FIELD_NUMBER: _ClassVar[int]
     index: str
     generation: str
     shard: int
     epoch: int
-    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+    built: bool
+    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., epoch: _Optional[int] = ..., built: _Optional[bool] = ...) -> None: ...
 
 class CheckpointReply(_message.Message):
     __slots__ = ("id", "manifest", "covered", "bytes", "seconds")

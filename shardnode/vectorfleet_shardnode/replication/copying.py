@@ -57,34 +57,55 @@ class Copier:
         told = await self._ways.checkpoint(address, asked)
         _LOG.info("copying segments", extra={"bytes": told.bytes, "from": address})
         received = await asyncio.to_thread(incoming.Incoming, self._folder, told.manifest)
-        throttle = Throttle(self._pace, time.monotonic)
-        for _ in range(_TRIES):
-            for wanted in await asyncio.to_thread(received.wanted):
-                await self._fetch_file(address, told.id, wanted, received, throttle)
-            if received.complete:
-                base = history.Position(told.covered.epoch, told.covered.seq)
-                return received, history.starting(base)
-        raise errors.UnavailableError(f"{address} broke off {_TRIES} times while segments were copied")
+        await Fetching(self._ways, address, told.id, received, self._pace).run()
+        base = history.Position(told.covered.epoch, told.covered.seq)
+        return received, history.starting(base)
 
-    async def _fetch_file(
-        self,
-        address: str,
-        checkpoint: str,
-        wanted: incoming.Wanted,
-        received: incoming.Incoming,
-        throttle: "Throttle",
+
+class Fetching:
+    """The files of one checkpoint on their way here.
+
+    Args:
+        ways: to the others.
+        address: of the replica that holds the checkpoint.
+        checkpoint: its id.
+        received: what is wanted, and what has come.
+        pace: bytes a second at most.
+    """
+
+    def __init__(
+        self, ways: links.Links, address: str, checkpoint: str, received: incoming.Incoming, pace: int
     ) -> None:
+        self._ways, self._address, self._checkpoint = ways, address, checkpoint
+        self._received = received
+        self._throttle = Throttle(pace, time.monotonic)
+
+    async def run(self) -> None:
+        """Fetch all that is wanted.
+
+        Raises:
+            UnavailableError: it broke off too often; what has come stays.
+            ShardError, OSError: it can't be stored.
+        """
+        for _ in range(_TRIES):
+            for wanted in await asyncio.to_thread(self._received.wanted):
+                await self._fetch(wanted)
+            if self._received.complete:
+                return
+        raise errors.UnavailableError(f"{self._address} broke off {_TRIES} times while segments were copied")
+
+    async def _fetch(self, wanted: incoming.Wanted) -> None:
         offset, place = wanted.offset, (wanted.segment, wanted.file)
         request = replication_pb2.ReadFileRequest(
-            checkpoint=checkpoint, segment=wanted.segment, file=wanted.file, offset=offset
+            checkpoint=self._checkpoint, segment=wanted.segment, file=wanted.file, offset=offset
         )
         try:
             if not wanted.bytes:
-                await asyncio.to_thread(received.write, place, 0, b"")
-            async for piece in self._ways.read_file(address, request):
-                await asyncio.to_thread(received.write, place, offset, piece)
+                await asyncio.to_thread(self._received.write, place, 0, b"")
+            async for piece in self._ways.read_file(self._address, request):
+                await asyncio.to_thread(self._received.write, place, offset, piece)
                 offset += len(piece)
-                await asyncio.sleep(throttle.pause_after(len(piece)))
+                await asyncio.sleep(self._throttle.pause_after(len(piece)))
         except (links.LinkError, errors.DataLossError) as broken:
             _LOG.warning("a file broke off", extra={"file": wanted.file, "reason": str(broken)})
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -119,9 +140,9 @@ class Source:
     def __init__(self, kept: checkpoints.Checkpoints) -> None:
         self._kept = kept
 
-    async def take(self) -> replication_pb2.CheckpointReply:
-        """Make a checkpoint."""
-        made = await asyncio.to_thread(self._kept.take)
+    async def take(self, *, built: bool = False) -> replication_pb2.CheckpointReply:
+        """Make a checkpoint, or hold the segments that were built."""
+        made = await asyncio.to_thread(self._kept.take_built if built else self._kept.take)
         covered = replication_pb2.LogPosition(epoch=made.covered.epoch, seq=made.covered.seq)
         return replication_pb2.CheckpointReply(
             id=made.id, manifest=made.manifest, covered=covered, bytes=made.bytes, seconds=self._kept.seconds

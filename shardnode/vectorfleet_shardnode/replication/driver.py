@@ -81,6 +81,9 @@ class Driver:
         self.began_at = self.heard_at = self.quorum_at = time.monotonic()
         self.answered_at: dict[str, float] = {}
         self.digests: Callable[[], list[digests.Digest]] = list
+        self.built: Callable[[], tuple[int, bool]] = lambda: (0, False)
+        self.hears: Callable[[replication_pb2.AppendRequest], None] = lambda _: None
+        self.in_office: Callable[[bool], None] = lambda _: None
         self.received: incoming.Incoming | None = None
         self.starting_over = asyncio.Event()
         self.copier: Callable[[replication_pb2.AppendRequest], Coroutine[Any, Any, None]] | None = None
@@ -209,6 +212,7 @@ class Driver:
             case messages.Open():
                 self._opened, self.quorum_at = True, time.monotonic()
                 self._left.clear()
+                self.in_office(True)
                 _LOG.info("this replica is the primary", extra={"epoch": self.core.promised})
             case messages.GiveUp(token):
                 await self._give_up(token)
@@ -289,6 +293,7 @@ class Driver:
     async def _follow(self) -> None:
         self._opened = False
         self._left.set()
+        self.in_office(False)
         last = await asyncio.to_thread(self._disk.follow)
         _LOG.info("this replica follows", extra={"epoch": self.core.promised})
         await self._carry_out_all(self.core.stopped(last))
@@ -317,6 +322,7 @@ class Driver:
             entries = await asyncio.to_thread(self._disk.read, *span)
         if current is None or self.core.term is not current or current.epoch != message.epoch:
             return  # out of office: what was read may be another's
+        built, building = self.built()
         request = replication_pb2.AppendRequest(
             index=self.identity.index,
             generation=self.identity.generation,
@@ -327,6 +333,8 @@ class Driver:
             entries=entries,
             committed=message.committed,
             log_begin=message.log_begin,
+            built=built,
+            building=building,
             **{"from": self.core.me.name},
         )
         reply = wire.to_append_reply(await self._ways.append(self._address(to), request))
@@ -365,9 +373,10 @@ class Driver:
             return False
         return True
 
-    def heard_from_primary(self) -> None:
-        """Take note that the primary of the promised epoch is there."""
+    def heard_from_primary(self, request: replication_pb2.AppendRequest) -> None:
+        """Take note that the primary of the promised epoch is there, and of what it has built."""
         self.heard_at = time.monotonic()
+        self.hears(request)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something run beside, until `close`."""

@@ -10,7 +10,7 @@ from vectorfleet_runtime import credentials
 from .. import checkpoints, shard, storage
 from ..api import config, replication_pb2
 from ..settings import Tuning
-from . import copying, driver, gate, ledger, links, messages, protocol, reporting, service
+from . import adopting, copying, driver, gate, ledger, links, messages, protocol, reporting, service
 
 _EXPIRE_SECONDS = 10.0
 LEAVE_SECONDS = 25.0
@@ -55,6 +55,9 @@ class Replica:
         self.driver.digests = lambda: opened.shard.digests.newest
         pace = opened.shard.tuning.copy_bytes_per_second
         self.driver.copier = copying.Copier(self.driver, ways, opened.shard.folder, pace).copy
+        adopter = adopting.Adopter(self.driver, ways, opened)
+        self.driver.hears, self.driver.built = adopter.hear, adopter.built
+        self.driver.in_office = adopter.note_office
         self.driver.spawn(source.expire(_EXPIRE_SECONDS))
         opened.shard.listen(shard.Listener(self.driver.synced, self.driver.failed, self.driver.trimmed))
 

@@ -44,7 +44,7 @@ class ReplicationService:
         given = wire.to_append(request, [entry.epoch for entry in request.entries])
         reply = await self._driver.ask(lambda token: self._driver.core.append(token, given), request)
         if reply.promised == request.epoch:
-            self._driver.heard_from_primary()
+            self._driver.heard_from_primary(request)
         return wire.append_reply(reply)
 
     async def confirm(self, request: replication_pb2.ConfirmRequest) -> replication_pb2.ConfirmReply:
@@ -94,7 +94,7 @@ class ReplicationService:
             raise errors.NotHereError(
                 f"epoch {self._driver.core.promised} is promised, {request.epoch} is over"
             )
-        return await self._source.take()
+        return await self._source.take(built=request.built)
 
     def read_file(self, request: replication_pb2.ReadFileRequest) -> AsyncIterator[replication_pb2.Chunk]:
         """Yield a file of a checkpoint."""

@@ -109,7 +109,7 @@ def lose_a_row(replica):
     [first, *others] = home.segments
     folder = replica.data / manifest.SEGMENTS / first.name
     live = manifest.read_live(folder, first.described.rows, first.tombstones)
-    live[live.argmax()] = False
+    live[live.nonzero()[0][-1]] = False
     dead = manifest.write_tombstones(folder, live, home.durable_seq)
     changed = first.model_copy(update={"tombstones": dead})
     manifest.write(replica.data, home.model_copy(update={"segments": (changed, *others)}))
@@ -152,7 +152,8 @@ def test_a_replica_whose_digest_differs_is_rebuilt(make_group):
             group.stubs[number].Rebuild(rpb.RebuildRequest(disk=disk, epoch=asked))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     fresh = group.stubs[2].Rebuild(rpb.RebuildRequest(disk=old.self.disk, epoch=epoch), timeout=30).disk
-    group.wait_for(lambda: group.state(2) and group.state(2).self.disk == fresh != old.self.disk)
+    assert fresh != old.self.disk
+    group.wait_for(lambda: (state := group.state(2)) and state.self.disk == fresh)
     assert group.state(2).promised >= old.promised
     write(group, 1)  # two of three are members that hold it
     group.operator.tell(learners=[2])

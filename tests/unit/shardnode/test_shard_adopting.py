@@ -5,10 +5,12 @@ import os
 import random
 
 import pytest
-from fixtures.replicas import close, ids_of, leading, opened, settle, ship, upsert
+from fixtures import builders
+from fixtures.replicas import INDEX, TUNING, close, ids_of, leading, opened, settle, ship, upsert
 
-from vectorfleet_shardnode import checkpoints, digests, errors, incoming, operations, transitions
-from vectorfleet_shardnode.segments import descriptor, part, sealed
+from vectorfleet_shardnode import checkpoints, digests, errors, incoming, operations, storage, transitions
+from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.segments import descriptor, manifest, part, sealed
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +108,95 @@ def test_a_follower_gets_graphs_without_building_them(replica, tmp_path):
         follower.close()
         follower = replica("follower")
     assert follower.shard.snapshot.count(None) == {"": 24}
+
+
+def test_what_was_built_is_held_for_followers(replica):
+    """Whole, without what is the source's own; the same for all who ask, until more is built."""
+    now = [0.0]
+    leader = leading(replica("leader"))
+    held = checkpoints.Checkpoints(leader.shard, leader.maintenance, 60.0, lambda: now[0])
+    assert not manifest.parse(held.take_built().manifest).segments
+    upsert(leader, *"abcdefgh", write_id=b"0123456789abcdef")
+    follow(leader)
+    step(leader)
+    upsert(leader, "a", "i", x=2)
+    follow(leader)
+    taken = [held.take_built() for _ in range(2 * checkpoints.MOST)]
+    assert len(set(taken)) == 1
+    stored = manifest.parse(taken[0].manifest)
+    [listed] = stored.segments
+    assert (listed.tombstones, stored.write_ids) == (None, None)
+    assert listed.described.recipe.engine is config.EngineKind.HNSW
+    assert listed.described.bytes == taken[0].bytes
+    for number in range(3):
+        upsert(leader, *"abcdefgh", x=3 + number)
+        follow(leader)
+        step(leader)
+    later = held.take_built()
+    assert later.id != taken[0].id
+    [described] = [view.segment.descriptor for view in leader.shard.snapshot.sealed if view.segment.indexed]
+    assert described != listed.described
+    for name, sums in listed.described.files.items():
+        assert len(held.read(taken[0].id, (listed.name, name), 0)) == sums.bytes
+    assert held.take()
+    now[0] = 61.0
+    held.expire()
+    with pytest.raises(errors.NotHereError):
+        held.read(taken[0].id, (listed.name, "vectors.bin"), 0)
+    assert leader.maintenance.pins.names == frozenset()
+    assert leader.maintenance.pins.covered(5) == 5
+
+
+def test_a_follower_says_from_where_on_it_waits(replica):
+    """From the first write of what it would merge; nothing where it builds by itself, or all is in graphs."""
+    leader, follower = leading(replica("leader")), replica("follower")
+    upsert(leader, *"abcdefgh")
+    follow(leader, follower)
+    step(follower, 1)
+    for waits in (True, False):
+        follower.maintenance.following = waits
+        step(follower, 4)
+        assert (follower.maintenance.awaited is not None) == waits
+    assert follower.maintenance.built > 0
+    follower.maintenance.following = True
+    upsert(leader, *"ijklmnop")
+    follow(leader, follower)
+    first = follower.shard.snapshot.seq
+    step(follower, 4)
+    assert follower.maintenance.awaited in (2, first)  # alone, or together with the graph
+
+
+def test_a_segment_for_which_there_is_no_memory_is_not_adopted(replica, tmp_path, monkeypatch):
+    """It stays where it was fetched to, and the follower goes on with what it has."""
+    leader, follower = leading(replica("leader")), replica("follower")
+    follower.maintenance.following = True
+    upsert(leader, *"abcdef")
+    follow(leader, follower)
+    step(leader)
+    fetched = fetch(leader, tmp_path / "follower")
+    monkeypatch.setattr(follower.shard.limits, "has_room", lambda need: need.memory == 0)
+    assert offer(follower, fetched) == [False]
+    assert (fetched[0][0] / "vectors.bin").exists()
+    monkeypatch.undo()
+    assert offer(follower, fetched) == [True]
+
+
+def test_an_index_without_graphs_waits_for_nobody(tmp_path):
+    """Its segments are written as cheaply as they are fetched."""
+    flat = INDEX.model_copy(
+        update={"serving": INDEX.serving.model_copy(update={"engine": config.EngineKind.FLAT})}
+    )
+    served = storage.open_shard(flat, 0, tmp_path, TUNING, builders.Built, storage.Place(alone=False))
+    leading(served)
+    served.maintenance.following = True
+    for number in range(3):
+        upsert(served, *(f"r{number}-{row}" for row in range(8)))
+        served.shard.commit(settle(served))
+        served.shard.freeze()
+        step(served, 4)
+    assert len(served.shard.snapshot.sealed) == 1
+    assert served.maintenance.awaited is None
+    served.close()
 
 
 def test_what_is_not_committed_here_is_not_adopted(replica, tmp_path):
