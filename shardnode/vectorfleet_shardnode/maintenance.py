@@ -1,48 +1,29 @@
-"""Keeps a shard's segments in shape, in one thread: flushes, builds, swaps, and cuts the log behind itself.
+"""Keeps a shard's segments in shape, in one thread: flushes, builds, adopts, and looks for room.
 
-Order of every change: segment files durable, then the manifest, then the swap in memory, and only then the
-deletion of what is no longer named. A crash between any two leaves a state that the next start can serve.
+It decides when; `merging` builds, and `stored_segments` lets what was made stand for what it was made of.
 """
 
 import concurrent.futures
-import dataclasses
 import logging
-import os
 import queue
-import shutil
-import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from . import analysis, errors, failpoints, files, layout, metrics, pins, shard, sketching, transitions
+from . import errors, files, layout, merging, metrics, shard, sketching, stored_segments, transitions
 from .api import config
 from .limits import estimates, guard, relief
-from .segments import builder, compaction, descriptor, growing, manifest, part, sealed, writer
-from .snapshot import Snapshot
+from .segments import builder, compaction, descriptor, growing, manifest, sealed, writer
 
-BUILD = "build"
 Adoption = concurrent.futures.Future[bool]
 """Tells whether a segment that was offered is used."""
-StartBuilder = Callable[[builder.Job, Path], builder.Process]
-"""Starts a builder for a job that is written to a path; `builder.start`."""
 
 _LOG = logging.getLogger(__name__)
 _TICK = 0.1  # seconds between looks
 _PAUSE = 1.0  # seconds after a failure
-
-
-@dataclasses.dataclass(frozen=True)
-class _Building:
-    """A builder at work, what it merges as it was when it began, and where its output goes."""
-
-    process: builder.Process
-    inputs: tuple[sealed.SealedView, ...]
-    output: Path
-    started: float
 
 
 class Maintenance:
@@ -53,35 +34,30 @@ class Maintenance:
         served: shard.Shard,
         generation: config.Generation,
         stored: manifest.Manifest,
-        start_builder: StartBuilder = builder.start,
+        start_builder: merging.StartBuilder = builder.start,
     ) -> None:
         self.problem = ""
-        self.pins = pins.Pins()
         self.following = False  # another replica builds, and what it has built is offered
         self.awaited: int | None = None  # the first seq of what would be merged, but waits for an offer
         self._offers: queue.SimpleQueue[tuple[Path, descriptor.Descriptor, Adoption]] = queue.SimpleQueue()
         self._idle_at = time.monotonic()  # when there was last nothing to merge, or something was adopted
-        self._start_builder = start_builder
         self._shard = served
-        self._generation = generation
-        self._manifest = stored
-        self._halted = ""  # why nothing more can be done until a restart
-        self._building: _Building | None = None
+        self._stored = stored_segments.StoredSegments(served, stored)
+        self._merging = merging.Merging(served, generation, start_builder)
+        self.pins = self._stored.pins
         self._all_indexed_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
-        tuning = served.tuning
-        self._policy = compaction.Policy(
-            not self.recipe(indexed=True).spec.exact,
-            tuning.unindexed_bytes,
-            tuning.index_min_rows,
-            tuning.stale_share,
-        )
+        self._policy = self._merging.policy
 
     @property
     def building(self) -> bool:
         """Whether a builder is at work."""
-        return self._building is not None
+        return self._merging.under_way is not None
+
+    def recipe(self, *, indexed: bool) -> descriptor.Recipe:
+        """Return how a segment is made, with or without an engine over its rows."""
+        return self._merging.recipe(indexed=indexed)
 
     def waiting_rows(self) -> int:
         """Return how many live rows wait for a graph."""
@@ -133,11 +109,8 @@ class Maintenance:
         state = self._shard.snapshot
         if transitions.adopted(state, every) is state:
             return False
-        added = self._adopt(output, described)
-        state = transitions.adopted(self._shard.snapshot, added)
-        self._renew(state, self._manifest.covered_seq, self._manifest.next_number + 1)
-        self._shard.adopt(added)
-        self._clean()
+        added = self._stored.adopt(output, described)
+        self._stored.stand_in(added)
         self._idle_at = time.monotonic()
         self._note("adopt", added, started)
         return True
@@ -152,9 +125,7 @@ class Maintenance:
         self._shard.frozen.set()
         if self._thread.is_alive():
             self._thread.join()
-        if self._building:
-            self._building.process.kill()
-            self._building.process.communicate()
+        self._merging.stop()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -177,16 +148,15 @@ class Maintenance:
         """
         if self._shard.failed:
             return  # nothing can be installed any more; a restart reads what is there
-        if self._halted:
-            raise errors.ShardError(self._halted)
+        self._stored.check()
         self._look_for_room()
         state = self._shard.snapshot
         if len(state.growing) > 1:
             self._flush(state.growing[0])
         if self._policy.indexes:
             sketching.extend(self._shard.snapshot)
-        if self._building:
-            self._finish_build(self._building)  # its inputs must stay, so nothing is adopted meanwhile
+        if self.building:
+            self._finish_build()  # its inputs must stay, so nothing is adopted meanwhile
         else:
             self._take_offer()
             self._begin(self._plan())
@@ -240,9 +210,16 @@ class Maintenance:
                 views = self._shard.snapshot.sealed
                 inputs = tuple(view for view in views if view.segment.name in action.names)
                 if any(view.live_rows for view in inputs):
-                    self._build_or_wait(inputs, action)
+                    self._merging.begin(inputs, action)
                 else:
-                    self._swap(inputs, None, self._manifest.covered_seq)
+                    self._stored.swap(inputs, None, self._stored.covered_seq)
+
+    def _finish_build(self) -> None:
+        if ended := self._merging.finish():
+            building, described = ended
+            added = self._stored.adopt(building.output, described)
+            self._stored.swap(building.inputs, added, self._stored.covered_seq)
+            self._note("merge", added, building.started)
 
     def _flush(self, frozen: growing.GrowingView) -> None:
         """Seal a frozen segment: its rows to files, and the log behind it away."""
@@ -251,163 +228,12 @@ class Maintenance:
             raise errors.ShardError("a segment that still grows, or is not committed, can't be flushed")
         started, added = time.monotonic(), None
         if frozen.live_rows:
-            output = self._workplace() / "flush"
+            output = self._merging.workplace() / "flush"
             output.mkdir()
             described = writer.write(output, [layout.source_of(frozen)], self.recipe(indexed=False))
-            added = self._adopt(output, described)
-        self._swap((frozen,), added, covered)
+            added = self._stored.adopt(output, described)
+        self._stored.swap((frozen,), added, covered)
         self._note("flush", added, started)
-
-    def _workplace(self) -> Path:
-        """Return the build folder; empty, unless a builder is at work in it."""
-        folder = self._shard.folder / BUILD
-        if self._building is None:
-            shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(folder / "flush", ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def recipe(self, *, indexed: bool) -> descriptor.Recipe:
-        """Return how a segment is made, with or without an engine over its rows."""
-        wanted, schema = self._generation, self._shard.shape.schema
-        return descriptor.Recipe(
-            metric=wanted.metric,
-            dimensions=wanted.dimensions,
-            engine=wanted.engine if indexed else config.EngineKind.FLAT,
-            hnsw=wanted.hnsw,
-            ivf=wanted.ivf,
-            quantization=wanted.quantization if indexed else config.Quantization(),
-            vectors=wanted.vectors,
-            text=schema.text,
-            language=schema.language if schema.text else config.Language.ENGLISH,
-            analysis=analysis.VERSION if schema.text else 0,
-            index_min_items=self._shard.tuning.index_min_rows if wanted.vectors else 0,
-        )
-
-    def _build_or_wait(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
-        """Start a build that fits into memory and on the disk, or one that does with less."""
-        if self._shard.limits.fits(self._need(inputs, action)):
-            self._start_build(inputs, action)
-            return
-        views = self._shard.snapshot.sealed
-        if less := compaction.plan_without_graphs(self._policy, layout.sizes(views)):
-            inputs = tuple(view for view in views if view.segment.name in less.names)
-            if self._shard.limits.has_room(self._need(inputs, less)):
-                self._start_build(inputs, less)
-
-    def _need(self, inputs: Sequence[sealed.SealedView], action: compaction.Merge) -> guard.Need:
-        given = [(view.segment.descriptor, view.live_rows) for view in inputs]
-        making = self._generation if action.indexed else None
-        merged = estimates.merge_of(given, making, extended=action.extended is not None)
-        return guard.Need(merged.building + merged.opened, merged.disk)
-
-    def _start_build(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
-        folder = self._workplace()
-        recipe = self.recipe(indexed=action.indexed)
-        tuning = self._shard.tuning
-        given = []
-        for number, view in enumerate(inputs):
-            dead = manifest.write_tombstones(folder, view.live, number)
-            home, described = str(view.segment.folder), view.segment.descriptor
-            given.append(builder.Input(folder=home, described=described, tombstones=dead))
-        job = builder.Job(
-            inputs=tuple(given),
-            extended=_extended(inputs, action, recipe),
-            output=str(folder / "merge"),
-            recipe=recipe,
-            threads=tuning.threads,
-            niceness=tuning.build_niceness,
-            parent=os.getpid(),
-        )
-        process = self._start_builder(job, folder / "job.json")
-        self._building = _Building(process, inputs, folder / "merge", time.monotonic())
-
-    def _finish_build(self, building: _Building) -> None:
-        if building.process.poll() is None:
-            return
-        self._building = None
-        _, said = building.process.communicate()
-        if building.process.returncode == -signal.SIGKILL:
-            self._shard.limits.note_killed()
-        if building.process.returncode != 0:
-            raise errors.ShardError(
-                f"the builder ended with {building.process.returncode}: {_last_line(said)}"
-            )
-        described = descriptor.Descriptor.model_validate_json(
-            (building.output / descriptor.FILE_NAME).read_bytes()
-        )
-        added = self._adopt(building.output, described)
-        self._swap(building.inputs, added, self._manifest.covered_seq)
-        self._note("merge", added, building.started)
-
-    def _adopt(self, output: Path, described: descriptor.Descriptor) -> sealed.SealedView:
-        """Give a finished segment its name and open it; it counts once the manifest names it."""
-        number = self._manifest.next_number
-        home = self._shard.folder / manifest.SEGMENTS / f"{number:012d}"
-        shutil.rmtree(home, ignore_errors=True)
-        failpoints.reached("adopt.before-fsync")
-        files.fsync_path(output)
-        failpoints.reached("adopt.synced")
-        output.rename(home)
-        failpoints.reached("adopt.renamed")
-        files.fsync_path(home.parent)
-        failpoints.reached("adopt.durable")
-        segment = sealed.SealedSegment(home, described)
-        return sealed.SealedView(segment, np.ones(described.rows, np.bool_))
-
-    def _swap(self, before: Sequence[part.Part], added: sealed.SealedView | None, covered: int) -> None:
-        state = transitions.replaced(self._shard.snapshot, before, added)
-        self._renew(state, covered, self._manifest.next_number + (1 if added else 0))
-        self._shard.install(before, added)
-        failpoints.reached("swap.installed")
-        self._clean()
-
-    def _renew(self, state: Snapshot, covered: int, next_number: int) -> None:
-        """Write the manifest of a state's segments."""
-        listed = tuple(self._list(view, state.seq) for view in state.sealed)
-        renewed = manifest.Manifest(
-            uid=self._manifest.uid,
-            covered_epoch=self._shard.epoch_at(covered),
-            covered_seq=covered,
-            durable_seq=state.seq,
-            next_number=next_number,
-            segments=listed,
-            write_ids=self._manifest.write_ids if self._shard.log.carries_writes else None,
-        )
-        self._write_manifest(renewed)
-        self._manifest = renewed
-
-    def _clean(self) -> None:
-        """Give up what the manifest has made superfluous."""
-        self._trim_log()
-        failpoints.reached("swap.trimmed")
-        with self.pins.lock:
-            manifest.clean(self._shard.folder, self._manifest, self.pins.names)
-        failpoints.reached("swap.cleaned")
-
-    def _trim_log(self) -> None:
-        """Give up log that segments cover; what is being copied is followed by its log, if there is room."""
-        covered = self._manifest.covered_seq
-        short = self._shard.limits.problem or self._shard.limits.disk_is_full
-        self._shard.trim_log(covered if short else self.pins.covered(covered))
-
-    def _write_manifest(self, renewed: manifest.Manifest) -> None:
-        try:
-            manifest.write(self._shard.folder, renewed)
-        except files.UnsureError as unsure:
-            # Either may be in force after a power cut, so nothing that one of them names may go.
-            self._halted = f"{unsure.strerror}; nothing more is written until a restart"
-            raise
-
-    def _list(self, view: sealed.SealedView, seq: int) -> manifest.Listed:
-        """Return a segment's entry; tombstones are written anew only where there are more."""
-        known = {listed.name: listed for listed in self._manifest.segments}.get(view.segment.name)
-        if known and (known.tombstones.dead if known.tombstones else 0) == view.dead_rows:
-            return known
-        tombstones = manifest.write_tombstones(view.segment.folder, view.live, seq)
-        return manifest.Listed(
-            name=view.segment.name, described=view.segment.descriptor, tombstones=tombstones
-        )
 
     def _note(self, kind: str, added: sealed.SealedView | None, started: float) -> None:
         seconds, rows = time.monotonic() - started, added.segment.rows if added else 0
@@ -424,7 +250,7 @@ class Maintenance:
             self._load_graphs()
         if limits.disk_is_full:
             self._probe_disk()
-        self._trim_log()  # what is kept of it goes first
+        self._stored.trim_log()  # what is kept of it goes first
         limits.look(state.stored_bytes)
 
     def _relieve(self) -> None:
@@ -446,7 +272,7 @@ class Maintenance:
         self._shard.limits.note_loaded()
 
     def _probe_disk(self) -> None:
-        probe = self._shard.folder / BUILD / "probe"
+        probe = self._shard.folder / merging.BUILD / "probe"
         try:
             files.write_durably(probe, bytes(64 << 10))
         except OSError:
@@ -454,19 +280,3 @@ class Maintenance:
         finally:
             probe.unlink(missing_ok=True)
         self._shard.limits.note_written()
-
-
-def _extended(
-    inputs: Sequence[sealed.SealedView], action: compaction.Merge, recipe: descriptor.Recipe
-) -> int | None:
-    """Return the number of the input whose graph is extended, None where none can be."""
-    for number, view in enumerate(inputs):
-        described = view.segment.descriptor
-        if view.segment.name == action.extended and recipe.builds_the_same_graph(described.recipe):
-            return number
-    return None
-
-
-def _last_line(said: bytes) -> str:
-    lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"

@@ -23,7 +23,7 @@ from . import (
     identity,
     incoming,
     log_files,
-    maintenance,
+    merging,
     replica_state,
     shard,
 )
@@ -33,7 +33,7 @@ from .segments import manifest
 FILE_NAME = "rebuild.json"
 VERSION = 1
 _FOLDERS = (
-    *(shard.LOG, manifest.SEGMENTS, maintenance.BUILD, checkpoints.FOLDER),
+    *(shard.LOG, manifest.SEGMENTS, merging.BUILD, checkpoints.FOLDER),
     *(incoming.FOLDER, incoming.ADOPTING),
 )
 _FILES = (manifest.FILE_NAME, incoming.INSTALL, attempts.FILE_NAME, f"{manifest.WRITE_IDS}*")
@@ -99,7 +99,7 @@ def finish(folder: Path, found: identity.Stored) -> identity.Stored:
     replica_state.write(folder, decision.replica)
     renewed = found.model_copy(update={"uid": decision.replica.uid})
     identity.write(folder, renewed)
-    for name in (shard.LOG, manifest.SEGMENTS, maintenance.BUILD):
+    for name in (shard.LOG, manifest.SEGMENTS, merging.BUILD):
         (folder / name).mkdir(exist_ok=True)
     log_files.create(folder / shard.LOG, 1, renewed.owner)
     files.fsync_path(folder)

@@ -34,6 +34,7 @@ from . import (
     log_files,
     log_index,
     maintenance,
+    merging,
     rebuilding,
     recovery,
     replica_state,
@@ -81,7 +82,7 @@ def open_shard(
     number: int,
     folder: Path,
     tuning: Tuning,
-    start_builder: maintenance.StartBuilder = builder.start,
+    start_builder: merging.StartBuilder = builder.start,
     place: Place = Place(),
 ) -> OpenShard:
     """Open the folder of shard `number`, or set it up where it is new; maintenance is not started yet.
@@ -172,7 +173,7 @@ def _set_up(folder: Path, wanted: identity.Identity) -> identity.Stored:
         )
     _discard_empty_log(folder / shard.LOG)
     made = identity.fresh(wanted)
-    for name in (shard.LOG, manifest.SEGMENTS, maintenance.BUILD):
+    for name in (shard.LOG, manifest.SEGMENTS, merging.BUILD):
         (folder / name).mkdir(exist_ok=True)
     log_files.create(folder / shard.LOG, 1, made.owner)
     files.fsync_path(folder)
@@ -198,5 +199,5 @@ def _clean(folder: Path, stored: manifest.Manifest) -> None:
         for leftover in place.glob(files.TEMPORARY + "*"):
             leftover.unlink()
     shutil.rmtree(folder / checkpoints.FOLDER, ignore_errors=True)
-    shutil.rmtree(folder / maintenance.BUILD, ignore_errors=True)
-    (folder / maintenance.BUILD).mkdir()
+    shutil.rmtree(folder / merging.BUILD, ignore_errors=True)
+    (folder / merging.BUILD).mkdir()

@@ -4,7 +4,7 @@ import sys
 import time
 
 from vectorfleet_shardnode import __main__ as node
-from vectorfleet_shardnode import files, log, maintenance
+from vectorfleet_shardnode import files, log, stored_segments
 from vectorfleet_shardnode.segments import manifest
 
 
@@ -45,13 +45,13 @@ def rename_first():
 
 def trim_first():
     """Cut the log before the manifest says that segments cover it."""
-    real = maintenance.Maintenance._adopt
+    real = stored_segments.StoredSegments.adopt
 
     def adopt(keeper, output, described):
         keeper._shard.trim_log(described.last_seq)
         return real(keeper, output, described)
 
-    maintenance.Maintenance._adopt = adopt
+    stored_segments.StoredSegments.adopt = adopt
 
 
 def no_tombstones():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fixtures import folders, lives
 
-from vectorfleet_shardnode import errors, files, log, maintenance, records
+from vectorfleet_shardnode import errors, files, log, records, stored_segments
 from vectorfleet_shardnode.segments import manifest
 
 PLAIN = lives.KINDS["plain"].setting
@@ -118,13 +118,13 @@ def clean_first(patch):
 
 def trim_first(patch):
     """Cut the log before the manifest says that segments cover it."""
-    adopt = maintenance.Maintenance._adopt
+    adopt = stored_segments.StoredSegments.adopt
 
     def trim_and_adopt(keeper, output, described):
         keeper._shard.trim_log(described.last_seq)
         return adopt(keeper, output, described)
 
-    patch.setattr(maintenance.Maintenance, "_adopt", trim_and_adopt)
+    patch.setattr(stored_segments.StoredSegments, "adopt", trim_and_adopt)
 
 
 def forget_the_dead(patch):
