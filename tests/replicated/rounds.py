@@ -216,7 +216,9 @@ class Rounds:
             client.stopping.set()
         for client in clients:
             client.join(30)
-            assert not client.failure, f"a write was refused: {client.failure}"
+            # Whoever gave up when it was told to stop does not know what became of its last write.
+            gave_up = isinstance(client.failure, router.GaveUpError)
+            assert gave_up or not client.failure, f"a write was refused: {client.failure!r}"
             self.tally.answered.update(client.answered)
             self.tally.tries += client.stub.tries
             self.tally.writes += client.stub.writes
