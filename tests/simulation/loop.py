@@ -1,6 +1,7 @@
 """An event loop of asyncio whose time is simulated, for one process that may be stopped, or die."""
 
 import asyncio
+import inspect
 from asyncio import events
 
 SECOND = 15  # units of simulated time
@@ -18,6 +19,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._clock = clock
         self._dead = self._stopped = False
         self._kept = []
+        self._alive = None
 
     # What asyncio asks of a loop.
 
@@ -76,6 +78,7 @@ class Loop(asyncio.AbstractEventLoop):
             if not task.cancelled() and task.exception() is not None:
                 self._clock.failed = task.exception()
 
+        self._alive = coroutine
         self.create_task(coroutine).add_done_callback(ended)
 
     def stop_for_a_while(self):
@@ -90,4 +93,6 @@ class Loop(asyncio.AbstractEventLoop):
 
     def kill(self):
         """End the process where it is: nothing of it runs any more."""
+        if self._alive is not None and inspect.getcoroutinestate(self._alive) == inspect.CORO_CREATED:
+            self._alive.close()  # it died before it began
         self._dead = True
