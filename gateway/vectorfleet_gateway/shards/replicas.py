@@ -168,21 +168,19 @@ class ReplicatedShard:
         """Ask one replica, and where it fails or lags, others; the first good answer counts."""
         waiting = self.known.readers(time.monotonic())
         under_way: set[asyncio.Task[A]] = set()
+        asked: dict[int, float] = {}
         last: errors.ApiError | None = None
+        patience = self._hedges.delay
         self._hedges.earn()
         try:
             while waiting or under_way:
-                if waiting and not under_way:
+                if waiting and (not under_way or self._may_ask_more(asked)):
+                    asked[waiting[0]] = time.monotonic()
                     under_way.add(self._begin(attempt, waiting.pop(0), deadline))
-                patience = self._hedges.delay if waiting else None
                 done, under_way = await asyncio.wait(
-                    under_way, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                    under_way, timeout=patience if waiting else None, return_when=asyncio.FIRST_COMPLETED
                 )
-                if not done and waiting and self._hedges.spend():
-                    metrics.HEDGES.labels(str(self._shard)).inc()
-                    under_way.add(self._begin(attempt, waiting.pop(0), deadline))
-                elif not done:
-                    done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                patience = _LONGEST_PAUSE
                 for answered in done:
                     try:
                         return answered.result()
@@ -193,6 +191,18 @@ class ReplicatedShard:
             for task in under_way:
                 task.cancel()
         raise last or errors.UnavailableError(f"shard {self._shard} has no replicas")
+
+    def _may_ask_more(self, asked: dict[int, float]) -> bool:
+        """Return whether one more replica may be asked what others have not answered yet.
+
+        Within the budget; and beyond it where those that were asked answer no poll either since then.
+        """
+        replicas = self.known.replicas
+        silent = all(replicas[number].failed_at > since for number, since in asked.items())
+        if not silent and not self._hedges.spend():
+            return False
+        metrics.HEDGES.labels(str(self._shard)).inc()
+        return True
 
     def _begin(
         self, attempt: Callable[[Replica, float], Coroutine[Any, Any, A]], number: int, deadline: float

@@ -145,6 +145,17 @@ async def test_a_read_goes_to_another_replica_where_one_is_dead(group):
     assert reply.position.shard == 2
 
 
+async def test_a_replica_that_falls_silent_is_left_whatever_the_budget_says(group):
+    """The budget is for answers that are late; a replica that answers no poll any more gives none."""
+    group.shard._hedges._left = 0.0
+    group.replicas[0].hangs = True
+    reading = asyncio.ensure_future(group.shard.search(shard_pb2.SearchRequest(), 60))
+    await asyncio.sleep(0.01)
+    await group.shard._ask_all()
+    reply = await asyncio.wait_for(reading, 10)
+    assert reply.position.shard != 0
+
+
 async def test_a_slow_replica_is_not_waited_for(group):
     """Another one is asked as well, and the first answer counts."""
     group.replicas[0].read_delay = 30
