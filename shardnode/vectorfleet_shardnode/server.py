@@ -43,6 +43,7 @@ CALLERS: credentials.Allowed = {
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *credentials.ANSWERS_PINGS,
     ("grpc.so_reuseport", 0),
 ]
 
