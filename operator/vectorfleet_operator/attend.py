@@ -14,6 +14,7 @@ from . import errors, lookout, metrics, ports, reconcile
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 60.0
+_SHORTEST_PAUSE_SECONDS = 0.1
 _GATHER_SECONDS = 0.2  # what happens together is looked at once
 _FORGOTTEN = 3600.0
 
@@ -95,9 +96,12 @@ async def attend(key: ports.Key, attendant: Attendant, board: Board) -> None:
 
 
 async def _watch(key: ports.Key, look: Look, board: Board) -> None:
-    """Look at the replicas about once a second, and wake who attends to them where there is work."""
+    """Look at the replicas once a second, and wake who attends to them where there is work."""
+    loop, next_look = asyncio.get_running_loop(), 0.0
     while True:
-        await asyncio.sleep(lookout.PERIOD_SECONDS)
+        # A look at a replica that is silent takes long: it must not make the next one late.
+        await asyncio.sleep(max(_SHORTEST_PAUSE_SECONDS, next_look - loop.time()))
+        next_look = loop.time() + lookout.PERIOD_SECONDS
         try:
             if await look(key):
                 board.wake(key)

@@ -159,8 +159,7 @@ async def _level(site: Site, change: steps.Change, last: replication.Position) -
     loop = asyncio.get_running_loop()
     end = loop.time() + LEVEL_SECONDS
     while loop.time() < end:
-        report = await site.shards.report(target.address, site.token)
-        state = report.replica if report is not None else None
+        state = await site.shards.state(target.address, site.token)
         if state is not None and state.disk == target.disk and state.last >= last:
             return True
         await asyncio.sleep(_PAUSE_SECONDS)

@@ -5,6 +5,8 @@ are no handlers of creation, update or deletion, so kopf keeps no state in annot
 put a finalizer on each index, which it takes off as soon as the daemon has stopped.
 """
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
@@ -14,6 +16,7 @@ from .desired import names
 
 FINALIZER = f"{names.GROUP}/operator"
 _STOP_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 3.0
 _IDENTITY: Any = "vectorfleet-operator"
 _OWNED = (
     ports.STATEFUL_SET,
@@ -27,6 +30,18 @@ _OWNED = (
     ports.PERSISTENT_VOLUME_CLAIM,
     ports.NETWORK_POLICY,
 )
+
+
+class Patience:
+    """Pauses between tries to reach the API server, in seconds: without an end, and never long.
+
+    kopf would give up after a minute and end the operator; the kubelet would start it again and again, at
+    last after minutes, and shards would wait for it that long after the API server is back.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1.0, 2.0)
+        yield from itertools.repeat(_LONGEST_PAUSE_SECONDS)
 
 
 def build_registry(attendant: attend.Attendant, board: attend.Board) -> kopf.OperatorRegistry:
@@ -65,6 +80,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.GROUP)
     settings.posting.enabled = False
+    settings.networking.error_backoffs = Patience()
     # Namespaces are given by name or not at all, and our kinds are there before kopf starts; so the
     # operator needs no right to look at namespaces and definitions.
     settings.scanning.disabled = True

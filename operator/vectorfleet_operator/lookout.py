@@ -1,6 +1,8 @@
-"""The lookout: asks every replica about once a second how it is, and remembers how often each was silent.
+"""The lookout: asks every replica once a second what it is, and remembers how often each was silent.
 
-What it remembers steers when things are tried, never whether they are safe: it may be lost at any time.
+A look asks for the replica's part in its shard alone, which costs next to nothing. The full reports, for
+people, are asked for once in each pass. What it remembers steers when things are tried, never whether they
+are safe: it may be lost at any time.
 """
 
 import asyncio
@@ -22,8 +24,6 @@ class Look:
     """What one look saw."""
 
     views: tuple[view_.ShardView, ...] = ()
-    reports: Mapping[str, ports.ShardReport] = dataclasses.field(default_factory=dict)
-    """By the replicas' names, of those that answered lately."""
 
     def of_shard(self, number: int) -> view_.ShardView | None:
         """Return the view of one shard, None where it was not looked at."""
@@ -43,6 +43,11 @@ class _Watched:
     found: dict[int, tuple[steps.Decision | None, float]] = dataclasses.field(default_factory=dict)
     looked: float = float("-inf")
     lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+    def may_report(self, name: str) -> bool:
+        """Return whether to ask a replica for more: one of an older version tells no state at all."""
+        heard = self.heard.get(name, view_.Heard())
+        return heard.state is None or heard.present
 
 
 class Lookout:
@@ -80,6 +85,18 @@ class Lookout:
                 await self._ask(watched)
         return self._seen(watched)
 
+    async def survey(self, key: ports.Key) -> Mapping[str, ports.ShardReport]:
+        """Return the full reports of the replicas that answered lately, by name; asked for now."""
+        watched = self._watched.setdefault(key, _Watched())
+        places = {name: place for name, place in _places(watched).items() if watched.may_report(name)}
+        answers = await asyncio.gather(
+            *(self._shards.report(place, watched.token) for place in places.values())
+        )
+        for name, report in zip(places, answers, strict=True):
+            if report is not None:
+                watched.reports[name] = report
+        return dict(watched.reports)
+
     async def finds_work(self, key: ports.Key) -> bool:
         """Look, and return whether there is anything to do for a shard."""
         look = await self.look(key)
@@ -113,18 +130,18 @@ class Lookout:
         self._watched.pop(key, None)
 
     async def _ask(self, watched: _Watched) -> None:
-        places = {name: address for view in watched.views for name, address in _addresses(view).items()}
-        names = list(places)
-        answers = await asyncio.gather(*(self._shards.report(places[name], watched.token) for name in names))
-        for name, report in zip(names, answers, strict=True):
+        places = _places(watched)
+        answers = await asyncio.gather(
+            *(self._shards.state(place, watched.token) for place in places.values())
+        )
+        for name, state in zip(places, answers, strict=True):
             before = watched.heard.get(name, view_.Heard())
-            if report is None:
-                watched.heard[name] = dataclasses.replace(before, missed=before.missed + 1)
-                if watched.heard[name].missed >= view_.PATIENCE:
-                    watched.reports.pop(name, None)
-            else:
-                watched.heard[name] = view_.Heard(report.replica)
-                watched.reports[name] = report
+            if state is not None:
+                watched.heard[name] = view_.Heard(state)
+                continue
+            watched.heard[name] = dataclasses.replace(before, missed=before.missed + 1)
+            if watched.heard[name].missed >= view_.PATIENCE:
+                watched.reports.pop(name, None)
 
     def _seen(self, watched: _Watched) -> Look:
         now = self._clock.monotonic()
@@ -136,7 +153,11 @@ class Lookout:
             )
             for view in watched.views
         )
-        return Look(views, dict(watched.reports))
+        return Look(views)
+
+
+def _places(watched: _Watched) -> dict[str, str]:
+    return {name: address for view in watched.views for name, address in _addresses(view).items()}
 
 
 def _addresses(view: view_.ShardView) -> dict[str, str]:

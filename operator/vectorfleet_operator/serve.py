@@ -6,7 +6,7 @@ import logging
 import vectorfleet_runtime.listener
 import vectorfleet_runtime.logs
 
-from . import attend, handlers, lookout, ports, reconcile, settings
+from . import attend, errors, handlers, lookout, ports, reconcile, settings
 from .adapters import kubernetes, shards, system
 
 _LOG = logging.getLogger(__name__)
@@ -38,11 +38,23 @@ async def serve(given: settings.Settings) -> None:
 
 
 async def _wait_for_definitions(cluster: kubernetes.KubernetesCluster) -> None:
-    """Wait until our kinds are known: a watch of one that is not would never begin."""
+    """Wait until our kinds are known: a watch of one that is not would never begin.
+
+    A server that does not answer is waited for as well: whoever ended would be started again ever later.
+    """
     for kind in (ports.VECTOR_INDEX, ports.VECTOR_SHARD):
-        while not await cluster.serves(kind):
-            _LOG.warning("a CustomResourceDefinition is missing: install it", extra={"kind": kind.kind})
+        while not await _is_known(cluster, kind):  # noqa: ASYNC110  nobody tells when that changes
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+async def _is_known(cluster: kubernetes.KubernetesCluster, kind: ports.Kind) -> bool:
+    try:
+        if await cluster.serves(kind):
+            return True
+        _LOG.warning("a CustomResourceDefinition is missing: install it", extra={"kind": kind.kind})
+    except errors.Transient as error:
+        _LOG.warning("the API server does not answer", extra={"reason": str(error)})
+    return False
 
 
 def _listen(given: settings.Settings, ready: asyncio.Event) -> vectorfleet_runtime.listener.Listener:

@@ -69,11 +69,12 @@ async def tend(
         )
         entries |= {view.number: entry for view, entry in zip(busy, acted, strict=True)}
         look = await _look(now, seen, entries, again=True)
+    reports = await now.watch.survey(now.key)
     standings = {
         view.number: standing.Standing(
             view,
             decide.decide(view) if view in busy else decisions[view.number],
-            {name: look.reports[name] for name in view.heard if name in look.reports},
+            {name: reports[name] for name in view.heard if name in reports},
         )
         for view in look.views
     }

@@ -95,6 +95,9 @@ class Entropy:
 class Shards:
     """Shards that do not answer."""
 
+    async def state(self, address, token):
+        return None
+
     async def report(self, address, token):
         return None
 

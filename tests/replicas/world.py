@@ -122,6 +122,9 @@ class Shards:
     def __init__(self, world, caller=OPERATOR):
         self.world, self.caller = world, caller
 
+    async def state(self, address, token):
+        return await self._call(address, lambda one, now: one.state(now), 0.8)
+
     async def report(self, address, token):
         state = await self._call(address, lambda one, now: one.state(now), 1.0)
         if state is None:

@@ -17,7 +17,15 @@ from vectorfleet_operator.plan import observed
 logging.getLogger("vectorfleet_operator").setLevel(logging.CRITICAL)  # failures are what it is here for
 
 
-class Hasty(lookout.Lookout):
+class Lookout(lookout.Lookout):
+    """One that asks for no reports: they are for people."""
+
+    async def survey(self, key):
+        """Return nothing."""
+        return {}
+
+
+class Hasty(Lookout):
     """One that never rests between changes: how long it does is no part of what is promised."""
 
     def note(self, key, number, *, success, planned):
@@ -36,7 +44,7 @@ class Operator:
     def _run(self):
         self.loop = loop.Loop(self.world.clock)
         self.cluster, shards, clock = ports.Cluster(self), ports.Shards(self), ports.Clock(self.loop)
-        kind = Hasty if self.world.plan.hasty else lookout.Lookout
+        kind = Hasty if self.world.plan.hasty else Lookout
         self._watch = kind(shards, clock)
         self._given = ports_.Ports(self.cluster, shards, clock, entropy=None)
         self.loop.live(self._live())

@@ -7,7 +7,7 @@ from simulation import loop, register, values
 
 from vectorfleet_operator import errors, ports
 
-_API_SECONDS, _REPORT_SECONDS, _CALL_SECONDS = 3.0, 1.0, 3.0
+_API_SECONDS, _STATE_SECONDS, _REPORT_SECONDS, _CALL_SECONDS = 3.0, 1.0, 1.0, 3.0
 _START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -88,6 +88,10 @@ class Cluster(Caller):
 
 class Shards(Caller):
     """`ports.Shards`."""
+
+    async def state(self, address, token):
+        node = self._node(address)
+        return await self.ask(node.name, self._to(node, node.report), _STATE_SECONDS)
 
     async def report(self, address, token):
         node = self._node(address)

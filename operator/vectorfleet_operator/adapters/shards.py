@@ -20,6 +20,7 @@ from .. import pki, ports, replication
 from . import replica_messages
 
 _LOG = logging.getLogger(__name__)
+_STATE_SECONDS = 0.8
 _REPORT_SECONDS = 1.0
 _CALL_SECONDS = 3.0
 _REBUILD_SECONDS = 30.0
@@ -36,6 +37,17 @@ class GrpcShards:
         self._hosts_file = hosts_file
         self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+
+    async def state(self, address: str, token: str) -> replication.ReplicaState | None:
+        """Return what the replica at `address` is now, or None."""
+        try:
+            channel = await self._channel(address, token)
+            stub = replication_pb2_grpc.ReplicationStub(channel)  # type: ignore[no-untyped-call]
+            reply = await stub.State(pb.StateRequest(), timeout=_STATE_SECONDS)
+        except grpc.aio.AioRpcError:
+            self._forget(address)  # its address may be another by now
+            return None
+        return replica_messages.read_state(reply)
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
         """Return what the replica at `address` says of itself, or None."""

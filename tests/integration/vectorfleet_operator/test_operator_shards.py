@@ -51,7 +51,20 @@ def shown_by(certificates, role="operator", index="products", **options):
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory):
     """A running shard 1: the file that says where its name leads to, its address, and who signs."""
-    folder = tmp_path_factory.mktemp("shard")
+    with running(tmp_path_factory.mktemp("shard"), "ready") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def replica(tmp_path_factory):
+    """The same as one of several replicas, which nobody has named a member yet."""
+    with running(tmp_path_factory.mktemp("replica"), "health", REPLICATED="true") as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running(folder, probe, **more):
+    """Run shard 1 in a folder; it is there once its `probe` says so."""
     write_configuration(folder)
     certificates = folders.Folders(folder)
     certificates.write("tls", certificates.party("shard"))
@@ -60,13 +73,13 @@ def hosts(tmp_path_factory):
         "CONFIG": str(folder / "index.json"), "INTERNAL_TLS_DIR": str(folder / "tls"), "SHARD": "1",
         "DATA_DIR": str(folder / "data"), "GRPC_PORT": str(grpc_port), "METRICS_PORT": str(metrics_port),
         "POD_NAME": "products-g1-s1-0", "HOST": "127.0.0.1",
-    }  # fmt: skip
+    } | more  # fmt: skip
     program = pathlib.Path(sys.executable).with_name("vectorfleet-shardnode")
     environment = os.environ | {f"VECTORFLEET_{name}": value for name, value in variables.items()}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program], env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_until_ready(process, metrics_port, folder / "log")
+        wait_until(process, f"http://127.0.0.1:{metrics_port}/{probe}", folder / "log")
         host = names.replica_address(names.ports.Key("shop", "products"), 1, 0).partition(":")[0]
         (folder / "hosts").write_text(f"# names of pods\n127.0.0.1 localhost {host}\n")
         yield folder / "hosts", f"{host}:{grpc_port}", certificates
@@ -75,12 +88,12 @@ def hosts(tmp_path_factory):
         process.wait(15)
 
 
-def wait_until_ready(process, port, log):
-    """Wait until the shard serves."""
+def wait_until(process, probe, log):
+    """Wait until the shard's probe is well."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5).close()
+            urllib.request.urlopen(probe, timeout=5).close()
             return
         time.sleep(0.1)
     raise AssertionError(log.read_text())
@@ -104,6 +117,21 @@ async def test_a_shard_reports(hosts):
 
     assert (report.pod, report.rows, report.problem) == ("products-g1-s1-0", 0, "")
     assert report.version
+
+
+async def test_a_replica_tells_its_state(replica):
+    """The part in the shard of one that nobody has named a member yet, as its report has it."""
+    hosts_file, address, certificates = replica
+    async with connected(hosts_file) as nodes:
+        deadline, state = time.monotonic() + START_SECONDS, None
+        while state is None and time.monotonic() < deadline:  # a handshake may take longer than an answer
+            state = await nodes.state(address, shown_by(certificates))
+        report = await nodes.report(address, shown_by(certificates))
+        away = await nodes.state(f"127.0.0.1:{free_port()}", shown_by(certificates))
+
+    assert (state.name, state.role) == ("products-g1-s1-0", replication.Role.NEW)
+    assert (state.disk, state.last) == (report.replica.disk, report.replica.last)
+    assert away is None
 
 
 async def test_another_certificate_gets_no_report(hosts):
@@ -135,7 +163,8 @@ async def test_a_shard_that_is_away_gets_no_report(hosts):
 async def test_a_report_that_fails_cuts_off_no_other_call(hosts):
     """A replica that stands still: its report times out; another call waits on and ends by its own time."""
     shown = shown_by(hosts[2])
-    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    writers = []
+    server = await asyncio.start_server(lambda reader, writer: writers.append(writer), "127.0.0.1", 0)
     address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     configuration = replication.Configuration(1, "a", (replication.Member("a", "d", address),), 1)
     async with connected(None) as nodes:
@@ -143,4 +172,6 @@ async def test_a_report_that_fails_cuts_off_no_other_call(hosts):
         assert await nodes.report(address, shown) is None
         assert not told.done()
         assert await told is None
+    for writer in writers:
+        writer.close()
     server.close()

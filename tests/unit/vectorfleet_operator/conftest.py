@@ -56,6 +56,10 @@ class TellingShards:
         self.reports = {}
         self.asked = []
 
+    async def state(self, address, token):
+        told = await self.report(address, token)
+        return told.replica if told is not None else None
+
     async def report(self, address, token):
         self.asked.append((address, token))
         return self.reports.get(address.partition(".")[0])
