@@ -3,7 +3,8 @@
 OperatorError
 ├── InvalidSpec      the manifest can't be read; the user has to change it
 ├── Transient        a call failed in a way that a later try may mend; its outcome is unknown
-│   └── Changed      the object is another one than was read; nothing was written
+│   ├── Changed      the object is another one than was read; nothing was written
+│   └── Forbidden    the cluster does not allow it: a right is missing, or a rule of the cluster is against it
 ├── Taken            there is an object of that name; nothing was written
 └── Rejected         the cluster will never accept this object as it is
 
@@ -35,6 +36,10 @@ class Changed(Transient):
 
 class Taken(OperatorError):  # noqa: N818  said of a name
     """There is an object of that name already."""
+
+
+class Forbidden(Transient):
+    """The cluster does not allow it now; the message is the cluster's."""
 
 
 class Rejected(OperatorError):  # noqa: N818  it tells of the cause, not of a fault

@@ -14,6 +14,9 @@ from .desired import names
 from .plan import actions, observed
 from .plan.replicas import standing
 
+VOLUMES_TOO_SMALL = "VolumesTooSmall"
+"""The cluster does not let volumes grow to what the spec asks for."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
@@ -36,7 +39,7 @@ def fold(done: Pass, now: datetime.datetime) -> vector_index.VectorIndexStatus:
     entries = viewing.find_entries(index, done.seen)
     shards = {number: of_shard(done, number, entry, now) for number, entry in entries.items()}
     reported = troubles.of_index({number: shard.conditions for number, shard in shards.items()})
-    fresh = (*conditions(done), *reported)
+    fresh = (*conditions(done), *reported, *_volumes(done))
     return vector_index.VectorIndexStatus(
         observed_generation=generation,
         conditions=condition.stamp(fresh, index.status.conditions, generation, now),
@@ -167,7 +170,7 @@ def _progress(done: Pass) -> tuple[str, str] | None:
     if done.executed.error is not None:
         return "Retrying", str(done.executed.error)
     trouble = pods.explain(done.seen.of_kind(ports.POD))
-    refusals = [*done.plan.refusals, *_waiting(done)]
+    refusals = [*done.executed.small, *done.plan.refusals, *_waiting(done)]
     if refusals:
         return refusals[0].reason, _join(*(refusal.message for refusal in refusals), trouble)
     workloads = (*done.seen.of_kind(ports.STATEFUL_SET), *done.seen.of_kind(ports.DEPLOYMENT))
@@ -186,6 +189,19 @@ def _waiting(done: Pass) -> Iterator[actions.Refusal]:
             yield actions.Refusal("Changing", f"shard {number}: {stands.decision.step.why}")
         for one in stands.decision.refusals:
             yield dataclasses.replace(one, message=f"shard {number}: {one.message}")
+
+
+def _volumes(done: Pass) -> tuple[condition.Condition, ...]:
+    """Return whether volumes that are too small can't grow; nothing where they always could."""
+    before = condition.find(done.index.status.conditions, VOLUMES_TOO_SMALL)
+    if small := done.executed.small:
+        message = _join(*(one.message for one in small))
+        return (condition.build_condition(VOLUMES_TOO_SMALL, True, small[0].reason, message),)
+    if before is None:
+        return ()
+    if done.plan.stall is not None or done.executed.error is not None:
+        return (before,)  # it was not tried
+    return (condition.build_condition(VOLUMES_TOO_SMALL, False, "Resolved", "volumes are as large as asked"),)
 
 
 def _told(progress: tuple[str, str] | None, paused: bool) -> tuple[str, str]:

@@ -202,7 +202,7 @@ def _answer(call: str, status: int, text: bytes) -> dict[str, Any]:
     if 200 <= status < 300:
         return body
     message = str(body.get("message", "")) or f"{call} was answered with {status}"
-    kinds = {404: _NotFound, 409: errors.Changed}
+    kinds = {403: errors.Forbidden, 404: _NotFound, 409: errors.Changed}
     if status in _NEVER:
         raise errors.Rejected(message)
     raise kinds.get(status, errors.Transient)(message)

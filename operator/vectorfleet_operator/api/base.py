@@ -68,6 +68,13 @@ class Immutable:
     why: str
 
 
+@dataclasses.dataclass(frozen=True)
+class OnlyGrows:
+    """Marks a quantity that may not become less; `why` completes "spec.x may only grow: …"."""
+
+    why: str
+
+
 _QUANTITY = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
 _QUANTITY_SCHEMA = {
     "anyOf": [{"type": "integer"}, {"type": "string"}],

@@ -9,9 +9,10 @@ _INTRODUCTION = """# The fields of a VectorIndex
 
 <!-- Generated from operator/vectorfleet_operator/api by `vectorfleet-operator generate`. Do not edit. -->
 
-`kubectl explain vectorindex.spec` tells the same. Fields in *italics* keep their first value; the API server
-refuses a change and says why. A field that is *not supported yet* is refused too: the index gets the
-condition `Stalled` with the reason `NotSupportedYet` and the name of the field. Nothing is ignored.
+`kubectl explain vectorindex.spec` tells the same. Fields in *italics* keep their first value, and
+`storage.size` may only grow; the API server refuses a change and says why. A field that is *not supported
+yet* is refused too: the index gets the condition `Stalled` with the reason `NotSupportedYet` and the name of
+the field. Nothing is ignored.
 
 Gateways say with each query how hard to search, so a change of `index.efSearch`, `index.probes` or
 `quantization.rescore.oversampling` rolls the gateways alone. `schema`, `quantization.rescore.enabled` and
@@ -38,10 +39,11 @@ _CONDITIONS = """
 | `Reconciling` | the operator is on its way to what the spec asks for; the reason says what it waits for |
 | `Stalled` | only a person can help; the reason is one of the words below |
 | `MemoryPressure`, `DiskPressure` | a shard is near its limit and refuses writes; reads go on |
+| `VolumesTooSmall` | the StorageClass does not let volumes grow to `storage.size`; the index serves on |
 | `RecallLow` | on a shard's own sample, compressed vectors find fewer than `quantization.recallFloor` |
 
-The last ones come from the shards, and each message names those that it is about; one that nobody reports any
-more turns False. The shard's own `VectorShard` has it as well.
+The last ones come from the shards, but for `VolumesTooSmall`, and each message names those that it is about;
+one that nobody reports any more turns False. The shard's own `VectorShard` has it as well.
 
 `Stalled` comes with the reason `InvalidSpec`, `NotSupportedYet`, `NameTaken`, `GenerationImmutable`,
 `VolumesImmutable` or `Rejected`; the message says what would be right.

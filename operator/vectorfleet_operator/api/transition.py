@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from . import base, vector_index
+from . import base, vector_index, workload_spec
 
 
 def broken(before: vector_index.VectorIndexSpec, after: vector_index.VectorIndexSpec) -> tuple[str, ...]:
@@ -16,12 +16,14 @@ def broken(before: vector_index.VectorIndexSpec, after: vector_index.VectorIndex
 def _walk(before: BaseModel, after: BaseModel, path: str) -> Iterator[str]:
     for name, field in type(after).model_fields.items():
         old, new, here = getattr(before, name), getattr(after, name), f"{path}.{field.alias or name}"
-        kept = _mark(field)
-        if kept is not None and old != new:
-            yield f"{here} is immutable: {kept.why}"
-        elif isinstance(old, BaseModel) and isinstance(new, BaseModel):
-            yield from _walk(old, new, here)
+        match _mark(field):
+            case base.Immutable(why) if old != new:
+                yield f"{here} is immutable: {why}"
+            case base.OnlyGrows(why) if workload_spec.amount(new) < workload_spec.amount(old):
+                yield f"{here} may only grow: {why}"
+            case None if isinstance(old, BaseModel) and isinstance(new, BaseModel):
+                yield from _walk(old, new, here)
 
 
-def _mark(field: FieldInfo) -> base.Immutable | None:
-    return next((item for item in field.metadata if isinstance(item, base.Immutable)), None)
+def _mark(field: FieldInfo) -> base.Immutable | base.OnlyGrows | None:
+    return next((item for item in field.metadata if isinstance(item, base.Immutable | base.OnlyGrows)), None)

@@ -29,16 +29,19 @@ class DeletionPolicy(StrEnum):
     DELETE = "Delete"
 
 
-_GROWTH = "changing the volumes of an index is not supported yet"
+_CLASS = "the volumes of an index keep their StorageClass"
+_GROWTH = "volumes can't be made smaller"
 
 
 class Storage(base.Part):
     """The volume of each replica."""
 
-    size: Annotated[base.Quantity, base.Immutable(_GROWTH)] = Field(
-        default="10Gi", description="Size of each replica's volume."
+    size: Annotated[base.Quantity, base.OnlyGrows(_GROWTH)] = Field(
+        default="10Gi",
+        description="Size of each replica's volume. It may grow, where the StorageClass allows volume "
+        "expansion: volumes are made larger in place and no pod is restarted. It may not shrink.",
     )
-    storage_class_name: Annotated[base.ObjectName | None, base.Immutable(_GROWTH)] = Field(
+    storage_class_name: Annotated[base.ObjectName | None, base.Immutable(_CLASS)] = Field(
         default=None, description="StorageClass of the volumes; the cluster's default where not given."
     )
     deletion_policy: DeletionPolicy = Field(

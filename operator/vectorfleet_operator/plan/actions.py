@@ -15,13 +15,23 @@ class Apply:
 
 @dataclasses.dataclass(frozen=True)
 class Delete:
-    """Delete an object of ours that is not wanted any more."""
+    """Delete an object of ours that is not wanted any more, or not as it is."""
+
+    manifest: ports.Manifest
+    why: str
+    orphan: bool = False
+    """Whether what belongs to it stays."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Grow:
+    """Make a volume claim ask for more; the cluster may refuse it, which holds up nothing else."""
 
     manifest: ports.Manifest
     why: str
 
 
-Action = Apply | Delete
+Action = Apply | Delete | Grow
 
 
 @dataclasses.dataclass(frozen=True)

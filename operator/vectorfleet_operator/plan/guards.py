@@ -10,7 +10,7 @@ from vectorfleet_shardnode.api import config
 from .. import ports
 from ..api import support, vector_index
 from ..desired import config_map, inputs
-from . import actions, diff, observed
+from . import actions, observed, volumes
 
 
 def only_supported_fields(index: vector_index.VectorIndex) -> actions.Refusal | None:
@@ -66,18 +66,6 @@ def generation_unchanged(desired: inputs.Desired, seen: observed.Observed) -> ac
     )
 
 
-def volumes_unchanged(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
-    """Refuse to change volumes: a StatefulSet can't, and the volumes there would keep their size."""
-    for manifest in desired.manifests:
-        found = seen.objects.get(observed.ref(manifest))
-        if manifest["kind"] != ports.STATEFUL_SET.kind or found is None:
-            continue
-        if not diff.holds(_claims(manifest), _claims(found)):
-            message = "not supported yet: changing spec.storage.size or spec.storage.storageClassName"
-            return actions.Refusal("VolumesImmutable", message, stalls=True)
-    return None
-
-
 def not_terminating(wanted: ports.Manifest, seen: observed.Observed) -> actions.Refusal | None:
     """Wait until an object that is being deleted is gone; only then can it be made anew."""
     found = seen.objects.get(observed.ref(wanted))
@@ -88,7 +76,7 @@ def not_terminating(wanted: ports.Manifest, seen: observed.Observed) -> actions.
 
 
 INDEX_GUARDS = (only_supported_fields, not_paused)
-OBJECT_GUARDS = (names_are_free, predecessor_is_gone, generation_unchanged, volumes_unchanged)
+OBJECT_GUARDS = (names_are_free, predecessor_is_gone, generation_unchanged, volumes.unchanged)
 
 
 def _foreign(wanted: ports.Manifest, seen: observed.Observed) -> ports.Manifest | None:
@@ -131,10 +119,3 @@ def _generation(manifest: ports.Manifest | None) -> dict[str, Any]:
 
 def _show(value: object) -> str:
     return "nothing" if value in (None, "") else str(value)
-
-
-def _claims(manifest: ports.Manifest) -> list[dict[str, Any]]:
-    return [
-        {"metadata": {"name": claim["metadata"]["name"]}, "spec": claim["spec"]}
-        for claim in manifest["spec"].get("volumeClaimTemplates") or ()
-    ]

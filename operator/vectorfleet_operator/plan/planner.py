@@ -1,8 +1,9 @@
 """The planner: which actions a pass takes, in which order.
 
 What is wanted and differs is applied, in the order in which it was built; what is ours and not wanted is
-deleted, last. Nothing here restarts a shard's pod: `replicas` does, one at a time. Volumes, StatefulSets,
-Secrets and VectorShards are never pruned: what holds data, keys or epochs goes only with its index.
+deleted; volumes grow last, since that may be refused. Nothing here restarts a shard's pod: `replicas` does,
+one at a time. Volumes, StatefulSets, Secrets and VectorShards are never pruned: what holds data, keys or
+epochs goes only with its index.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from .. import ports
 from ..api import vector_index
 from ..desired import inputs
-from . import actions, diff, guards, observed
+from . import actions, diff, guards, observed, volumes
 
 PRUNED = (
     ports.DEPLOYMENT,
@@ -33,15 +34,21 @@ def plan(desired: inputs.Desired, seen: observed.Observed) -> actions.Plan:
     stalls = tuple(refusal for guard in guards.OBJECT_GUARDS if (refusal := guard(desired, seen)) is not None)
     if stalls:
         return actions.Plan(refusals=stalls)
-    steps: tuple[actions.Action, ...] = (*_applies(desired, seen), *_prunes(desired, seen))
-    return _admit(steps, seen)
+    steps = (*_applies(desired, seen), *_prunes(desired, seen), *volumes.plan_growth(desired, seen))
+    growing = volumes.growing(desired, seen)
+    return _admit(steps, seen, () if growing is None else (growing,))
 
 
-def _applies(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Apply]:
+def _applies(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Action]:
     for manifest in desired.manifests:
-        found = seen.objects.get(observed.ref(manifest))
-        if why := diff.difference(manifest, found):
-            yield actions.Apply(manifest, why)
+        found, wanted = seen.objects.get(observed.ref(manifest)), manifest
+        if manifest["kind"] == ports.STATEFUL_SET.kind:
+            if (making_way := volumes.replaces(manifest, seen)) is not None:
+                yield making_way
+                continue
+            wanted = volumes.keep_templates(manifest, found)
+        if why := diff.difference(wanted, found):
+            yield actions.Apply(wanted, why)
 
 
 def _prunes(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Delete]:
@@ -53,14 +60,16 @@ def _prunes(desired: inputs.Desired, seen: observed.Observed) -> Iterator[action
                 yield actions.Delete(found, "the spec does not ask for it any more")
 
 
-def _admit(steps: tuple[actions.Action, ...], seen: observed.Observed) -> actions.Plan:
+def _admit(
+    steps: tuple[actions.Action, ...], seen: observed.Observed, waiting: tuple[actions.Refusal, ...]
+) -> actions.Plan:
     """Pass each step by its guards."""
     verdicts = [(step, _refusal(step, seen)) for step in steps]
     return actions.Plan(
         actions=tuple(step for step, refusal in verdicts if refusal is None),
-        refusals=tuple(refusal for _, refusal in verdicts if refusal is not None),
+        refusals=(*(refusal for _, refusal in verdicts if refusal is not None), *waiting),
     )
 
 
 def _refusal(step: actions.Action, seen: observed.Observed) -> actions.Refusal | None:
-    return None if isinstance(step, actions.Delete) else guards.not_terminating(step.manifest, seen)
+    return guards.not_terminating(step.manifest, seen) if isinstance(step, actions.Apply) else None

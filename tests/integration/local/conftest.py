@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 import vectorfleet
-from vectorfleet_operator.adapters.local import folder, lock, view
+from vectorfleet_operator import ports
+from vectorfleet_operator.adapters.local import folder, lock, store, view
 
 PROGRAM = pathlib.Path(sys.executable).parent / "vectorfleet"
 
@@ -70,6 +71,10 @@ class Local:
         """Return what `status` reads, without the second that a command takes."""
         found = view.indexes(folder.Folder(self.state))
         return next(one for one in found if (one.namespace, one.name) == ("default", name))
+
+    def stateful_sets(self) -> tuple[dict[str, Any], ...]:
+        """Return the StatefulSets, as they are kept."""
+        return store.read(folder.Folder(self.state).objects, ports.STATEFUL_SET)
 
     def pids(self, name: str = "small") -> dict[str, int]:
         """Return the pid of each pod of an index."""

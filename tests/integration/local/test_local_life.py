@@ -124,11 +124,7 @@ def test_supervisor_is_killed(small):
 def test_changed_manifest_is_followed(small):
     """A second gateway, and new annotations and resources that restart every pod; the rows are there."""
     before, shards_ready = small.pids(), set()
-    changed = small.manifest(
-        gateway={"replicas": 2},
-        podAnnotations={"example.com/why": "test"},
-        resources={"requests": {"memory": "64Mi"}},
-    )
+    changed = small.manifest(gateway={"replicas": 2}, **KEPT)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         upping = pool.submit(small.up, changed)
         while not upping.done():
@@ -144,9 +140,34 @@ def test_changed_manifest_is_followed(small):
     expect_rows(small)
 
 
+def test_volumes_grow_without_a_restart(small):
+    """A larger size is taken up, its volumes being folders; no process ends, and no row is missed."""
+    before = small.pids()
+    done = small.up(small.manifest(gateway={"replicas": 2}, **KEPT, storage={"size": "20Gi"}))
+
+    assert done.returncode == 0, done.stderr
+    assert small.pids() == before
+    assert {size_of(one) for one in small.stateful_sets()} == {"20Gi"}
+    time.sleep(1)  # a supervisor that missed them would end them in a fifth of that
+    assert small.pids() == before
+    expect_rows(small)
+
+
+KEPT = {
+    "podAnnotations": {"example.com/why": "test"},
+    "resources": {"requests": {"memory": "64Mi"}},
+}
+
+
+def size_of(workload):
+    """Return the size in the claim template of a StatefulSet."""
+    return workload["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        ({"storage": {"size": "5Gi"}}, "spec.storage.size may only grow"),
         ({"model": {"name": "random", "dimensions": 9}}, "spec.model is immutable"),
         ({"shards": 3}, "spec.shards is immutable"),
         ({"index": {"type": "hnsw", "profile": "recall"}}, "spec.index"),

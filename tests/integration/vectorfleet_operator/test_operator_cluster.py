@@ -490,6 +490,95 @@ async def test_a_stranger_in_a_pod_template_is_taken_out(server, address):
     assert [container["name"] for container in containers] == ["shard"]
 
 
+@pytest.fixture
+def storage_class(address, request):
+    """A StorageClass `fast` that lets volumes grow, or not."""
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    made = {"provisioner": "test.local/none", "allowVolumeExpansion": request.param}
+    made |= {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"}}
+    call(address, path, "POST", made)
+    yield made
+    call(address, f"{path}/fast", "DELETE")
+
+
+@pytest.fixture
+def claim(address):
+    """The claim of shard 0, bound: what the controllers of a whole cluster would make of the StatefulSet."""
+    path = "/api/v1/namespaces/default/persistentvolumeclaims"
+    one = f"{path}/data-products-g1-s0-0"
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "fast",
+        "volumeName": "volume-0",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    metadata = {"name": "data-products-g1-s0-0", "labels": {"vectorfleet.io/index": "products"}}
+    call(address, path, "POST", {"metadata": metadata, "spec": spec})
+    status = {"phase": "Bound", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}
+    call(address, f"{one}/status", "PATCH", {"status": status}, "application/merge-patch+json")
+    yield one
+    release(address, one)
+
+
+def release(address, path):
+    """Take the finalizers off an object, as their controllers would."""
+    call(address, path, "PATCH", {"metadata": {"finalizers": None}}, "application/merge-patch+json")
+
+
+LARGER = INDEX | {"spec": INDEX["spec"] | {"storage": {"size": "2Gi", "storageClassName": "fast"}}}
+WORKLOAD = "/apis/apps/v1/namespaces/default/statefulsets/products-g1-s0"
+
+
+def size_of(workload):
+    """Return the size in the claim template of a StatefulSet."""
+    return workload["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"]
+
+
+@pytest.mark.parametrize("storage_class", [True], indirect=True)
+async def test_volumes_grow(server, address, storage_class, claim):
+    """The claim first; then the StatefulSet goes without its pods, and comes back with larger templates."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    before = call(address, WORKLOAD)
+
+    await server.apply(LARGER)
+    await take_pass(server)
+    grown, kept = call(address, claim), call(address, WORKLOAD)
+    await take_pass(server)
+    going = call(address, WORKLOAD)
+    release(address, WORKLOAD)
+    await take_pass(server)
+    made = call(address, WORKLOAD)
+    settled = await versions(server)
+    await take_pass(server)
+
+    assert grown["spec"]["resources"]["requests"]["storage"] == "2Gi"
+    assert (kept["metadata"]["uid"], size_of(kept)) == (before["metadata"]["uid"], "1Gi")
+    assert going["metadata"]["finalizers"] == ["orphan"]
+    assert made["metadata"]["uid"] != before["metadata"]["uid"]
+    assert size_of(made) == "2Gi"
+    assert made["spec"]["template"] == before["spec"]["template"]
+    assert await versions(server) == settled
+
+
+@pytest.mark.parametrize("storage_class", [False], indirect=True)
+async def test_volumes_whose_class_does_not_let_them_grow(server, address, storage_class, claim):
+    """The condition says so in the server's words; everything else is done."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    await server.apply(LARGER | {"spec": LARGER["spec"] | {"podLabels": {"team": "other"}}})
+    outcome = await take_pass(server)
+    told = {one.type: one for one in outcome.status.conditions}["VolumesTooSmall"]
+    workload = call(address, WORKLOAD)
+
+    assert outcome.error is None
+    assert (told.holds, told.reason) == (True, "NotExpandable")
+    assert "data-products-g1-s0-0 can't grow to 2Gi" in told.message
+    assert "must support resize" in told.message
+    assert workload["spec"]["template"]["metadata"]["labels"]["team"] == "other"
+    assert size_of(workload) == "1Gi"
+
+
 REFUSED = [
     ({"shards": 3}, "spec.shards is immutable"),
     ({"metric": "euclidean"}, "spec.metric is immutable"),
@@ -501,7 +590,8 @@ REFUSED = [
     ({"index": {"probes": 8}}, "lists and probes may only be given where type is ivf"),
     ({"quantization": {"type": "sq8"}}, "spec.quantization.type is immutable"),
     ({"vectors": [{"name": "a", "dimensions": 2}]}, "spec.vectors is immutable"),
-    ({"storage": {"size": "2Gi", "storageClassName": "fast"}}, "spec.storage.size is immutable"),
+    ({"storage": {"size": "1000Mi", "storageClassName": "fast"}}, "spec.storage.size may only grow"),
+    ({"storage": {"size": 1024, "storageClassName": "fast"}}, "spec.storage.size may only grow"),
     ({"storage": {"size": "1024Mi"}}, "spec.storage.storageClassName is immutable"),
     ({"bootstrap": {"restore": {"backupName": "b"}}}, "spec.bootstrap is immutable"),
     ({"rollout": {"steps": [50, 10, 100]}}, "steps must grow, and end with 100"),
@@ -564,6 +654,8 @@ async def test_the_schema_refuses_names_that_do_not_fit(server, name):
     "change",
     [
         {"storage": INDEX["spec"]["storage"] | {"deletionPolicy": "Delete"}},
+        {"storage": INDEX["spec"]["storage"] | {"size": "2Gi"}},
+        {"storage": INDEX["spec"]["storage"] | {"size": 3_000_000_000}},
         {"gateway": {"replicas": 5}},
         {"image": {"tag": "2"}},
         {"paused": True},

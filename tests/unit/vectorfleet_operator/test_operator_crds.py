@@ -106,7 +106,6 @@ def test_immutable_fields_say_what_to_do():
         "VectorIndex.spec.index.type",
         "VectorIndex.spec.quantization.type",
         "VectorIndex.spec.shards",
-        "VectorIndex.spec.storage.size",
         "VectorShard.spec",
     ]
     assert optional == [
@@ -116,6 +115,8 @@ def test_immutable_fields_say_what_to_do():
         "spec.quantization.ratio",
         "spec.storage.storageClassName",
     ]
+    [grows] = [rule["message"] for rule in rules["VectorIndex.spec.storage.size"]]
+    assert grows.startswith("spec.storage.size may only grow: ")
     [message] = [rule["message"] for rule in rules["VectorIndex.spec.shards"]]
     assert message.startswith("spec.shards is immutable: ")
     assert message.endswith("create another VectorIndex")

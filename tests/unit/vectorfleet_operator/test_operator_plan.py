@@ -4,49 +4,15 @@ import copy
 import json
 
 import pytest
+from planning.clusters import UID, build_desired, names_of, realise
 
-from vectorfleet_operator.api import parse
-from vectorfleet_operator.desired import build, config_map, inputs
+from vectorfleet_operator.desired import config_map
 from vectorfleet_operator.plan import actions, diff, observed, planner
-
-IMAGE = "vectorfleet/data-plane:0.1.0"
-UID = "uid-1"
-
-
-def build_desired(default_image=IMAGE, **spec):
-    """Return what an index of two shards with these fields in its spec needs."""
-    manifest = {
-        "metadata": {"name": "products", "namespace": "shop", "uid": UID},
-        "spec": {"model": {"name": "m", "dimensions": 3}, "shards": 2} | spec,
-    }
-    return build.build(
-        inputs.Inputs(parse.parse_index(manifest), inputs.Credentials(None, "key"), default_image)
-    )
-
-
-def realise(desired, ready=True):
-    """Return the cluster in which everything desired is there, and its pods are ready or not."""
-    objects = {}
-    for manifest in copy.deepcopy(desired.manifests):
-        manifest["metadata"] |= {"uid": f"uid of {manifest['metadata']['name']}", "generation": 1}
-        if "template" in manifest.get("spec", {}):
-            count = manifest["spec"].get("replicas", 1)
-            manifest["status"] = {
-                "observedGeneration": 1, "replicas": count, "updatedReplicas": count,
-                "readyReplicas": count if ready else 0,
-            }  # fmt: skip
-        objects[observed.ref(manifest)] = manifest
-    return observed.Observed(UID, objects)
 
 
 def with_object(seen, manifest):
     """Return the cluster with one object replaced."""
     return seen.updated((manifest,))
-
-
-def names_of(plan):
-    """Return kind and name of what the plan acts on, in order."""
-    return [observed.ref(action.manifest) for action in plan.actions]
 
 
 def test_an_empty_cluster_gets_everything_in_order():
@@ -201,14 +167,6 @@ def test_a_configuration_of_an_older_operator_is_understood():
     older["data"][config_map.ENTRY] = json.dumps(said)
 
     assert planner.plan(desired, with_object(seen, older)).stall is None
-
-
-@pytest.mark.parametrize("storage", [{"size": "20Gi"}, {"storageClassName": "fast"}])
-def test_volumes_are_never_changed_in_place(storage):
-    """A StatefulSet can't, and the volumes there would keep their size."""
-    plan = planner.plan(build_desired(storage=storage), realise(build_desired()))
-
-    assert (plan.actions, plan.stall.reason) == ((), "VolumesImmutable")
 
 
 def test_an_object_that_is_being_deleted_is_awaited():

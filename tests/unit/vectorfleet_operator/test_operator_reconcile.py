@@ -413,7 +413,7 @@ async def test_an_autoscaler_counts_copies_and_not_pods(world):
     assert "vectorfleet.io/shard=0" in status["selector"]
 
 
-@pytest.mark.parametrize("spec", [{"shards": 3}, {"metric": "euclidean"}, {"storage": {"size": "20Gi"}}])
+@pytest.mark.parametrize("spec", [{"shards": 3}, {"metric": "euclidean"}, {"storage": {"size": "5Gi"}}])
 async def test_immutable_fields_are_guarded_without_an_api_server(world, spec):
     """The local cluster has no CEL; the operator refuses in its stead, and the index goes on serving."""
     await world.submit()
@@ -425,3 +425,68 @@ async def test_immutable_fields_are_guarded_without_an_api_server(world, spec):
 
     assert (await world.conditions())["Stalled"]["status"] == "True"
     assert await world.get(ports.CONFIG_MAP, "products-config") == before
+
+
+async def test_volumes_grow(world):
+    """Claims, then the StatefulSets with their pods kept; the index is as it should be two passes later."""
+    await world.submit()
+    await world.settle()
+    for number in range(2):
+        world.cluster.put(claim(number), BOUND)
+    owner = await world.get(ports.STATEFUL_SET, "products-g1-s0")
+    world.cluster.put(pod_of(owner), {})
+
+    await world.submit(storage={"size": "20Gi"})
+    for _ in range(3):
+        await world.take_pass()
+
+    grown = await world.get(ports.PERSISTENT_VOLUME_CLAIM, "data-products-g1-s0-0")
+    made = await world.get(ports.STATEFUL_SET, "products-g1-s0")
+    assert grown["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    assert made["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    assert made["metadata"]["uid"] != owner["metadata"]["uid"]
+    assert ("Pod", "products-g1-s0-0") in world.names()
+    assert (await world.conditions())["Reconciling"]["reason"] == "ExpandingVolumes"
+
+
+async def test_volumes_that_can_not_grow_are_told(world):
+    """The index serves on with those that it has; once they could grow, the condition is False."""
+    await world.submit()
+    await world.settle()
+    world.cluster.put(claim(0), BOUND)
+    inner = world.cluster
+    world.cluster = Failing(inner, errors.Forbidden("no resize"), kind="PersistentVolumeClaim")
+
+    await world.submit(storage={"size": "20Gi"})
+    await world.take_pass()
+    told = await world.conditions()
+    world.cluster = inner
+    await world.take_pass()
+
+    assert (told["VolumesTooSmall"]["status"], told["VolumesTooSmall"]["reason"]) == ("True", "NotExpandable")
+    assert told["Ready"]["status"] == "True"
+    assert (await world.conditions())["VolumesTooSmall"]["status"] == "False"
+
+
+BOUND = {"phase": "Bound", "capacity": {"storage": "10Gi"}}
+
+
+def claim(number):
+    """Return the claim of a shard, as its StatefulSet's controller makes it."""
+    labels = {"vectorfleet.io/index": "products"}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": f"data-products-g1-s{number}-0", "namespace": "shop", "labels": labels},
+        "spec": {"resources": {"requests": {"storage": "10Gi"}}},
+    }
+
+
+def pod_of(workload):
+    """Return a pod that goes with its workload, unless it is orphaned."""
+    metadata = {
+        "name": f"{workload['metadata']['name']}-0",
+        "namespace": "shop",
+        "ownerReferences": [{"kind": "StatefulSet", "uid": workload["metadata"]["uid"], "controller": True}],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}

@@ -38,6 +38,16 @@ def test_what_is_stored_can_not_change(before, after, path):
     assert said.startswith(f"{path} is immutable: ")
 
 
+def test_volumes_may_only_grow():
+    """In whatever notation."""
+    small, large, same = ({"storage": {"size": size}} for size in ("1Gi", "2Gi", "1024Mi"))
+    (said,) = transition.broken(parse_spec(large), parse_spec(small))
+
+    assert said == "spec.storage.size may only grow: volumes can't be made smaller"
+    assert transition.broken(parse_spec(small), parse_spec(large)) == ()
+    assert transition.broken(parse_spec(small), parse_spec(same)) == ()
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -83,7 +83,9 @@ class Store:
         del self._objects[place], self._last[place]
         self._changed(found)
         for owned in [p for p, one in self._objects.items() if found["metadata"]["uid"] in _owners(one)]:
-            if not orphan:
+            if orphan:
+                self._release(owned)
+            else:
                 self.delete(owned)
 
     def set_status(
@@ -122,6 +124,12 @@ class Store:
                 self._write(place, one, self._last[place])
         for partial in self._root.glob("*/*/.*.partial"):
             partial.unlink(missing_ok=True)
+
+    def _release(self, place: Place) -> None:
+        """Let an object belong to nothing any more."""
+        one = self._objects[place]
+        metadata = {key: value for key, value in one["metadata"].items() if key != "ownerReferences"}
+        self._put(place, one | {"metadata": metadata}, self._last[place])
 
     def _put(self, place: Place, now: dict[str, Any], last: dict[str, Any]) -> None:
         """Write an object down, and only then go by it."""

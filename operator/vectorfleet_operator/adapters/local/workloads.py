@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import errors, ports
+from ...desired import names
 from . import complaints, folder, logfiles, network, objects, pod, pods, processes, store, volumes
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Workloads:
         """Take each pod a step towards what the objects say; one that fails keeps no other from its own."""
         owners = [one for kind in _WORKLOADS for one in self._objects.of_kind(kind)]
         wanted = {key: owner for owner in owners for key in objects.pod_keys(owner)}
-        for key in [key for key in self._pods if key not in wanted]:
+        for key in [key for key in self._pods if key not in wanted and not self._is_orphan(key)]:
             with self._complaints.apart("a pod can't be ended", "/".join(key)):
                 self._end(key, now)
         for key, owner in wanted.items():
@@ -85,6 +86,14 @@ class Workloads:
             self._make(key).adopt(running, now)
             if running is not None:
                 _LOG.info("found a pod again", extra={"pod": path.name, "pid": running.pid})
+
+    def _is_orphan(self, key: objects.Key) -> bool:
+        """Return whether a pod was left behind for a workload that is made again."""
+        found = self._objects.find((ports.POD.kind, *key))
+        if found is None or found["metadata"].get("ownerReferences"):
+            return False
+        index = found["metadata"].get("labels", {}).get(names.LABEL_INDEX, "")
+        return self._objects.find((ports.VECTOR_INDEX.kind, key[0], index)) is not None
 
     def _make(self, key: objects.Key) -> pods.Pod:
         who = pod.Identity(*key, self._network.address(*key))
@@ -147,7 +156,10 @@ class Workloads:
             manifest = objects.build_pod(one.who, owner, one.revision)
             self._renew(one, store.place_of(manifest), now)
             found = self._objects.find(store.place_of(manifest))
-            if found is None or found["metadata"]["labels"] != manifest["metadata"]["labels"]:
+            if found is None or any(
+                found["metadata"].get(field) != manifest["metadata"][field]
+                for field in ("labels", "ownerReferences")
+            ):
                 self._objects.apply(manifest)
             told = objects.build_pod_status(
                 one.who, ready=one.ready, problem=one.problem, trouble=one.trouble
