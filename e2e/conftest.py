@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from cluster import buildah, machine, processes, publish, s3, toolchain
-from harness import handle, index, install, stopwatch
+from harness import handle, history, index, install, load, shard, stopwatch
 from images import base, products
 
 HERE = Path(__file__).parent
 TEST_SECONDS = 600
 laps: list[stopwatch.Lap] = []
+outcomes: list[history.Outcome] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,6 +37,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if laps:
         terminalreporter.section("times")
         for line in stopwatch.table(laps):
+            terminalreporter.write_line(line)
+    if outcomes:
+        terminalreporter.section("what clients noticed")
+        for line in history.table(outcomes):
             terminalreporter.write_line(line)
 
 
@@ -133,3 +138,40 @@ def small(request: pytest.FixtureRequest, operator: handle.Handle, namespace: st
     made = index.Index(operator, namespace, "small")
     made.wait_until_ready()
     return made
+
+
+@pytest.fixture(scope="session")
+def replicated(operator: handle.Handle) -> Iterator[shard.Shard]:
+    """An index of one shard with three replicas on three nodes, for all stories of replication."""
+    namespace = "e2e-replicas"
+    operator.kubectl("delete", "namespace", namespace, "--ignore-not-found")
+    operator.kubectl("create", "namespace", namespace)
+    operator.kubectl.apply(shard.build(namespace, "three"))
+    yield shard.Shard(index.Index(operator, namespace, "three"))
+    operator.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def three(replicated: shard.Shard) -> shard.Shard:
+    """The shard of three replicas, whole, with one on each node."""
+    replicated.scale(3)
+    replicated.wait_until_whole()
+    replicated.spread()
+    return replicated
+
+
+@pytest.fixture
+def recorded(request: pytest.FixtureRequest, replicated: shard.Shard) -> load.Recorder:
+    """Clients at work around an event; afterwards none has failed, and nothing acknowledged is missing."""
+
+    @contextlib.contextmanager
+    def run(story: str) -> Iterator[load.Load]:
+        clients = load.Load(replicated.of, request.node.name.removeprefix("test_"))
+        with clients.running():
+            yield clients
+        outcomes.append(history.summarise(story, clients.history, clients.happened))
+        assert clients.history.failed_writes() == []
+        assert clients.history.failed_reads() == []
+        clients.expect_everything()
+
+    return run

@@ -8,6 +8,7 @@ import sys
 
 from . import (
     addresses,
+    controlplane,
     errors,
     kubectl,
     lifecycle,
@@ -26,6 +27,10 @@ NODE_COMMANDS = {
     "node-start": "start node N again",
     "node-cut": "pull node N's cable; what runs on it goes on",
     "node-heal": "plug node N's cable in again",
+}
+API_COMMANDS = {
+    "api-stop": "end the API server; everything else goes on",
+    "api-start": "start the API server again",
 }
 DESCRIPTION = """A real Kubernetes on this machine, for tests. Environment: NODES (3), GRACE (8s: until a
 silent node is NotReady), TOLERATION (10s: until its pods are evicted), CLUSTER_DIR (where it lives), CACHE
@@ -60,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, text in NODE_COMMANDS.items():
         commands.add_parser(name, help=text).add_argument("number", type=int, metavar="N")
+    for name, text in API_COMMANDS.items():
+        commands.add_parser(name, help=text)
     return parser
 
 
@@ -90,6 +97,11 @@ def _change(arguments: argparse.Namespace, where: settings.Settings) -> None:
         case "node-start":
             there = _claimed()
             node.start(there, toolchain.build_all(there.cache), arguments.number)
+        case "api-stop":
+            processes.stop(_claimed(), "kube-apiserver")
+        case "api-start":
+            there = _claimed()
+            controlplane.start(there, toolchain.build_all(there.cache))
         case "node-kill":
             node.kill(_claimed(), arguments.number)
         case "node-cut":

@@ -36,9 +36,9 @@ class Handle:
         argv = [self.programs["helm"], "--kubeconfig", self.where.kubeconfig, *words]
         return commands.run(argv, env={**places, "KUBECONFIG": ""}, timeout=timeout)
 
-    def switch(self, word: str, number: int) -> None:
-        """`node-kill`, `node-start`, `node-cut` or `node-heal` one node, by the cluster's own command."""
-        commands.run([COMMAND, word, str(number)])
+    def switch(self, word: str, *numbers: int) -> None:
+        """`node-kill`, `node-start`, `node-cut` or `node-heal` one node, `api-stop`, `api-start`."""
+        commands.run([COMMAND, word, *map(str, numbers)])
 
 
 COMMAND = Path(__file__).parents[1] / "cluster" / "cluster"
