@@ -68,7 +68,7 @@ def server():
     """The process that starts replicas in milliseconds."""
     made = warm.Server()
     yield made
-    made.group.close()
+    made.close()
 
 
 @pytest.mark.parametrize("life", range(-(-FAULTS // A_LIFE)))
@@ -84,6 +84,6 @@ def test_answered_writes_survive_what_happens_to_replicas(server, life):
         try:
             made.begin().run(count, lambda done, tally: bar.reach(done, f"{tally.writes:,} answered writes"))
         finally:
-            made.group.close()
+            made.close()
         bar.tell(f"seed {seed}: {count} rounds, {dict(made.tally.faults)}, {made.tally.epochs} epochs")
     shutil.rmtree(folder)
