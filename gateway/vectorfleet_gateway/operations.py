@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from . import answers, policy, schemas
+from . import answers, policy, record_schemas, schemas
 
 NAME = "{name}"
 """Where a path holds a name."""
@@ -158,7 +158,7 @@ OPERATIONS = (
         _WRITE,
         "Write rows of text, which the index's embedder makes vectors of: one JSON object on each line",
         answers.Upserted,
-        schemas.Record,
+        record_schemas.Record,
         lines=True,
         status=201,
         example="""/records/namespaces/__default__/upsert -d '{"_id": "a", "text": "a red apple"}'""",
@@ -170,7 +170,7 @@ OPERATIONS = (
         _READ,
         "Find the best rows by text, in each way that the index has, by a vector, or by both together",
         answers.Hits,
-        schemas.Search,
+        record_schemas.Search,
         example="""/records/namespaces/__default__/search """
         """-d '{"query": {"top_k": 3, "inputs": {"text": "apple"}}}'""",
     ),

@@ -13,7 +13,7 @@ import orjson
 
 from vectorfleet_shardnode.api import config
 
-from . import errors, fusion, limits, replies, schemas
+from . import errors, fusion, limits, record_schemas, replies, schemas
 
 _IDS = ("_id", "id")
 _ALL = "*"
@@ -58,7 +58,7 @@ def _row(record: dict[str, Any], text_field: str) -> schemas.Vector:
     return schemas.Vector(id=row_id, text=text, metadata=record)
 
 
-def question(request: schemas.Search, namespace: str, index: config.IndexConfig) -> schemas.Query:
+def question(request: record_schemas.Search, namespace: str, index: config.IndexConfig) -> schemas.Query:
     """Return a search as a query.
 
     Raises:
@@ -85,7 +85,7 @@ def question(request: schemas.Search, namespace: str, index: config.IndexConfig)
 
 
 def _reranked(
-    wanted: schemas.Query, rerank: schemas.SearchRerank, index: config.IndexConfig
+    wanted: schemas.Query, rerank: record_schemas.SearchRerank, index: config.IndexConfig
 ) -> schemas.Query:
     if index.reranker is not None and rerank.model != index.reranker.model:
         raise errors.InvalidArgumentError(

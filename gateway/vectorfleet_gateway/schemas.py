@@ -18,7 +18,7 @@ class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Base of the requests: camelCase in JSON, unknown fields refused."""
 
 
-def _told(description: str, **schema: Any) -> msgspec.Meta:
+def told(description: str, **schema: Any) -> msgspec.Meta:
     """Say what the API's description tells of a field; it is checked elsewhere, with better words."""
     return msgspec.Meta(description=description, extra_json_schema=schema or None)
 
@@ -32,30 +32,28 @@ Number = Annotated[
         }
     ),
 ]
-Id = Annotated[
-    str, _told("1 to 512 characters, any but NUL", minLength=1, maxLength=limits.MAX_ID_CHARACTERS)
-]
-Ids = Annotated[list[Id], _told("ids of rows", minItems=1, maxItems=limits.MAX_VECTORS)]
-Namespace = Annotated[str, _told("unless given, the default one", maxLength=limits.MAX_NAMESPACE_CHARACTERS)]
-Values = Annotated[list[Number], _told("as many as the index has dimensions; not all 0 under cosine")]
-Metadata = Annotated[dict[str, Any], _told("strings, numbers, booleans and lists of strings; 40 KB as JSON")]
-Filter = Annotated[dict[str, Any], _told("a condition on metadata, in Pinecone's language; of {} none")]
+Id = Annotated[str, told("1 to 512 characters, any but NUL", minLength=1, maxLength=limits.MAX_ID_CHARACTERS)]
+Ids = Annotated[list[Id], told("ids of rows", minItems=1, maxItems=limits.MAX_VECTORS)]
+Namespace = Annotated[str, told("unless given, the default one", maxLength=limits.MAX_NAMESPACE_CHARACTERS)]
+Values = Annotated[list[Number], told("as many as the index has dimensions; not all 0 under cosine")]
+Metadata = Annotated[dict[str, Any], told("strings, numbers, booleans and lists of strings; 40 KB as JSON")]
+Filter = Annotated[dict[str, Any], told("a condition on metadata, in Pinecone's language; of {} none")]
 DeleteFilter = Annotated[
-    dict[str, Any], _told("a condition on metadata, in Pinecone's language", minProperties=1)
+    dict[str, Any], told("a condition on metadata, in Pinecone's language", minProperties=1)
 ]
 Fields = Annotated[
     dict[str, list[Number | list[Number]] | None],
-    _told("by vector field: one vector, or with late interaction one for each token; null is none"),
+    told("by vector field: one vector, or with late interaction one for each token; null is none"),
 ]
 EmbeddedText = Annotated[
     str,
-    _told(
+    told(
         "what the index's embedder makes the values of, where there are none",
         minLength=1,
         maxLength=limits.MAX_EMBEDDED_CHARACTERS,
     ),
 ]
-Sparse = Annotated[Any, _told("not supported: refused unless null")]
+Sparse = Annotated[Any, told("not supported: refused unless null")]
 
 
 class Vector(Body):
@@ -72,7 +70,7 @@ class Vector(Body):
 class Upsert(Body):
     """`POST /vectors/upsert`."""
 
-    vectors: Annotated[list[Vector], _told("the rows", minItems=1, maxItems=limits.MAX_VECTORS)]
+    vectors: Annotated[list[Vector], told("the rows", minItems=1, maxItems=limits.MAX_VECTORS)]
     namespace: Namespace | UnsetType | None = UNSET
 
 
@@ -80,16 +78,16 @@ class SearchParams(Body):
     """How hard to search: our addition to Pinecone's query."""
 
     ef_search: (
-        Annotated[int, _told("HNSW's candidates", minimum=1, maximum=limits.MAX_EF_SEARCH)] | UnsetType | None
+        Annotated[int, told("HNSW's candidates", minimum=1, maximum=limits.MAX_EF_SEARCH)] | UnsetType | None
     ) = UNSET
-    exact: Annotated[bool, _told("compare with every row")] | UnsetType | None = UNSET
-    probes: Annotated[int, _told("IVF's lists", minimum=1, maximum=limits.MAX_PROBES)] | UnsetType | None = (
+    exact: Annotated[bool, told("compare with every row")] | UnsetType | None = UNSET
+    probes: Annotated[int, told("IVF's lists", minimum=1, maximum=limits.MAX_PROBES)] | UnsetType | None = (
         UNSET
     )
     oversampling: (
         Annotated[
             int,
-            _told(
+            told(
                 "candidates scored anew with full vectors, as a multiple of topK",
                 minimum=1,
                 maximum=limits.MAX_OVERSAMPLING,
@@ -103,21 +101,21 @@ class SearchParams(Body):
 class Fusion(Body):
     """How the matches by vector and by text become one list: our addition to Pinecone's query."""
 
-    method: Annotated[Literal["rrf", "weighted"], _told("by ranks, or by scores brought to 0 to 1")] = "rrf"
+    method: Annotated[Literal["rrf", "weighted"], told("by ranks, or by scores brought to 0 to 1")] = "rrf"
     k: (
-        Annotated[int, _told("of rrf; 60 unless given", minimum=1, maximum=limits.MAX_RRF_K)]
+        Annotated[int, told("of rrf; 60 unless given", minimum=1, maximum=limits.MAX_RRF_K)]
         | UnsetType
         | None
     ) = UNSET
     alpha: (
-        Annotated[float, _told("of weighted: the vector's weight; 0.5 unless given", minimum=0, maximum=1)]
+        Annotated[float, told("of weighted: the vector's weight; 0.5 unless given", minimum=0, maximum=1)]
         | UnsetType
         | None
     ) = UNSET
     candidates: (
         Annotated[
             int,
-            _told(
+            told(
                 "matches of each list that are looked at; 100 or topK unless given",
                 minimum=1,
                 maximum=limits.MAX_TOP_K,
@@ -134,7 +132,7 @@ class Rerank(Body):
     query: (
         Annotated[
             str,
-            _told(
+            told(
                 "what texts are compared with; the query's own text unless given",
                 minLength=1,
                 maxLength=limits.MAX_TEXT_CHARACTERS,
@@ -143,11 +141,11 @@ class Rerank(Body):
         | UnsetType
         | None
     ) = UNSET
-    field: Annotated[str, _told("the metadata field that is judged")] | UnsetType | None = UNSET
+    field: Annotated[str, told("the metadata field that is judged")] | UnsetType | None = UNSET
     candidates: (
         Annotated[
             int,
-            _told(
+            told(
                 "first matches that are looked at; 50 or topK unless given",
                 minimum=1,
                 maximum=limits.MAX_RERANKED,
@@ -162,10 +160,10 @@ class GroupBy(Body):
     """Matches in groups by a metadata field, `topK` of them: our addition to Pinecone's query."""
 
     field: Annotated[
-        str, _told("a metadata field that holds a string, a number or a boolean; lists are in no group")
+        str, told("a metadata field that holds a string, a number or a boolean; lists are in no group")
     ]
     rows: (
-        Annotated[int, _told("of each group; 1 unless given", minimum=1, maximum=limits.MAX_GROUP_ROWS)]
+        Annotated[int, told("of each group; 1 unless given", minimum=1, maximum=limits.MAX_GROUP_ROWS)]
         | UnsetType
         | None
     ) = UNSET
@@ -175,20 +173,20 @@ class Query(Body):
     """`POST /query`."""
 
     top_k: Annotated[
-        int, _told("matches to return, or groups with groupBy", minimum=1, maximum=limits.MAX_TOP_K)
+        int, told("matches to return, or groups with groupBy", minimum=1, maximum=limits.MAX_TOP_K)
     ]
     vector: Values | UnsetType | None = UNSET
-    id: Annotated[Id, _told("a row whose values are the vector")] | UnsetType | None = UNSET
+    id: Annotated[Id, told("a row whose values are the vector")] | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
     weights: (
-        Annotated[dict[str, float], _told("of a sum over vectors, by field; `values` is the vector")]
+        Annotated[dict[str, float], told("of a sum over vectors, by field; `values` is the vector")]
         | UnsetType
         | None
     ) = UNSET
     text: (
         Annotated[
             str,
-            _told(
+            told(
                 "what to search for: by BM25, by the vector that the embedder makes of it, or by both",
                 minLength=1,
                 maxLength=limits.MAX_TEXT_CHARACTERS,
@@ -200,7 +198,7 @@ class Query(Body):
     search: (
         Annotated[
             Literal["vector", "text", "hybrid"],
-            _told("how the text is searched; in each way that the index has, unless given"),
+            told("how the text is searched; in each way that the index has, unless given"),
         ]
         | UnsetType
         | None
@@ -209,96 +207,15 @@ class Query(Body):
     rerank: Rerank | UnsetType | None = UNSET
     namespace: Namespace | UnsetType | None = UNSET
     filter: Filter | UnsetType | None = UNSET
-    include_values: Annotated[bool, _told("return the matches' vectors")] | UnsetType | None = UNSET
-    include_metadata: Annotated[bool, _told("return the matches' metadata")] | UnsetType | None = UNSET
+    include_values: Annotated[bool, told("return the matches' vectors")] | UnsetType | None = UNSET
+    include_metadata: Annotated[bool, told("return the matches' metadata")] | UnsetType | None = UNSET
     params: SearchParams | UnsetType | None = UNSET
     group_by: GroupBy | UnsetType | None = UNSET
-    explain: Annotated[bool, _told("tell what was done, and how long it took")] | UnsetType | None = UNSET
+    explain: Annotated[bool, told("tell what was done, and how long it took")] | UnsetType | None = UNSET
     allow_partial: (
-        Annotated[bool, _told("take an answer that lacks shards which can't answer")] | UnsetType | None
+        Annotated[bool, told("take an answer that lacks shards which can't answer")] | UnsetType | None
     ) = UNSET
     sparse_vector: Sparse | UnsetType = UNSET
-
-
-class Line(msgspec.Struct, forbid_unknown_fields=True):
-    """Base of what Pinecone writes with underscores; unknown fields refused."""
-
-
-class Record(msgspec.Struct):
-    """One line of `POST /records/namespaces/{name}/upsert`: an id, a text, and the row's metadata beside."""
-
-    id: Annotated[Id, _told("or `id`")] = msgspec.field(name="_id")
-
-
-class SearchInputs(Line):
-    """What a search of records is given for the embedder."""
-
-    text: Annotated[
-        str,
-        _told(
-            "what to search for: by BM25, by the vector that the embedder makes of it, or by both",
-            minLength=1,
-            maxLength=limits.MAX_TEXT_CHARACTERS,
-        ),
-    ]
-
-
-class SearchVector(Line):
-    """A vector of the caller's own; beside a text the two are fused."""
-
-    values: Values | UnsetType | None = UNSET
-    sparse_values: Sparse | UnsetType = UNSET
-    sparse_indices: Sparse | UnsetType = UNSET
-
-
-class SearchQuery(Line):
-    """What a search of records looks for."""
-
-    top_k: Annotated[int, _told("rows to look at", minimum=1, maximum=limits.MAX_TOP_K)]
-    inputs: SearchInputs | UnsetType | None = UNSET
-    vector: SearchVector | UnsetType | None = UNSET
-    id: Annotated[Id, _told("a row whose values are the vector")] | UnsetType | None = UNSET
-    filter: Filter | UnsetType | None = UNSET
-    match_terms: Sparse | UnsetType = UNSET
-
-
-class SearchRerank(Line):
-    """How the rows found are ordered anew by the index's reranker."""
-
-    model: Annotated[str, _told("the reranker's, as the index names it")]
-    rank_fields: Annotated[list[str], _told("the one metadata field that is judged", minItems=1, maxItems=1)]
-    top_n: (
-        Annotated[int, _told("rows to return; top_k unless given", minimum=1, maximum=limits.MAX_RERANKED)]
-        | UnsetType
-        | None
-    ) = UNSET
-    query: (
-        Annotated[
-            str,
-            _told(
-                "what texts are compared with; the query's own text unless given",
-                minLength=1,
-                maxLength=limits.MAX_TEXT_CHARACTERS,
-            ),
-        ]
-        | UnsetType
-        | None
-    ) = UNSET
-    parameters: Annotated[dict[str, Any], _told("not supported: refused unless empty")] | UnsetType | None = (
-        UNSET
-    )
-
-
-class Search(Line):
-    """`POST /records/namespaces/{name}/search`."""
-
-    query: SearchQuery
-    fields: (
-        Annotated[list[str], _told("of the metadata, to return; all unless given, or with `*`")]
-        | UnsetType
-        | None
-    ) = UNSET
-    rerank: SearchRerank | UnsetType | None = UNSET
 
 
 class Update(Body):
@@ -307,7 +224,7 @@ class Update(Body):
     id: Id
     values: Values | UnsetType | None = UNSET
     vectors: Fields | UnsetType | None = UNSET
-    set_metadata: Annotated[Metadata, _told("fields to set; the others stay")] | UnsetType | None = UNSET
+    set_metadata: Annotated[Metadata, told("fields to set; the others stay")] | UnsetType | None = UNSET
     text: EmbeddedText | UnsetType | None = UNSET
     namespace: Namespace | UnsetType | None = UNSET
     sparse_values: Sparse | UnsetType = UNSET
@@ -317,7 +234,7 @@ class Delete(Body):
     """`POST /vectors/delete`: exactly one of ids, deleteAll and filter."""
 
     ids: Ids | UnsetType | None = UNSET
-    delete_all: Annotated[bool, _told("every row of the namespace")] | UnsetType | None = UNSET
+    delete_all: Annotated[bool, told("every row of the namespace")] | UnsetType | None = UNSET
     filter: DeleteFilter | UnsetType | None = UNSET
     namespace: Namespace | UnsetType | None = UNSET
 
@@ -325,19 +242,19 @@ class Delete(Body):
 class Stats(Body):
     """`POST /describe_index_stats`."""
 
-    filter: Annotated[dict[str, Any], _told("count the rows that pass it")] | UnsetType | None = UNSET
+    filter: Annotated[dict[str, Any], told("count the rows that pass it")] | UnsetType | None = UNSET
 
 
 PageLimit = Annotated[
-    int, _told("entries of a page; 100 unless given", minimum=1, maximum=limits.MAX_LIST_LIMIT)
+    int, told("entries of a page; 100 unless given", minimum=1, maximum=limits.MAX_LIST_LIMIT)
 ]
-Token = Annotated[str, _told("`pagination.next` of the page before")]
+Token = Annotated[str, told("`pagination.next` of the page before")]
 
 
 class FetchQuery(Body):
     """The query string of `GET /vectors/fetch`."""
 
-    ids: Annotated[Ids, _told("given once for each")]
+    ids: Annotated[Ids, told("given once for each")]
     namespace: Namespace | UnsetType = UNSET
 
 
@@ -345,7 +262,7 @@ class ListQuery(Body):
     """The query string of `GET /vectors/list`."""
 
     namespace: Namespace | UnsetType = UNSET
-    prefix: Annotated[str, _told("how the ids begin", maxLength=limits.MAX_ID_CHARACTERS)] | UnsetType = UNSET
+    prefix: Annotated[str, told("how the ids begin", maxLength=limits.MAX_ID_CHARACTERS)] | UnsetType = UNSET
     limit: PageLimit | UnsetType = UNSET
     pagination_token: Token | UnsetType = UNSET
 

@@ -1,9 +1,9 @@
 """`/records/…`: rows of text in, and what is found for a text out, as Pinecone's indexes with a model do."""
 
-from .. import call, index, metrics, records, replies, schemas
+from .. import call, index, metrics, record_schemas, records, replies, schemas
 from . import query, vectors
 
-_search = schemas.decoder(schemas.Search)
+_search = schemas.decoder(record_schemas.Search)
 
 
 async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
@@ -16,7 +16,7 @@ async def upsert(asked: call.Call, served: index.Index) -> replies.Reply:
 
 async def search(asked: call.Call, served: index.Index) -> replies.Reply:
     """Find the best rows by text, by vector, or by both."""
-    request: schemas.Search = _search(asked.body)
+    request: record_schemas.Search = _search(asked.body)
     wanted = records.question(request, asked.name, served.config)
     with metrics.search(asked.namespace(asked.name)):
         return await query.answer(asked, served, wanted, records.Telling(schemas.given(request.fields)))

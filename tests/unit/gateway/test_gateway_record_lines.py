@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from vectorfleet_gateway import errors, limits, records, schemas
+from vectorfleet_gateway import errors, limits, record_schemas, records, schemas
 from vectorfleet_shardnode.api import config
 
 SEARCH = "/records/namespaces/shop/search"
 INDEX = config.IndexConfig(
     index="test", serving={"dimensions": 2}, reranker={"url": "http://reranker/v1", "model": "judge"}
 )
-_decode = schemas.decoder(schemas.Search)
+_decode = schemas.decoder(record_schemas.Search)
 
 
 def lines(*rows):
