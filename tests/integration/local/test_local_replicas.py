@@ -147,7 +147,7 @@ def test_r18_a_shard_whose_disks_are_all_lost_is_not_begun_anew(trio):
     before = status(trio)["configuration"]
     done = trio.run("up", "-f", str(trio.folder / "manifests.yaml"), "--timeout", "15")
     assert done.returncode == 1
-    trio.wait_until(lambda: "acknowledged writes may be lost" in told(trio, "ShardLost"), 30)
+    trio.wait_until(lambda: "acknowledged writes may be lost" in told(trio, "ShardLost"), 90)
     assert status(trio)["configuration"] == before
     with client_of(trio, timeout=2.0) as client, pytest.raises(vectorfleet.VectorfleetError):
         client.upsert([("new", ROWS[0])])
