@@ -34,7 +34,6 @@ def test_wrong_manifest_is_rejected_by_the_api_server(
         '{"spec": {"model": {"dimensions": 32}}}',
         '{"spec": {"metric": "cosine"}}',
         '{"spec": {"shards": 3}}',
-        '{"spec": {"storage": {"size": "2Gi"}}}',
     ],
 )
 def test_immutable_fields_keep_their_value(small: index.Index, patch: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.append(str(Path(__file__).parents[2] / "examples" / "fashion_mnist"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "fashion_mnist"))
 
 import datasets
 
