@@ -8,9 +8,11 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Any
 
 from . import errors, lookout, metrics, ports, reconcile
+from .desired import names
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -28,7 +30,7 @@ class Board:
 
     def __init__(self) -> None:
         self._flags: dict[ports.Key, asyncio.Event] = {}
-        self._generations: dict[tuple[ports.Key, str], int] = {}
+        self._asked: dict[tuple[ports.Key, str], Hashable] = {}
 
     def flag(self, key: ports.Key) -> asyncio.Event:
         """Return the flag of an index."""
@@ -39,17 +41,25 @@ class Board:
         if key in self._flags:
             self._flags[key].set()
 
-    def wake_on_change(self, key: ports.Key, uid: str, generation: int) -> None:
-        """Raise the flag where the spec of an object has changed: a status that we wrote is no news."""
-        if self._generations.get((key, uid)) != generation:
-            self._generations[key, uid] = generation
+    def wake_on_change(self, key: ports.Key, metadata: Mapping[str, Any], *, gone: bool = False) -> None:
+        """Raise the flag where something else is asked of an object: a status that we wrote is no news."""
+        uid, asked = str(metadata["uid"]), None if gone else _asked(metadata)
+        if (key, uid) not in self._asked or self._asked[key, uid] != asked:
+            self._asked[key, uid] = asked
             self.wake(key)
 
     def forget(self, key: ports.Key) -> None:
         """Drop what is known of an index that is gone."""
         self._flags.pop(key, None)
-        for known in [known for known in self._generations if known[0] == key]:
-            del self._generations[known]
+        for known in [known for known in self._asked if known[0] == key]:
+            del self._asked[known]
+
+
+def _asked(metadata: Mapping[str, Any]) -> Hashable:
+    """Return what people ask for: a spec, which its generation stands for, and annotations of ours."""
+    notes = metadata.get("annotations") or {}
+    ours = sorted(one for one in notes.items() if one[0].startswith(f"{names.GROUP}/"))
+    return int(metadata.get("generation", 0)), tuple(ours)
 
 
 @dataclasses.dataclass(frozen=True)

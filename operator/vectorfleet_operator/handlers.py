@@ -55,11 +55,10 @@ def build_registry(attendant: attend.Attendant, board: attend.Board) -> kopf.Ope
 
     async def on_index(meta: kopf.Meta, **_: Any) -> None:
         key = ports.Key(str(meta.namespace), str(meta.name))
-        board.wake_on_change(key, str(meta.uid), int(meta.get("generation", 0)))
+        board.wake_on_change(key, meta)
 
     async def on_shard(meta: kopf.Meta, type: str | None, **_: Any) -> None:  # noqa: A002  kopf's name
-        generation = -1 if type == "DELETED" else int(meta.get("generation", 0))
-        board.wake_on_change(_owner(meta), str(meta.uid), generation)
+        board.wake_on_change(_owner(meta), meta, gone=type == "DELETED")
 
     async def on_owned(meta: kopf.Meta, **_: Any) -> None:
         board.wake(_owner(meta))

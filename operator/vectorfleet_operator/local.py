@@ -114,7 +114,7 @@ class Supervisor:
     def _changed(self, manifest: ports.Manifest) -> None:
         metadata = manifest["metadata"]
         if manifest["kind"] == ports.VECTOR_INDEX.kind:
-            self._board.wake_on_change(_key(manifest), metadata["uid"], metadata["generation"])
+            self._board.wake_on_change(_key(manifest), metadata)
         elif manifest["kind"] in _WAKING:
             index = metadata.get("labels", {}).get(names.LABEL_INDEX, "")
             self._board.wake(ports.Key(metadata["namespace"], index))

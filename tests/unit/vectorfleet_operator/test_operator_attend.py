@@ -113,24 +113,44 @@ async def test_a_raised_flag_ends_the_sleep():
 
 
 def test_a_status_that_we_wrote_wakes_nobody():
-    """Only a new generation of an object does; else each pass would cause the next one."""
+    """Only a new generation of an object does, or its end; else each pass would cause the next one."""
     board = attend.Board()
     flag = board.flag(KEY)
 
     woken = []
     for generation in (1, 1, 2, 2, 1):
         flag.clear()
-        board.wake_on_change(KEY, "uid", generation)
+        board.wake_on_change(KEY, {"uid": "uid", "generation": generation})
+        woken.append(flag.is_set())
+    flag.clear()
+    board.wake_on_change(KEY, {"uid": "uid", "generation": 1}, gone=True)
+
+    assert [*woken, flag.is_set()] == [True, False, True, False, True, True]
+
+
+def test_an_annotation_for_the_operator_wakes():
+    """It has no generation of its own, and whoever hands over by one does not wait for the next pass."""
+    board, woken = attend.Board(), []
+    flag = board.flag(KEY)
+    for notes in (
+        None,
+        {"vectorfleet.io/primary": "a"},
+        {"vectorfleet.io/primary": "b"},
+        {"other/x": "1"},
+        {},
+    ):
+        flag.clear()
+        board.wake_on_change(KEY, {"uid": "uid", "generation": 1, "annotations": notes})
         woken.append(flag.is_set())
 
-    assert woken == [True, False, True, False, True]
+    assert woken == [True, True, True, True, False]
 
 
 def test_what_nobody_attends_to_wakes_nobody():
     """An event of an index that is gone leaves nothing behind."""
     board = attend.Board()
     board.flag(KEY)
-    board.wake_on_change(KEY, "uid", 1)
+    board.wake_on_change(KEY, {"uid": "uid", "generation": 1})
     board.forget(KEY)
 
     board.wake(KEY)
