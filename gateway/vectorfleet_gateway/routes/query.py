@@ -31,9 +31,7 @@ class _AsMatches:
 
 async def query(asked: call.Call, served: index.Index) -> replies.Reply:
     """Find the best rows. An id that does not exist is near to nothing: the answer is empty."""
-    request: schemas.Query = _query(asked.body)
-    with metrics.search(asked.namespace(schemas.given(request.namespace))):
-        return await answer(asked, served, request, _AsMatches())
+    return await answer(asked, served, _query(asked.body), _AsMatches())
 
 
 async def answer(
@@ -42,22 +40,23 @@ async def answer(
     """Find the best rows for a query, and tell them."""
     name = schemas.given(request.namespace) or ""
     namespace = asked.namespace(name)
-    question = questions.parse(request, namespace, served.config)
-    if question.row_id is not None:
-        rows = await served.fetch(namespace, [question.row_id], asked.remaining())
-        if not rows or rows[0].values is None:
-            return telling.tell(_nothing(question, name), 1)
-        question.with_values(rows[0].values)
-    course = explaining.Course()
-    if question.embed is not None:
-        embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
-        question.with_values(embedded.vectors[0])
-        course = explaining.Course(embedded=embedded)
-    whole = _Asked(asked, served, question, name, telling)
-    # What a caller demands of a read is asked of the shards themselves.
-    if served.cache is not None and question.group_by is None and not consistency.current().demands:
-        return await _from(served.cache, whole, course)
-    return _told(await _answer(whole, course), whole)
+    with metrics.search(namespace):
+        question = questions.parse(request, namespace, served.config)
+        if question.row_id is not None:
+            rows = await served.fetch(namespace, [question.row_id], asked.remaining())
+            if not rows or rows[0].values is None:
+                return telling.tell(_nothing(question, name), 1)
+            question.with_values(rows[0].values)
+        course = explaining.Course()
+        if question.embed is not None:
+            embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())
+            question.with_values(embedded.vectors[0])
+            course = explaining.Course(embedded=embedded)
+        whole = _Asked(asked, served, question, name, telling)
+        # What a caller demands of a read is asked of the shards themselves.
+        if served.cache is not None and question.group_by is None and not consistency.current().demands:
+            return await _from(served.cache, whole, course)
+        return _told(await _answer(whole, course), whole)
 
 
 def _nothing(question: questions.Question, name: str) -> replies.Answer:

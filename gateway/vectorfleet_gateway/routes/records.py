@@ -1,6 +1,6 @@
 """`/records/…`: rows of text in, and what is found for a text out, as Pinecone's indexes with a model do."""
 
-from .. import call, index, metrics, record_schemas, records, replies, schemas
+from .. import call, index, record_schemas, records, replies, schemas
 from . import query, vectors
 
 _search = schemas.decoder(record_schemas.Search)
@@ -18,5 +18,4 @@ async def search(asked: call.Call, served: index.Index) -> replies.Reply:
     """Find the best rows by text, by vector, or by both."""
     request: record_schemas.Search = _search(asked.body)
     wanted = records.question(request, asked.name, served.config)
-    with metrics.search(asked.namespace(asked.name)):
-        return await query.answer(asked, served, wanted, records.Telling(schemas.given(request.fields)))
+    return await query.answer(asked, served, wanted, records.Telling(schemas.given(request.fields)))

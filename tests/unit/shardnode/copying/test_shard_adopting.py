@@ -1,35 +1,14 @@
 """Segments that another replica built: taken in place of the same rows here, and of no others."""
 
-import contextlib
-import os
 import random
 
 import pytest
 from fixtures import builders
-from fixtures.replicas import INDEX, TUNING, close, ids_of, leading, opened, settle, ship, upsert
+from fixtures.replicas import INDEX, TUNING, ids_of, leading, settle, ship, upsert
 
 from vectorfleet_shardnode import checkpoints, digests, errors, incoming, operations, storage, transitions
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import descriptor, manifest, part, sealed
-
-
-@pytest.fixture(autouse=True)
-def no_disk(monkeypatch):
-    """Power is never cut here."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture
-def replica(tmp_path):
-    """Open replicas by name; they are closed at the end."""
-    with contextlib.ExitStack() as stack:
-
-        def open_it(name, **changed):
-            served = opened(tmp_path / name, **changed)
-            stack.callback(close, served)
-            return served
-
-        yield open_it
 
 
 def follow(source, *targets):
