@@ -40,25 +40,31 @@ class GrpcShards:
 
     async def state(self, address: str, token: str) -> replication.ReplicaState | None:
         """Return what the replica at `address` is now, or None."""
-        try:
-            channel = await self._channel(address, token)
-            stub = replication_pb2_grpc.ReplicationStub(channel)  # type: ignore[no-untyped-call]
-            reply = await stub.State(pb.StateRequest(), timeout=_STATE_SECONDS)
-        except grpc.aio.AioRpcError:
-            self._forget(address)  # its address may be another by now
-            return None
-        return replica_messages.read_state(reply)
+        make: Callable[..., Any] = replication_pb2_grpc.ReplicationStub
+        reply = await self._look(address, token, lambda to: make(to).State, pb.StateRequest(), _STATE_SECONDS)
+        return None if reply is None else replica_messages.read_state(reply)
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
         """Return what the replica at `address` says of itself, or None."""
+        make: Callable[..., Any] = shard_pb2_grpc.ShardStub
+        asked = shard_pb2.ReportRequest()
+        reply = await self._look(address, token, lambda to: make(to).Report, asked, _REPORT_SECONDS)
+        return None if reply is None else _to_report(address, reply)
+
+    async def _look(
+        self,
+        address: str,
+        token: str,
+        method: Callable[[grpc.aio.Channel], Callable[..., Awaitable[Any]]],
+        request: Any,
+        seconds: float,
+    ) -> Any:
+        """Ask a replica what changes nothing; None where it does not answer, which is no news to tell."""
         try:
-            channel = await self._channel(address, token)
-            stub = shard_pb2_grpc.ShardStub(channel)  # type: ignore[no-untyped-call]
-            reply = await stub.Report(shard_pb2.ReportRequest(), timeout=_REPORT_SECONDS)
+            return await method(await self._channel(address, token))(request, timeout=seconds)
         except grpc.aio.AioRpcError:
             self._forget(address)  # its address may be another by now
             return None
-        return _to_report(address, reply)
 
     async def seal(
         self, address: str, token: str, epoch: int, disk: str, *, begins: bool
