@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import datetime
 import logging
 import pathlib
 import signal
@@ -17,9 +18,10 @@ import sys
 import vectorfleet_runtime.listener
 import vectorfleet_runtime.logs
 
-from . import attend, errors, lookout, ports, reconcile
+from . import attend, errors, lookout, ports, publish, reconcile, status
 from .adapters import shards, system
 from .adapters.local import cluster, complaints, folder, inbox, lock, store, workloads
+from .api import parse
 from .control import embedded
 from .desired import names
 
@@ -51,10 +53,17 @@ class Supervisor:
         self._board = attend.Board()
         self._objects = store.Store(place.objects, self._changed)
         self._objects.collect()
+        self._doubt()
         self._workloads = workloads.Workloads(place, self._objects)
         self._control = embedded.Embedded(place, self._objects, self._workloads.host)
         self._complaints = complaints.Complaints()
         self._attended: dict[ports.Key, asyncio.Task[None]] = {}
+
+    def _doubt(self) -> None:
+        """Let no status of an earlier supervisor pass for what is: processes may have ended meanwhile."""
+        for one in self._objects.of_kind(ports.VECTOR_INDEX):
+            doubted = status.doubted(parse.parse_status(one), datetime.datetime.now(datetime.UTC))
+            self._objects.set_status(store.place_of(one), publish.to_json(doubted))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; processes are left to serve on."""

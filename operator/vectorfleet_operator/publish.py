@@ -15,7 +15,7 @@ async def publish(
     Raises:
         errors.Transient: it could not be written; the next pass tries again.
     """
-    written = _to_json(fresh)
+    written = to_json(fresh)
     if written == manifest.get("status"):
         return
     await given.cluster.apply_status(_with_status(manifest, written))
@@ -74,5 +74,6 @@ def _with_status(manifest: ports.Manifest, written: dict[str, object]) -> ports.
     }
 
 
-def _to_json(value: vector_index.VectorIndexStatus) -> dict[str, object]:
+def to_json(value: vector_index.VectorIndexStatus) -> dict[str, object]:
+    """Return a status as an object carries it."""
     return value.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -70,6 +70,18 @@ def invalid(
     return before.model_copy(update={"observed_generation": generation, "conditions": stamped})
 
 
+def doubted(before: vector_index.VectorIndexStatus, now: datetime.datetime) -> vector_index.VectorIndexStatus:
+    """Return the status of an index that nobody has looked at for a while: on its way, until a pass tells."""
+    why = ("OperatorStarted", "the operator has just started, and looks at the index anew")
+    fresh = (
+        condition.build_condition(condition.RECONCILING, True, *why),
+        condition.build_condition(condition.STALLED, False, *why),
+    )
+    stamped = condition.stamp(fresh, before.conditions, before.observed_generation, now)
+    kept = (one for one in before.conditions if condition.find(fresh, one.type) is None)
+    return before.model_copy(update={"conditions": (*kept, *stamped)})
+
+
 def conditions(done: Pass) -> tuple[condition.Condition, ...]:
     """Return Ready, Reconciling and Stalled, without their times."""
     if stall := _stall(done):

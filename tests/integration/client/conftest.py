@@ -4,14 +4,13 @@ import collections
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
-from services import embedder
+from services import embedder, loopback
 from typer import testing
 
 import vectorfleet
@@ -25,7 +24,7 @@ class Served:
     """One serve process, from its start until it is gone."""
 
     def __init__(self, data_dir, *options, key=KEY, port=None):
-        self.port = port or free_port()
+        self.port = port or loopback.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
         arguments = ["serve", "--data-dir", str(data_dir), "--port", str(self.port), *options]
@@ -84,13 +83,6 @@ class Served:
     def stderr(self):
         """Return what it wrote."""
         return "".join(self.lines)
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def environment(**changes):
@@ -158,7 +150,7 @@ def shell(served, tmp_path, monkeypatch):
 @pytest.fixture
 def free_port_number():
     """A port that nobody listens on."""
-    return free_port()
+    return loopback.free_port()
 
 
 @pytest.fixture

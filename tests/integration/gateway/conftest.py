@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,20 +17,13 @@ from attacking import target as target_
 from crashing import node, warm
 from issuing import folders
 from replicated import changes, group
-from services import embedder, proxy
+from services import embedder, loopback, proxy
 
 from vectorfleet_runtime import grants
 
 KEY = "integration-key"
 TOKEN = "integration-token"
 START_SECONDS = 30
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Process:
@@ -93,22 +85,23 @@ class Fleet:
         self.folder = folder
         self.certificates = folders.Folders(folder) if certified else None
         self.issue()
-        self.port = free_port()
+        self.port = loopback.free_port()
         self.keys = folder / "keys"
         self.keys.mkdir()
         (self.keys / "api-key").write_text(KEY)
         (folder / "token").write_text(TOKEN)
-        ports = self.ports = [free_port() for _ in range(shards)]
+        self.ports = [loopback.free_port() for _ in range(shards)]
         # The shards have names, so that the hosts file is what finds them.
         (folder / "hosts").write_text("".join(f"127.0.0.1 s{number}.test\n" for number in range(shards)))
         addresses = [
-            {"number": number, "replicas": [f"s{number}.test:{port}"]} for number, port in enumerate(ports)
+            {"number": number, "replicas": [f"s{number}.test:{port}"]}
+            for number, port in enumerate(self.ports)
         ]
         generation = {"dimensions": 4, "metric": "cosine", "shards": addresses} | (serving or {})
         settled = {"index": "test", "serving": generation, "schema": schema or {}} | (named or {})
         (folder / "index.json").write_text(json.dumps(settled))
         self.tuning = tuning or {}
-        self.shards = [self._shard(number, port) for number, port in enumerate(ports)]
+        self.shards = [self._shard(number, port) for number, port in enumerate(self.ports)]
         self.gateway = self._gateway(env)
 
     def issue(self, **options):
@@ -123,7 +116,7 @@ class Fleet:
             proof = {"VECTORFLEET_INTERNAL_TLS_DIR": self.folder / f"{role}-tls"}
         return proof | {
             "VECTORFLEET_CONFIG": self.folder / "index.json",
-            "VECTORFLEET_METRICS_PORT": free_port(),
+            "VECTORFLEET_METRICS_PORT": loopback.free_port(),
         }
 
     def _shard(self, number, port):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from vectorfleet.cli import supervisor
 from vectorfleet_operator.adapters.local import folder, inbox, lock
 
 SHARD, ROW = "frail-g1-s0-0", np.arange(8, dtype=np.float32)
@@ -159,6 +160,40 @@ def test_what_lost_its_index_is_collected(frail):
     assert frail.processes() == []
     assert not list(frail.state.glob("objects/*/*/frail*"))
     assert not list(frail.state.glob("volumes/*/*"))
+
+
+def test_up_does_not_take_an_earlier_supervisor_s_word(frail):
+    """No process answers any more, and none was looked at yet: `up` waits, whatever the last status said."""
+    assert up(frail).returncode == 0
+    frail.kill_supervisor()
+    pids = frail.pids("frail").values()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    tried = up(frail, "--timeout", "2")
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+    assert tried.returncode == 1
+    assert up(frail).returncode == 0
+
+
+def test_down_waits_until_a_supervisor_is_gone(local, tmp_path):
+    """One that gives its lock back, and takes its time until its process ends, is waited for."""
+    place = folder.Folder(tmp_path)
+    told = f"""if True:
+        import pathlib, signal, time
+        from vectorfleet_operator.adapters.local import folder, lock
+        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(InterruptedError))
+        try:
+            with lock.hold(folder.Folder(pathlib.Path({str(tmp_path)!r}))):
+                time.sleep(60)
+        except InterruptedError:
+            time.sleep(1)
+    """
+    with subprocess.Popen([sys.executable, "-c", told]) as lingering:
+        local.wait_until(lambda: lock.holder(place))
+        supervisor.Supervisor(place).stop()
+        assert lingering.poll() is not None
 
 
 def test_down_without_a_supervisor(frail):

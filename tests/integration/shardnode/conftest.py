@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import urllib.request
 import grpc
 import pytest
 from crashing import lost_writes
+from services import loopback
 
 from vectorfleet_shardnode.api import config, shard_pb2_grpc
 
@@ -44,7 +44,7 @@ class Node:
 
     def start(self):
         """Start the process without waiting for it."""
-        self.port, self.health_port = free_port(), free_port()
+        self.port, self.health_port = loopback.free_port(), loopback.free_port()
         ports = {"VECTORFLEET_GRPC_PORT": str(self.port), "VECTORFLEET_METRICS_PORT": str(self.health_port)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vectorfleet_shardnode"],
@@ -103,13 +103,6 @@ class Stub:
     def __getattr__(self, name):
         method = getattr(self._stub, name)
         return lambda request: method(request, metadata=self._metadata, timeout=30)
-
-
-def free_port():
-    """Return a TCP port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -21,6 +20,7 @@ import urllib.request
 import pytest
 import yaml
 from kubernetes.aio import client
+from services import loopback
 
 from vectorfleet_operator import attend, errors, handlers, lookout, ports, reconcile
 from vectorfleet_operator.adapters import kubernetes, memory, shards, system
@@ -70,13 +70,6 @@ def find_programs():
     return (str(servers[-1]), etcd) if servers and etcd else None
 
 
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The address of an API server that knows our definitions."""
@@ -84,7 +77,7 @@ def address(tmp_path_factory):
     if programs is None:
         pytest.skip("kube-apiserver and etcd are not there: `make e2e` builds and installs them")
     place = tmp_path_factory.mktemp("apiserver")
-    etcd_port, peer_port, port = free_port(), free_port(), free_port()
+    etcd_port, peer_port, port = loopback.free_port(), loopback.free_port(), loopback.free_port()
     (place / "tokens.csv").write_text(f"{TOKEN},admin,1,system:masters\n{LIMITED},{LIMITED},2\n")
     subprocess.run(
         ["openssl", "genrsa", "-out", "sa.key", "2048"], cwd=place, check=True, capture_output=True

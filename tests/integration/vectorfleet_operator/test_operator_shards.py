@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import urllib.request
 
 import pytest
 from issuing import folders
+from services import loopback
 
 from vectorfleet_operator import replication
 from vectorfleet_operator.adapters import shards
@@ -21,13 +21,6 @@ from vectorfleet_operator.api import parse
 from vectorfleet_operator.desired import config_map, inputs, names
 
 START_SECONDS = 60
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def write_configuration(folder):
@@ -68,7 +61,7 @@ def running(folder, probe, **more):
     write_configuration(folder)
     certificates = folders.Folders(folder)
     certificates.write("tls", certificates.party("shard"))
-    grpc_port, metrics_port = free_port(), free_port()
+    grpc_port, metrics_port = loopback.free_port(), loopback.free_port()
     variables = {
         "CONFIG": str(folder / "index.json"), "INTERNAL_TLS_DIR": str(folder / "tls"), "SHARD": "1",
         "DATA_DIR": str(folder / "data"), "GRPC_PORT": str(grpc_port), "METRICS_PORT": str(metrics_port),
@@ -127,7 +120,7 @@ async def test_a_replica_tells_its_state(replica):
         while state is None and time.monotonic() < deadline:  # a handshake may take longer than an answer
             state = await nodes.state(address, shown_by(certificates))
         report = await nodes.report(address, shown_by(certificates))
-        away = await nodes.state(f"127.0.0.1:{free_port()}", shown_by(certificates))
+        away = await nodes.state(f"127.0.0.1:{loopback.free_port()}", shown_by(certificates))
 
     assert (state.name, state.role) == ("products-g1-s1-0", replication.Role.NEW)
     assert (state.disk, state.last) == (report.replica.disk, report.replica.last)
@@ -156,7 +149,7 @@ async def test_a_shard_that_is_away_gets_no_report(hosts):
     """Neither a refused connection nor an unknown name is an error."""
     shown = shown_by(hosts[2])
     async with connected(None) as nodes:
-        assert await nodes.report(f"127.0.0.1:{free_port()}", shown) is None
+        assert await nodes.report(f"127.0.0.1:{loopback.free_port()}", shown) is None
         assert await nodes.report("nobody.invalid:7400", shown) is None
 
 

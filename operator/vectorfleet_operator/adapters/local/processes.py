@@ -4,6 +4,7 @@ A process is known by its pid and the moment of its start, so that one of the sa
 Processes outlive the supervisor: the data plane serves on while the operator is away.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -38,7 +39,8 @@ class Running:
     def end(self, *, at_once: bool) -> None:
         """Ask the process to end, or end it; one that is gone is let be."""
         if self.is_alive():
-            os.kill(self.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # gone since
+                os.kill(self.pid, signal.SIGKILL if at_once else signal.SIGTERM)
 
 
 @dataclasses.dataclass(frozen=True)
