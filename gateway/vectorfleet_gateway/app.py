@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from . import admission, audit, body, call, consistency, errors, index, metrics, policy, quotas, replies
+from vectorfleet_runtime import quotas
+
+from . import admission, audit, body, call, consistency, errors, index, metrics, policy, replies
 from .routes import table
 
 _log = logging.getLogger(__name__)
@@ -189,7 +191,10 @@ class App:
         policy.authorize(principal, route.role)
         meter = self._meters.of(principal, now)
         if meter is not None:
-            meter.admit(now)
+            try:
+                meter.admit(now)
+            except quotas.SpentError as spent:
+                raise errors.ThrottledError(str(spent), spent.seconds) from None
         self._house.enter()
         try:
             return await self._work(_Asked(route, principal, resolved.name, meter), scope, exchange, entry)

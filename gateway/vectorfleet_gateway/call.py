@@ -7,7 +7,9 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import audit, errors, limits, policy, quotas
+from vectorfleet_runtime import quotas
+
+from . import audit, errors, limits, policy
 
 MAX_FIELDS = 2_000
 """Fields of a query string; a fetch names each of its ids."""
@@ -47,7 +49,10 @@ class Call:
             ThrottledError: the caller's key has written what it may.
         """
         if self.meter is not None:
-            self.meter.charge(rows, time.time())
+            try:
+                self.meter.charge(rows, time.time())
+            except quotas.SpentError as spent:
+                raise errors.ThrottledError(str(spent), spent.seconds) from None
 
     def remaining(self) -> float:
         """Return the seconds that are left.

@@ -5,19 +5,20 @@ key learns nothing, not even which routes there are.
 """
 
 import asyncio
-import dataclasses
 import logging
 import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from importlib import metadata
 
 from aiohttp import typedefs, web
+from pydantic import BaseModel
 
-from vectorfleet_runtime import grants, keys
+from vectorfleet_runtime import grants, keys, quotas
 
 from .. import errors
-from . import audit, indexes, refusals, wire
+from . import answers, audit, calls, indexes, openapi, refusals, wire
 
 _LOG = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -31,17 +32,6 @@ _Handler = Callable[["App", web.Request, audit.Entry], _Answer]
 _Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Route:
-    """A call: method, path, the role that it needs, and what answers it."""
-
-    method: str
-    path: str
-    action: str
-    role: grants.Role
-    answer: _Handler
-
-
 class App:
     """Answers the requests of one control plane.
 
@@ -53,34 +43,34 @@ class App:
 
     def __init__(self, served: indexes.Indexes, ring: keys.Ring, level: audit.Level) -> None:
         self._indexes, self._ring, self._level = served, ring, level
-        self._under_way = 0
+        self._under_way, self._meters = 0, quotas.Meters()
 
     def build(self) -> web.Application:
         """Return what aiohttp serves."""
         built = web.Application(middlewares=[self._middleware()], client_max_size=wire.MAX_BODY_BYTES)
         built.on_response_prepare.append(_unnamed)
-        for route in ROUTES:
-            built.router.add_route(route.method, route.path, self._handler(route))
+        for call in calls.CALLS:
+            built.router.add_route(call.method, call.path, self._handler(call, _HANDLERS[call.action]))
         return built
 
     async def list_indexes(self, _: web.Request, __: audit.Entry) -> web.Response:
         """Answer `GET /indexes`."""
-        return web.json_response({"indexes": await self._indexes.list()})
+        return _json(await self._indexes.list())
 
     async def describe_index(self, request: web.Request, _: audit.Entry) -> web.Response:
         """Answer `GET /indexes/{name}`."""
-        return web.json_response(await self._indexes.describe(request.match_info["name"]))
+        return _json(await self._indexes.describe(request.match_info["name"]))
 
     async def create_index(self, request: web.Request, entry: audit.Entry) -> web.Response:
         """Answer `POST /indexes`."""
         asked = wire.read(wire.Create, await request.read())
         entry.index = asked.name
-        return web.json_response(await self._indexes.create(asked), status=201)
+        return _json(await self._indexes.create(asked), 201)
 
     async def configure_index(self, request: web.Request, _: audit.Entry) -> web.Response:
         """Answer `PATCH /indexes/{name}`."""
         asked = wire.read(wire.Configure, await request.read())
-        return web.json_response(await self._indexes.configure(request.match_info["name"], asked))
+        return _json(await self._indexes.configure(request.match_info["name"], asked))
 
     async def delete_index(self, request: web.Request, _: audit.Entry) -> web.Response:
         """Answer `DELETE /indexes/{name}`."""
@@ -94,18 +84,31 @@ class App:
             "spec.embedder of the VectorIndex"
         )
 
-    def _handler(self, route: Route) -> Callable[[web.Request], _Answer]:
+    async def describe_calls(self, _: web.Request, __: audit.Entry) -> web.Response:
+        """Answer `GET /openapi.json`."""
+        return web.json_response(openapi.describe(calls.CALLS, metadata.version("vectorfleet")))
+
+    def _handler(self, call: calls.Call, answer: _Handler) -> Callable[[web.Request], _Answer]:
         async def handle(request: web.Request) -> web.Response:
             entry = request[_ENTRY]
-            entry.action, entry.changes = route.action, route.role is grants.Role.ADMIN
+            entry.action, entry.changes = call.action, call.changes
             entry.index = request.match_info.get("name", "")
-            _authorize(request[_PRINCIPAL], route.role)
+            self._admit(request[_PRINCIPAL], call.role)
             if request.headers.get("Content-Encoding", "identity") != "identity":
                 raise refusals.Refused(415, "INVALID_ARGUMENT", "send the body as it is, not compressed")
             async with asyncio.timeout(_SECONDS):
-                return await route.answer(self, request, entry)
+                return await answer(self, request, entry)
 
         return handle
+
+    def _admit(self, principal: grants.Principal, role: grants.Role) -> None:
+        _authorize(principal, role)
+        meter = self._meters.of(principal, time.time())
+        if meter is not None:
+            try:
+                meter.admit(time.time())
+            except quotas.SpentError as spent:
+                raise refusals.exhausted(str(spent), spent.seconds) from None
 
     def _middleware(self) -> typedefs.Middleware:
         @web.middleware
@@ -130,7 +133,7 @@ class App:
                 raise refusals.unauthenticated()
             entry.principal, request[_PRINCIPAL] = principal.name, principal
             if self._under_way > _MOST:
-                raise refusals.Refused(429, "RESOURCE_EXHAUSTED", "too many requests at once: come again")
+                raise refusals.exhausted("too many requests are under way", 1)
             return await handler(request)
         except refusals.Refused as refused:
             return _refusal(refused)
@@ -140,15 +143,16 @@ class App:
             return _refusal(_of_failure(error, entry))
 
 
-ROUTES = (
-    Route("GET", "/indexes", "list_indexes", grants.Role.READ, App.list_indexes),
-    Route("POST", "/indexes", "create_index", grants.Role.ADMIN, App.create_index),
-    Route("POST", "/indexes/create-for-model", "create_for_model", grants.Role.ADMIN, App.for_model),
-    Route("GET", "/indexes/{name}", "describe_index", grants.Role.READ, App.describe_index),
-    Route("PATCH", "/indexes/{name}", "configure_index", grants.Role.ADMIN, App.configure_index),
-    Route("DELETE", "/indexes/{name}", "delete_index", grants.Role.ADMIN, App.delete_index),
-)
-"""Every call there is. Reading needs a key of role read: a client looks up an index's host by its name."""
+_HANDLERS: dict[str, _Handler] = {
+    "list_indexes": App.list_indexes,
+    "create_index": App.create_index,
+    "create_for_model": App.for_model,
+    "describe_index": App.describe_index,
+    "configure_index": App.configure_index,
+    "delete_index": App.delete_index,
+    "openapi": App.describe_calls,
+}
+"""What answers each call, by its action."""
 
 
 def _authorize(principal: grants.Principal, role: grants.Role) -> None:
@@ -169,9 +173,10 @@ def _of_http(other: web.HTTPException) -> refusals.Refused:
         return refusals.Refused(
             413, "INVALID_ARGUMENT", f"the body has more than {wire.MAX_BODY_BYTES} bytes"
         )
-    known = ", ".join(dict.fromkeys(f"{route.method} {route.path}" for route in ROUTES))
+    known = ", ".join(f"{call.method} {call.path}" for call in calls.CALLS)
     code = {404: "NOT_FOUND", 405: "UNIMPLEMENTED"}.get(other.status, "INVALID_ARGUMENT")
-    return refusals.Refused(other.status, code, f"there is no such call; there are {known}")
+    allowed = {"Allow": other.headers["Allow"]} if "Allow" in other.headers else {}
+    return refusals.Refused(other.status, code, f"there is no such call; there are {known}", allowed)
 
 
 def _of_failure(error: Exception, entry: audit.Entry) -> refusals.Refused:
@@ -189,9 +194,14 @@ def _of_failure(error: Exception, entry: audit.Entry) -> refusals.Refused:
 
 
 def _refusal(refused: refusals.Refused) -> web.Response:
-    body = {"error": {"code": refused.code, "message": str(refused)}, "status": refused.status}
-    headers = {"Retry-After": "1"} if refused.status in (429, 503) else {}
-    return web.json_response(body, status=refused.status, headers=headers)
+    reason = answers.Reason(code=refused.code, message=str(refused))
+    answer = _json(answers.Problem(error=reason, status=refused.status), refused.status)
+    answer.headers.update(refused.headers)
+    return answer
+
+
+def _json(body: BaseModel, status: int = 200) -> web.Response:
+    return web.Response(text=body.model_dump_json(), status=status, content_type="application/json")
 
 
 async def _unnamed(_: web.Request, answer: web.StreamResponse) -> None:

@@ -2,17 +2,14 @@
 
 import asyncio
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import errors, ports
-from . import mapping, refusals, wire
+from . import answers, mapping, refusals, wire
 
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,43}[a-z0-9])?")
 _ATTEMPTS = 5
 
-Described = dict[str, Any]
 Host = Callable[[ports.Manifest], str]
 """Returns the URL of an index for those who use this API; empty where it has none yet."""
 
@@ -45,15 +42,15 @@ class Indexes:
         self._catalog, self._terms, self._host = catalog, terms, host
         self._making = asyncio.Lock()
 
-    async def list(self) -> list[Described]:
+    async def list(self) -> answers.Indexes:
         """Return every index, by name."""
-        return [self._described(one) for one in await self._all()]
+        return answers.Indexes(indexes=tuple(self._described(one) for one in await self._all()))
 
-    async def describe(self, name: str) -> Described:
+    async def describe(self, name: str) -> answers.Index:
         """Return one index."""
         return self._described(await self._find(name))
 
-    async def create(self, asked: wire.Create) -> Described:
+    async def create(self, asked: wire.Create) -> answers.Index:
         """Make an index, and return it as it stands: it is not ready yet."""
         manifest = mapping.build_index(asked, self._terms.namespace, self._terms.template)
         async with self._making:
@@ -68,7 +65,7 @@ class Indexes:
             except errors.Taken:
                 raise refusals.taken(asked.name) from None
 
-    async def configure(self, name: str, asked: wire.Configure) -> Described:
+    async def configure(self, name: str, asked: wire.Configure) -> answers.Index:
         """Change an index, and return it."""
         for _ in range(_ATTEMPTS):
             changed = mapping.change_index(await self._find(name), asked)
@@ -89,12 +86,12 @@ class Indexes:
 
     async def _find(self, name: str) -> ports.Manifest:
         """Return a VectorIndex; what is no name at all reaches no URL."""
-        if not _NAME.fullmatch(name):
+        if not mapping.NAME.fullmatch(name):
             raise refusals.not_found(name)
         found = await self._catalog.get(ports.VECTOR_INDEX, self._terms.namespace, name)
         if found is None:
             raise refusals.not_found(name)
         return found
 
-    def _described(self, manifest: ports.Manifest) -> Described:
+    def _described(self, manifest: ports.Manifest) -> answers.Index:
         return mapping.describe(manifest, self._host(manifest))

@@ -5,15 +5,18 @@ What a VectorIndex has no field for (tags, deletion protection, what was asked f
 
 import copy
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from .. import errors, ports
 from ..api import condition, parse, support, vector_index
 from ..desired import names
-from . import refusals, wire
+from . import answers, refusals, wire
 
-PROTECTED = "enabled"
+NAME = re.compile(r"[a-z]([-a-z0-9]{0,43}[a-z0-9])?")
+"""What may be an index's name; the CRD allows less yet."""
+PROTECTED: Literal["enabled"] = "enabled"
 _UNNAMED = "unnamed"
 _Tags = dict[str, str]
 
@@ -82,25 +85,25 @@ def check_deletable(manifest: ports.Manifest) -> None:
         )
 
 
-def describe(manifest: ports.Manifest, host: str) -> dict[str, Any]:
+def describe(manifest: ports.Manifest, host: str) -> answers.Index:
     """Return an index as Pinecone describes it.
 
     Args:
         manifest: the VectorIndex.
         host: its URL; empty where it has none yet.
     """
-    spec, state = manifest["spec"], _state(manifest)
-    return {
-        "name": manifest["metadata"]["name"],
-        "dimension": spec["model"]["dimensions"],
-        "metric": spec.get("metric", "cosine"),
-        "host": host,
-        "spec": _described_spec(manifest),
-        "status": {"ready": _is_served(manifest), "state": state},
-        "vector_type": "dense",
-        "deletion_protection": _protection(manifest),
-        "tags": _tags(manifest) or None,
-    }
+    spec = manifest["spec"]
+    return answers.Index(
+        name=manifest["metadata"]["name"],
+        dimension=spec["model"]["dimensions"],
+        metric=spec.get("metric", "cosine"),
+        host=host,
+        spec=_described_spec(manifest),
+        status=answers.Status(ready=_is_served(manifest), state=_state(manifest)),
+        vector_type="dense",
+        deletion_protection=_protection(manifest),
+        tags=_tags(manifest) or None,
+    )
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +145,7 @@ def _tags(manifest: ports.Manifest) -> _Tags:
     return {str(key): str(value) for key, value in kept.items()} if isinstance(kept, dict) else {}
 
 
-def _protection(manifest: ports.Manifest) -> str:
+def _protection(manifest: ports.Manifest) -> wire.Protection:
     given = (manifest["metadata"].get("annotations") or {}).get(names.DELETION_PROTECTION)
     return PROTECTED if given == PROTECTED else "disabled"
 
@@ -164,7 +167,7 @@ def _is_served(manifest: ports.Manifest) -> bool:
     return "deletionTimestamp" not in manifest["metadata"] and _holds(manifest, condition.READY)
 
 
-def _state(manifest: ports.Manifest) -> str:
+def _state(manifest: ports.Manifest) -> answers.State:
     if "deletionTimestamp" in manifest["metadata"]:
         return "Terminating"
     status = parse.parse_status(manifest)
@@ -174,7 +177,7 @@ def _state(manifest: ports.Manifest) -> str:
     return "InitializationFailed" if failed else "Initializing"
 
 
-def _scaling(manifest: ports.Manifest, status: vector_index.VectorIndexStatus) -> str:
+def _scaling(manifest: ports.Manifest, status: vector_index.VectorIndexStatus) -> answers.State:
     wanted, there = manifest["spec"].get("replicas", 1), status.ready_replicas
     if wanted == there or not there:
         return "Ready"

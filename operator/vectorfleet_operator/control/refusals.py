@@ -1,5 +1,11 @@
 """Why a request is refused, in the words that Pinecone's clients read. PURE."""
 
+import math
+import types
+from collections.abc import Mapping
+
+_NONE: Mapping[str, str] = types.MappingProxyType({})
+
 
 class Refused(Exception):  # noqa: N818  it tells of the answer, not of a fault
     """A request is answered with an error.
@@ -8,11 +14,12 @@ class Refused(Exception):  # noqa: N818  it tells of the answer, not of a fault
         status: of HTTP.
         code: Pinecone's name of it.
         message: what was wrong and what would be right.
+        headers: of the answer.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] = _NONE) -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.headers = status, code, headers
 
 
 def invalid(message: str) -> Refused:
@@ -42,4 +49,14 @@ def taken(name: str) -> Refused:
 
 def unavailable(message: str) -> Refused:
     """Return the refusal of what may work a little later."""
-    return Refused(503, "UNAVAILABLE", message)
+    return Refused(503, "UNAVAILABLE", message, _again(1))
+
+
+def exhausted(message: str, seconds: float) -> Refused:
+    """Return the refusal of what is too much now; it says after how many seconds to come again."""
+    again = max(1, math.ceil(seconds))
+    return Refused(429, "RESOURCE_EXHAUSTED", f"{message}; try again in {again} s", _again(again))
+
+
+def _again(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)}

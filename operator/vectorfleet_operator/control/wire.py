@@ -26,6 +26,9 @@ def _refuse(why: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+_NOTHING = pydantic.WithJsonSchema({"type": "null"})
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -57,10 +60,10 @@ class Pod(_Part):
     shards: Annotated[int, Field(ge=1, le=256)] = 1
     pods: Annotated[int, Field(ge=1)] | None = None
     metadata_config: Annotated[
-        Any, _refuse("every field of the metadata can be filtered by here: leave it out")
+        Any, _NOTHING, _refuse("every field of the metadata can be filtered by here: leave it out")
     ] = None
     source_collection: Annotated[
-        Any, _refuse("there are no collections here: make the index empty, and load it")
+        Any, _NOTHING, _refuse("there are no collections here: make the index empty, and load it")
     ] = None
 
     @pydantic.model_validator(mode="after")
@@ -77,7 +80,9 @@ class Spec(_Part):
 
     serverless: Serverless | None = None
     pod: Pod | None = None
-    byoc: Annotated[Any, _refuse("give serverless or pod; this is a cluster of yours anyhow")] = None
+    byoc: Annotated[Any, _NOTHING, _refuse("give serverless or pod; this is a cluster of yours anyhow")] = (
+        None
+    )
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> Self:
@@ -111,7 +116,9 @@ class NewPod(_Part):
 
     replicas: Annotated[int, Field(ge=1, le=9)] | None = None
     pod_type: Annotated[
-        Any, _refuse("it says what hardware Pinecone takes; here spec.resources of the VectorIndex does")
+        Any,
+        _NOTHING,
+        _refuse("it says what hardware Pinecone takes; here spec.resources of the VectorIndex does"),
     ] = None
 
 
@@ -128,7 +135,7 @@ class Configure(_Part):
     deletion_protection: Protection | None = None
     tags: Tags = {}
     """Those to set; an empty value removes one."""
-    embed: Annotated[Any, _refuse("name the service in spec.embedder of the VectorIndex")] = None
+    embed: Annotated[Any, _NOTHING, _refuse("name the service in spec.embedder of the VectorIndex")] = None
 
 
 Body = TypeVar("Body", Create, Configure)

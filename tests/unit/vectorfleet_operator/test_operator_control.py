@@ -2,70 +2,21 @@
 
 import asyncio
 import base64
-import contextlib
 import json
 import logging
 import ssl
 import subprocess
 import zlib
 
-import httpx
 import pytest
+from controlling import plane
 
 from vectorfleet.cli import control
 from vectorfleet_operator import errors, ports
 from vectorfleet_operator.adapters import memory
-from vectorfleet_operator.control import app, audit, indexes, listening, settings
+from vectorfleet_operator.control import calls, settings
 from vectorfleet_operator.desired import names
-from vectorfleet_runtime import grants, keys
-
-ADMIN, READER, TENANT = "key-of-admin", "key-of-reader", "key-of-tenant"
-BODY = {
-    "name": "films",
-    "dimension": 3,
-    "metric": "cosine",
-    "spec": {"serverless": {"cloud": "a", "region": "b"}},
-}
-
-
-def granted(name, key, **entry):
-    """Return what an entry with a key's digest grants."""
-    digest = grants.digest_of(key).hex()
-    return grants.parse(name, json.dumps({"sha256": digest} | entry).encode())
-
-
-class World:
-    """A control plane, its cluster and an HTTP client."""
-
-    def __init__(self, cluster, client):
-        self.cluster, self.client = cluster, client
-
-    async def ask(self, method, path, key=ADMIN, **more):
-        """Return the answer to a request by a key."""
-        headers = {} if key is None else {"Api-Key": key}
-        return await self.client.request(method, path, headers=headers | more.pop("headers", {}), **more)
-
-
-@contextlib.asynccontextmanager
-async def served(cluster=None, most=3, template=None, tls_dir=None, verify=True):
-    """Give a control plane of the namespace `search`."""
-    cluster = cluster or memory.MemoryCluster()
-    ring = keys.Ring(
-        [
-            grants.plain("boss", ADMIN),
-            granted("reader", READER, role="read"),
-            granted("tenant", TENANT, role="admin", namespaces=["shop"]),
-            granted("gone", "key-of-gone", expires="2020-01-01T00:00:00Z"),
-        ]
-    )
-    terms = indexes.Terms("search", template or {}, most)
-    made = indexes.Indexes(cluster, terms, lambda one: f"http://{one['metadata']['name']}.example")
-    listener = await listening.listen(app.App(made, ring, audit.Level.CHANGES), "127.0.0.1", 0, tls_dir)
-    try:
-        async with httpx.AsyncClient(base_url=listener.url, verify=verify) as client:
-            yield World(cluster, client)
-    finally:
-        await listener.close()
+from vectorfleet_runtime import grants
 
 
 def path_of(route):
@@ -73,22 +24,22 @@ def path_of(route):
     return route.path.replace("{name}", "films")
 
 
-@pytest.mark.parametrize("route", app.ROUTES, ids=lambda route: route.action)
+@pytest.mark.parametrize("route", calls.CALLS, ids=lambda route: route.action)
 async def test_who_may_do_what(route):
     """Without a valid key 401, and 403 for less than the route's role or for a key of namespaces."""
-    async with served() as world:
+    async with plane.served() as world:
         for key in (None, "", "wrong", "key-of-gone"):
             answer = await world.ask(route.method, path_of(route), key)
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHENTICATED")
-        assert (await world.ask(route.method, path_of(route), TENANT)).status_code == 403
-        by_reader = (await world.ask(route.method, path_of(route), READER)).status_code
+        assert (await world.ask(route.method, path_of(route), plane.TENANT)).status_code == 403
+        by_reader = (await world.ask(route.method, path_of(route), plane.READER)).status_code
         assert (by_reader == 403) is (route.role is grants.Role.ADMIN)
         assert (await world.ask(route.method, path_of(route))).status_code not in (401, 403)
 
 
 async def test_routes_are_told_to_those_with_a_key_alone():
     """Whoever has none learns not even which paths exist; others are told which calls there are."""
-    async with served() as world:
+    async with plane.served() as world:
         for path in ("/", "/collections", "/indexes/a/b", "/indexes/films"):
             assert (await world.ask("GET", path, None)).status_code == 401
         answer = await world.ask("GET", "/collections")
@@ -109,7 +60,7 @@ async def test_what_is_no_name_reaches_no_cluster(name):
             assert name == "a", "only a name is asked for"
             return await super().get(kind, namespace, name)
 
-    async with served(Watched()) as world:
+    async with plane.served(Watched()) as world:
         for method in ("GET", "DELETE", "PATCH"):
             content = b"{}" if method == "PATCH" else None
             answer = await world.ask(method, f"/indexes/{name}", content=content)
@@ -119,12 +70,12 @@ async def test_what_is_no_name_reaches_no_cluster(name):
 async def test_an_index_is_made_of_the_template_and_the_request():
     """The request wins; where the template says nothing, rows go with their index, as Pinecone's do."""
     template = {"metric": "euclidean", "storage": {"size": "5Gi"}} | settings.keyed("our-keys")
-    async with served(template=template) as world:
-        answer = await world.ask("POST", "/indexes", json=BODY | {"tags": {"a": "b", "c": ""}})
+    async with plane.served(template=template) as world:
+        answer = await world.ask("POST", "/indexes", json=plane.BODY | {"tags": {"a": "b", "c": ""}})
         assert answer.status_code == 201
         assert answer.json() == {
             "name": "films", "dimension": 3, "metric": "cosine", "host": "http://films.example",
-            "spec": BODY["spec"], "status": {"ready": False, "state": "Initializing"},
+            "spec": plane.BODY["spec"], "status": {"ready": False, "state": "Initializing"},
             "vector_type": "dense", "deletion_protection": "disabled", "tags": {"a": "b"},
         }  # fmt: skip
 
@@ -139,11 +90,11 @@ async def test_an_index_is_made_of_the_template_and_the_request():
 
 async def test_no_more_indexes_than_there_may_be():
     """Those that a manifest made count too; a name that is taken is 409."""
-    async with served(most=2) as world:
-        assert (await world.ask("POST", "/indexes", json=BODY)).status_code == 201
-        assert (await world.ask("POST", "/indexes", json=BODY)).status_code == 409
-        assert (await world.ask("POST", "/indexes", json=BODY | {"name": "two"})).status_code == 201
-        refused = await world.ask("POST", "/indexes", json=BODY | {"name": "three"})
+    async with plane.served(most=2) as world:
+        assert (await world.ask("POST", "/indexes", json=plane.BODY)).status_code == 201
+        assert (await world.ask("POST", "/indexes", json=plane.BODY)).status_code == 409
+        assert (await world.ask("POST", "/indexes", json=plane.BODY | {"name": "two"})).status_code == 201
+        refused = await world.ask("POST", "/indexes", json=plane.BODY | {"name": "three"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN")
 
 
@@ -160,9 +111,9 @@ async def test_an_index_of_a_manifest_is_described_and_changed():
         "spec": {"model": {"name": "m", "dimensions": 3}, "shards": 2},
     }
     ready = {"type": "Ready", "status": "True", "reason": "Serving", "message": "serves"}
-    async with served() as world:
+    async with plane.served() as world:
         world.cluster.put(manifest, {"conditions": [ready], "readyReplicas": 1})
-        described = (await world.ask("GET", "/indexes/films", READER)).json()
+        described = (await world.ask("GET", "/indexes/films", plane.READER)).json()
         assert described["status"] == {"ready": True, "state": "Ready"}
         assert described["spec"]["pod"] == {
             "environment": "kubernetes", "pod_type": "vectorfleet", "replicas": 1, "shards": 2, "pods": 2,
@@ -186,8 +137,8 @@ async def test_an_index_of_a_manifest_is_described_and_changed():
 )
 async def test_states(conditions, more, state):
     """Only what a person has to mend, and never served, has failed."""
-    async with served() as world:
-        await world.ask("POST", "/indexes", json=BODY)
+    async with plane.served() as world:
+        await world.ask("POST", "/indexes", json=plane.BODY)
         [made] = await world.cluster.list(ports.VECTOR_INDEX, "search", {})
         told = [{"type": kind, "status": is_so, "reason": "R", "message": "m"} for kind, is_so in conditions]
         world.cluster.set_status(made, {"conditions": told} | more)
@@ -207,8 +158,8 @@ async def test_a_change_of_others_is_kept():
                 await self.apply({**manifest, "spec": other})
             return await super().replace(manifest)
 
-    async with served(Busy()) as world:
-        await world.ask("POST", "/indexes", json=BODY)
+    async with plane.served(Busy()) as world:
+        await world.ask("POST", "/indexes", json=plane.BODY)
         answer = await world.ask("PATCH", "/indexes/films", json={"tags": {"a": "b"}})
         assert answer.status_code == 200
         kept = await world.cluster.get(ports.VECTOR_INDEX, "search", "films")
@@ -231,8 +182,8 @@ async def test_a_change_of_others_is_kept():
 )
 async def test_changes_that_can_not_be_are_refused_by_name(body, field):
     """With the field, and nothing is changed."""
-    async with served() as world:
-        await world.ask("POST", "/indexes", json=BODY)
+    async with plane.served() as world:
+        await world.ask("POST", "/indexes", json=plane.BODY)
         before = world.cluster.objects()
         answer = await world.ask("PATCH", "/indexes/films", json=body)
         assert answer.status_code == 400
@@ -246,7 +197,7 @@ async def test_changes_that_can_not_be_are_refused_by_name(body, field):
 )
 async def test_bodies_that_are_none(content):
     """400, or 413 where it is too long; never a fault of ours."""
-    async with served() as world:
+    async with plane.served() as world:
         for method, path in (("POST", "/indexes"), ("PATCH", "/indexes/films")):
             answer = await world.ask(method, path, content=content)
             assert answer.status_code in (400, 404, 413), answer.text
@@ -255,7 +206,7 @@ async def test_bodies_that_are_none(content):
 async def test_a_compressed_body_is_not_unpacked():
     """A kilobyte that would become a gigabyte is refused as it comes."""
     bomb = zlib.compress(b" " * 2**24)
-    async with served() as world:
+    async with plane.served() as world:
         headers = {"Content-Encoding": "deflate"}
         answer = await world.ask("POST", "/indexes", content=bomb, headers=headers)
         assert (answer.status_code, "not compressed" in answer.text) == (415, True)
@@ -277,8 +228,8 @@ async def test_what_goes_wrong_behind_it(failure, status, caplog):
             raise failure
 
     caplog.set_level(logging.CRITICAL, "vectorfleet_operator.control.app")
-    async with served(Failing()) as world:
-        answer = await world.ask("POST", "/indexes", json=BODY)
+    async with plane.served(Failing()) as world:
+        answer = await world.ask("POST", "/indexes", json=plane.BODY)
         assert answer.status_code == status
         assert (str(failure) in answer.text) is (status == 400)
 
@@ -286,10 +237,10 @@ async def test_what_goes_wrong_behind_it(failure, status, caplog):
 async def test_the_audit_log(caplog):
     """One line for each change and each refusal: who, what, which index; never a key, never tags."""
     caplog.set_level(logging.INFO, "vectorfleet_operator.control.audit")
-    async with served() as world:
-        await world.ask("POST", "/indexes", json=BODY | {"tags": {"t": "secret-tag"}})
+    async with plane.served() as world:
+        await world.ask("POST", "/indexes", json=plane.BODY | {"tags": {"t": "secret-tag"}})
         await world.ask("GET", "/indexes")
-        await world.ask("DELETE", "/indexes/films", READER, headers={"x-request-id": "mine"})
+        await world.ask("DELETE", "/indexes/films", plane.READER, headers={"x-request-id": "mine"})
         await world.ask("DELETE", "/indexes/films", "wrong")
         await world.ask("DELETE", "/indexes/films")
 
@@ -301,7 +252,9 @@ async def test_the_audit_log(caplog):
         ("boss", "delete_index", "films", 202),
     ]
     assert caplog.records[1].request_id == "mine"
-    assert not any(word in str(vars(one)) for one in caplog.records for word in (ADMIN, READER, "secret-tag"))
+    assert not any(
+        word in str(vars(one)) for one in caplog.records for word in (plane.ADMIN, plane.READER, "secret-tag")
+    )
 
 
 async def test_a_new_certificate_is_shown(tmp_path):
@@ -324,7 +277,7 @@ async def test_a_new_certificate_is_shown(tmp_path):
         subprocess.run([*make, "-subj", f"/CN={name}", *files], check=True, capture_output=True)
 
     issue("first")
-    async with served(tls_dir=tmp_path, verify=False) as world:
+    async with plane.served(tls_dir=tmp_path, verify=False) as world:
         port = world.client.base_url.port
         assert (await world.ask("GET", "/indexes")).status_code == 200
         first = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))

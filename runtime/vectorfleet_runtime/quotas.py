@@ -1,14 +1,27 @@
 """How much each key may ask: requests and rows a second, requests a day. Pure: the time is given.
 
 A bucket fills at its rate up to its burst; what is taken may leave it in debt, and nothing is granted until
-that is paid back. Each gateway counts for itself, and begins anew when it starts.
+that is paid back. Each process counts for itself, and begins anew when it starts.
 """
 
 from dataclasses import dataclass
 
-from . import errors, policy
+from . import grants
 
 DAY = 86_400
+
+
+class SpentError(Exception):
+    """A key has had what it may.
+
+    Args:
+        message: what that is.
+        seconds: after which to come again.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 @dataclass(slots=True)
@@ -46,7 +59,7 @@ class Meter:
         now: the time.
     """
 
-    def __init__(self, quota: policy.Quota, now: float) -> None:
+    def __init__(self, quota: grants.Quota, now: float) -> None:
         self.quota = quota
         self._requests = _bucket(quota.requests_per_second, quota.burst, now)
         self._rows = _bucket(quota.rows_per_second, None, now)
@@ -56,18 +69,18 @@ class Meter:
         """Count a request.
 
         Raises:
-            ThrottledError: the key has had what it may.
+            SpentError: the key has had what it may.
         """
         if now // DAY != self._day:
             self._day, self._asked = now // DAY, 0
         most = self.quota.requests_per_day
         if most is not None and self._asked >= most:
             left = DAY - now % DAY
-            raise errors.ThrottledError(f"this key may send {most} requests a day (UTC), and has", left)
+            raise SpentError(f"this key may send {most} requests a day (UTC), and has", left)
         if self._requests is not None:
             if wait := self._requests.wait(now):
                 rate = f"{self.quota.requests_per_second:g}"
-                raise errors.ThrottledError(f"this key may send {rate} requests a second", wait)
+                raise SpentError(f"this key may send {rate} requests a second", wait)
             self._requests.take(1)
         self._asked += 1
 
@@ -75,14 +88,12 @@ class Meter:
         """Count the rows that a request writes.
 
         Raises:
-            ThrottledError: the key has written what it may.
+            SpentError: the key has written what it may.
         """
         if self._rows is None:
             return
         if wait := self._rows.wait(now):
-            raise errors.ThrottledError(
-                f"this key may write {self.quota.rows_per_second:g} rows a second", wait
-            )
+            raise SpentError(f"this key may write {self.quota.rows_per_second:g} rows a second", wait)
         self._rows.take(rows)
 
 
@@ -92,7 +103,7 @@ class Meters:
     def __init__(self) -> None:
         self._meters: dict[str, Meter] = {}
 
-    def of(self, principal: policy.Principal, now: float) -> Meter | None:
+    def of(self, principal: grants.Principal, now: float) -> Meter | None:
         """Return a key's meter, None where it has no quota. A changed quota begins anew."""
         if principal.quota is None:
             return None
