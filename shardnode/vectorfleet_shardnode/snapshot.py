@@ -4,6 +4,7 @@ A key lives in one part at most, so reads gather from the parts and never have t
 """
 
 import dataclasses
+import functools
 import heapq
 import itertools
 from collections import Counter
@@ -18,6 +19,8 @@ from .api import config
 from .arrays import RowNumbers, Scores, Vectors
 from .engines import base
 from .segments import growing, part, sealed
+
+_REMEMBERED_PLACES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,19 +131,24 @@ class Snapshot:
 
     def search(self, question: part.Question) -> list[tuple[Scores, Place]]:
         """Return the best matches for each query, best first."""
-        asked = ((number, view.search(question)) for number, view in enumerate(self.parts))
+        asked = ((number, view.search(question)) for number, view in self._living)
         answers = [(number, answer) for number, answer in asked if answer.rows.shape[1]]
-        if not answers:
-            nowhere = np.zeros(0, np.int64)
-            return [(np.zeros(0, np.float32), Place(nowhere, nowhere))] * len(question.queries)
         if len(answers) == 1:
             return self._presented(*answers[0])
-        return self._merged(answers, question.k)
+        if answers:
+            return self._merged(answers, question.k)
+        nowhere = np.zeros(0, np.int64)
+        return [(np.zeros(0, np.float32), Place(nowhere, nowhere))] * len(question.queries)
+
+    @functools.cached_property
+    def _living(self) -> list[tuple[int, part.Part]]:
+        """The parts that have a row which exists, with their numbers."""
+        return [(number, view) for number, view in enumerate(self.parts) if view.live_rows]
 
     def _presented(self, number: int, answer: base.Neighbours) -> list[tuple[Scores, Place]]:
         """Return the matches of a shard in which only one part has any: they are in order already."""
         shown, most = base.presented(self.metric, answer.scores), answer.rows.shape[1]
-        parts, found = np.full(most, number), []
+        parts, found = _all_in(number, most), []
         for scores, rows in zip(shown, answer.rows, strict=True):
             # What does not exist stands at the end.
             count = most if rows[-1] >= 0 else int(np.count_nonzero(rows >= 0))
@@ -164,6 +172,14 @@ class Snapshot:
     def comparable(self, vectors: Vectors) -> Vectors:
         """Return query vectors as the engines compare them."""
         return base.comparable(self.metric, vectors)
+
+
+@functools.lru_cache(_REMEMBERED_PLACES)
+def _all_in(number: int, count: int) -> npt.NDArray[np.int64]:
+    """Return the parts of rows that are all in one part."""
+    parts = np.full(count, number)
+    parts.flags.writeable = False
+    return parts
 
 
 def _present(found: RowNumbers) -> RowNumbers:

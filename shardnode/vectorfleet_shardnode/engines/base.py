@@ -120,9 +120,9 @@ def comparable(metric: config.Metric, vectors: Vectors) -> Vectors:
 
 def _normalised(vectors: Vectors) -> Vectors:
     exact = vectors.astype(np.float64)
-    lengths = np.maximum(np.sqrt(np.vecdot(exact, exact)), _SHORTEST)
-    scaled: Vectors = (exact / lengths[:, np.newaxis]).astype(np.float32)
-    return scaled
+    lengths = np.sqrt(np.vecdot(exact, exact))
+    exact /= np.maximum(lengths, _SHORTEST, out=lengths)[:, np.newaxis]
+    return exact.astype(np.float32)
 
 
 def larger_is_better(metric: config.Metric) -> bool:

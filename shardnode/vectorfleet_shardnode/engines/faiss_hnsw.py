@@ -72,13 +72,17 @@ class HnswEngine:
         self._nodes = selecting.Nodes(rows, self._index.ntotal)
         self._m = m
         self._unselective = functools.lru_cache(_REMEMBERED_EFFORTS)(self._parameters)
+        self._graph_ef = functools.lru_cache(_REMEMBERED_EFFORTS)(self._wide_enough)
 
     def widened(self, passing: int, k: int, effort: base.Effort) -> base.Effort | None:
         """Return the efSearch for a selection, see `base.Engine`."""
-        ef = choice.graph_ef(choice.Question(passing, self._nodes.total, k, effort.ef, self._m))
+        ef = self._graph_ef(passing, k, effort.ef)
         if not ef:
             return None
         return effort if ef == effort.ef else base.Effort(ef=ef)
+
+    def _wide_enough(self, passing: int, k: int, ef: int) -> int:
+        return choice.graph_ef(choice.Question(passing, self._nodes.total, k, ef, self._m))
 
     def search(self, queries: Vectors, k: int, passing: Bits | None, effort: base.Effort) -> base.Neighbours:
         """Return the `k` best of the rows that pass, see `base.Engine`."""

@@ -25,6 +25,7 @@ class Blobs(Generic[_T]):
         _, offsets, data = column.buffers()
         ends = column.offset + len(column) + 1
         self._offsets = np.frombuffer(offsets, np.int64, ends)[column.offset :]
+        self._ends = self._offsets[1:]
         self._data = memoryview(data if data is not None else b"")
 
     def take(self, rows: RowNumbers | range) -> list[_T]:
@@ -33,7 +34,7 @@ class Blobs(Generic[_T]):
             return cast("list[_T]", self._column.slice(rows.start, len(rows)).to_pylist())
         if len(rows) > FEW:
             return cast("list[_T]", self._column.take(pa.array(rows)).to_pylist())
-        pieces = zip(self._offsets[rows].tolist(), self._offsets[rows + 1].tolist(), strict=True)
+        pieces = zip(self._offsets[rows].tolist(), self._ends[rows].tolist(), strict=True)
         data = self._data
         if self._is_text:
             return cast("list[_T]", [str(data[start:end], "utf-8") for start, end in pieces])

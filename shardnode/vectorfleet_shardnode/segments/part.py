@@ -16,6 +16,8 @@ from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Scores, Vectors
 from ..engines import base
 
+_REMEMBERED_EFFORTS = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class Question:
@@ -46,7 +48,10 @@ class Question:
     @functools.cached_property
     def effort(self) -> base.Effort:
         """How much an engine looks at."""
-        return base.Effort(self.ef, self.probes, self.oversampling, self.rescore)
+        return _effort(self.ef, self.probes, self.oversampling, self.rescore)
+
+
+_effort = functools.lru_cache(_REMEMBERED_EFFORTS)(base.Effort)
 
 
 @dataclasses.dataclass(frozen=True)

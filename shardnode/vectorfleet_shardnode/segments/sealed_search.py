@@ -10,7 +10,7 @@ import numpy as np
 
 from ..api import config
 from ..arrays import Vectors
-from ..engines import base, choice, flat, sketch
+from ..engines import base, choice, clusters, flat, sketch
 from . import part, selection
 
 _AROUND = 10  # rows that count as the surroundings of a query, as a multiple of efSearch
@@ -38,8 +38,10 @@ def search(target: Target, question: part.Question, selected: selection.Selectio
         return base.nothing(len(question.queries))
     if question.exact or target.engine is None:
         return _compare(target, question, selected)
-    ways = _plan(target, question, selected)
-    if len(ways) == 1 or len(set(ways)) == 1:
+    if selected.clusters is None or selected.whole:
+        return _follow(target, question, selected, choice.ENGINE)
+    ways = _plan(target, question, selected, selected.clusters)
+    if len(set(ways)) == 1:
         return _follow(target, question, selected, ways[0])
     alone = [dataclasses.replace(question, queries=query[np.newaxis]) for query in question.queries]
     found = [_follow(target, one, selected, way) for one, way in zip(alone, ways, strict=True)]
@@ -48,17 +50,20 @@ def search(target: Target, question: part.Question, selected: selection.Selectio
     )
 
 
-def _plan(target: Target, question: part.Question, selected: selection.Selection) -> list[choice.Plan]:
+def _plan(
+    target: Target,
+    question: part.Question,
+    selected: selection.Selection,
+    grouping: clusters.Clusters,
+) -> list[choice.Plan]:
     """Return a way for all queries, or one for each."""
-    if selected.clusters is None or selected.whole:
-        return [choice.ENGINE]
     known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
     if choice.compares_few(known) or selected.grouped is None:
         return [choice.EXACT]
     least = selected.grouped.least_known
     if choice.trusts(known, least):
         return [choice.plan(known, least)]
-    ranks = [selected.clusters.nearest(query) for query in question.queries]
+    ranks = [grouping.nearest(query) for query in question.queries]
     around = _AROUND * max(question.ef, question.k)
     return [choice.plan(known, selected.grouped.share(nearest, around)) for nearest in ranks]
 
@@ -82,7 +87,7 @@ def _ask(target: Target, question: part.Question, selected: selection.Selection)
         return None
     passing = None if selected.whole else selected.chosen
     found = target.engine.search(question.queries, k, passing, effort)
-    return found if found.rows[:, k - 1].min() >= 0 else None  # what does not exist stands at the end
+    return None if -1 in found.rows[:, k - 1].tolist() else found  # what does not exist stands at the end
 
 
 def _compare(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
