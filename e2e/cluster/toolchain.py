@@ -1,7 +1,8 @@
 """Build the Go programs of the cluster, once for each state of their sources.
 
 Each folder under `tools/` is a Go module: its programs are its `tool` lines, or itself where it has
-a `main.go`. Rule: a binary lies in the cache under the hash of all that it is made from, so what is
+a `main.go`. Files that a program needs beside it, out of the modules that it is made of, are named in
+`carried.txt`. Rule: a binary lies in the cache under the hash of all that it is made from, so what is
 there is right and is never built again.
 """
 
@@ -24,6 +25,8 @@ LINK_FLAGS = {
     " -X k8s.io/component-base/version.gitMajor={major} -X k8s.io/component-base/version.gitMinor={minor}",
 }
 BUILD_SECONDS = 3600
+CARRIED = "carried"
+"""The folder beside a program in which the files are that it needs."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def _build_module(module: Path, cache: Path) -> dict[str, Path]:
     for name, package in packages.items():
         if not (target / name).exists():
             with progress.step(f"built {name}"):
+                _carry(module, target)
                 _build(module, package, target / name)
     return {name: target / name for name in packages}
 
@@ -75,6 +79,18 @@ def _build(module: Path, package: str, target: Path) -> None:
         built.rename(target)
 
 
+def _carry(module: Path, target: Path) -> None:
+    """Copy what `carried.txt` names, a module and a pattern of its files on each line, beside the program."""
+    listed = module / "carried.txt"
+    for line in listed.read_text().splitlines() if listed.exists() else ():
+        name, pattern = line.split()
+        argv = [find_go(), "list", "-m", "-f", "{{.Dir}}", name]
+        folder = Path(commands.run(argv, cwd=module, timeout=BUILD_SECONDS).strip())
+        (target / CARRIED).mkdir(parents=True, exist_ok=True)
+        for path in sorted(folder.glob(pattern)):
+            (target / CARRIED / path.name).write_bytes(path.read_bytes())
+
+
 def _link_flags(module: Path) -> str:
     template = LINK_FLAGS.get(module.name, "-s -w")
     version = re.search(r"k8s\.io/kubernetes v(\S+)", (module / "go.mod").read_text())
@@ -88,7 +104,7 @@ def _digest(module: Path) -> str:
     digest = hashlib.sha256(json.dumps(LINK_FLAGS.get(module.name)).encode())
     for path in sorted(module.rglob("*")):
         is_code = path.suffix == ".go" and not path.name.endswith("_test.go")
-        if is_code or path.name in {"go.mod", "go.sum"}:
+        if is_code or path.name in {"go.mod", "go.sum", "carried.txt"}:
             digest.update(f"{path.relative_to(module)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
