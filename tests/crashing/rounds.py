@@ -14,6 +14,7 @@ import time
 from crashing import history, node
 
 CLIENTS = 3
+_UNHURRIED = 5.0
 
 
 @dataclasses.dataclass
@@ -41,6 +42,7 @@ class Rounds:
         self._numbers = random.Random(seed)
         self._rows, self._clients = [{}] * CLIENTS, []
         self._left = folder / "left"
+        self._pace, self._played = 1.0, 0
 
     def run(self, count, progress=lambda round_, tally: None):
         """Go through the rounds, and check once more at the end.
@@ -48,17 +50,32 @@ class Rounds:
         Raises:
             AssertionError: something that was answered isn't so, or the shard does not start.
         """
-        for number in range(count):
-            try:
-                self._go(number)
-            except Exception as failure:
-                raise AssertionError(
-                    f"seed {self.seed}, round {number}: {failure}\n"
-                    f"the folder as the kill left it: {self._left}\n{self.node.said()}"
-                ) from failure
-            progress(number + 1, self.tally)
+        for _ in range(count):
+            self._play()
+            progress(self._played, self.tally)
         self._check(self.node.serve())
         self._end(signal.SIGKILL)
+
+    def run_until_all_is_found(self, most):
+        """Go on, at a pace that a busy machine keeps up with, until kills have interrupted all there is.
+
+        Raises:
+            AssertionError: as `run`; or it was not so after `most` more rounds.
+        """
+        self._pace, last = _UNHURRIED, self._played + most
+        while not all(self.tally.found.values()):
+            assert self._played < last, f"never interrupted in {last} rounds: {self.tally}"
+            self._play()
+
+    def _play(self):
+        number, self._played = self._played, self._played + 1
+        try:
+            self._go(number)
+        except Exception as failure:
+            raise AssertionError(
+                f"seed {self.seed}, round {number}: {failure}\n"
+                f"the folder as the kill left it: {self._left}\n{self.node.said()}"
+            ) from failure
 
     def _go(self, number):
         if self._numbers.random() < 0.1:
@@ -67,7 +84,7 @@ class Rounds:
         stub = self.node.serve()
         self._check(stub)
         self._clients = history.start(stub, self._rows, f"{self.seed}-{number}")
-        time.sleep(self._numbers.uniform(0, 0.25))
+        time.sleep(self._pace * self._numbers.uniform(0, 0.25))
         end = self._numbers.choices(["writing", "resting", "stopping"], [84, 13, 3])[0]
         if end != "writing":
             self._rest()
@@ -89,7 +106,7 @@ class Rounds:
             client.stopping.set()
         for client in self._clients:
             client.join()
-        time.sleep(self._numbers.uniform(0, 0.4))
+        time.sleep(self._pace * self._numbers.uniform(0, 0.4))
 
     def _end(self, number):
         self.node.kill(number)
