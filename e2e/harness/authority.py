@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from cluster import processes, toolchain
+from cluster import toolchain
 
 from . import handle, index
 
@@ -24,18 +25,20 @@ def build(kind: str, name: str, spec: dict[str, Any], namespace: str | None = No
 @contextlib.contextmanager
 def running(cluster: handle.Handle) -> Iterator[str]:
     """Run its controllers; yield the authority's certificate, in PEM. Everything is gone afterwards."""
-    program = cluster.programs["certd"]
-    for path in sorted((program.parent / toolchain.CARRIED).iterdir()):
-        cluster.kubectl("apply", "--server-side", "-f", str(path))
+    program, log = cluster.programs["certd"], cluster.where.logs / "certd.log"
+    definitions = [str(path) for path in sorted((program.parent / toolchain.CARRIED).iterdir())]
+    for path in definitions:
+        cluster.kubectl("apply", "--server-side", "-f", path)
     cluster.kubectl("create", "namespace", NAMESPACE)
-    processes.start(cluster.where, "certd", [program, "--kubeconfig", cluster.where.kubeconfig])
-    try:
-        yield _root(cluster)
-    finally:
-        processes.stop(cluster.where, "certd")
-        for path in sorted((program.parent / toolchain.CARRIED).iterdir()):
-            cluster.kubectl("delete", "--wait=false", "-f", str(path))
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    command = [program, "--kubeconfig", cluster.where.kubeconfig]
+    with log.open("ab") as said, subprocess.Popen(command, stdout=said, stderr=said, cwd="/") as started:
+        try:
+            yield _root(cluster)
+        finally:
+            started.terminate()
+    for path in definitions:
+        cluster.kubectl("delete", "--wait=false", "-f", path)
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def _root(cluster: handle.Handle) -> str:

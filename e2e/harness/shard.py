@@ -83,7 +83,8 @@ class Shard:
     def hand_over(self, pod: str) -> None:
         """Let a member lead, by the annotation that a person would use."""
         self.of.kubectl("annotate", "vsh", self.name, f"vectorfleet.io/primary={pod}", "--overwrite")
-        index.wait_until(lambda: self.primary == pod, 30)
+        # After an API server was away, kube-proxy may lead to it again only half a minute after it is back.
+        index.wait_until(lambda: self.primary == pod)
         self.of.kubectl("annotate", "vsh", self.name, "vectorfleet.io/primary-")
 
     def spread(self) -> None:
