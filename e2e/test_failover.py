@@ -79,6 +79,25 @@ def test_without_an_operator_nobody_is_promoted(three: shard.Shard, recorded: lo
         clients.expect_writes(FAILOVER_SECONDS)
 
 
+def test_a_damaged_member_is_filled_again(three: shard.Shard, recorded: load.Recorder) -> None:
+    """A bit of the primary's log flips and it dies: another leads, and it is filled as a new disk."""
+    victim = three.primary
+    before = three.disk(victim)
+    with recorded("a bit of the primary's log flips, and it is killed") as clients:
+        time.sleep(WARM_UP_SECONDS)
+        process = processes.main_process(three.of, victim)
+        os.kill(process, signal.SIGSTOP)  # or it may be started anew before the bit has flipped
+        processes.flip_a_bit(process, "var/lib/vectorfleet/log/*.log")
+        clients.event()
+        os.kill(process, signal.SIGKILL)
+        index.wait_until(lambda: three.primary != victim, FAILOVER_SECONDS)
+        clients.expect_writes(FAILOVER_SECONDS)
+        index.wait_until(lambda: three.disk(victim) not in ("", before), FAILOVER_SECONDS)
+        three.wait_until_whole()
+    told = three.of.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
+    assert "ReplicaRebuilt" in told
+
+
 def test_operator_and_primary_die_together(three: shard.Shard, recorded: load.Recorder) -> None:
     """Both pods are deleted without grace at once: whoever is back first, writes go on."""
     with recorded("the primary's pod and the operator's are deleted") as clients:

@@ -50,13 +50,13 @@ def test_an_image_is_rolled(three: shard.Shard, second_image: str, recorded: loa
 def test_a_lost_volume_is_filled_again(three: shard.Shard, recorded: load.Recorder) -> None:
     """A member's volume and pod are deleted: the new, empty one is filled and takes its place."""
     victim = next(name for name in three.members if name != three.primary)
-    before = _disk(three, victim)
+    before = three.disk(victim)
     with recorded("a member's volume is deleted") as clients:
         time.sleep(WARM_UP_SECONDS)
         clients.event()
         three.of.kubectl("delete", "pvc", f"data-{victim}", "--wait=false")
         three.of.kubectl("delete", "pod", victim, "--force", "--grace-period=0", "--wait=false")
-        index.wait_until(lambda: _disk(three, victim) != before, SECONDS)
+        index.wait_until(lambda: three.disk(victim) not in ("", before), SECONDS)
         three.wait_until_whole()
         clients.expect_writes(SECONDS)
 
@@ -115,10 +115,6 @@ def _be_the_driver(of: index.Index, claim: str) -> None:
     asked = of.get("pvc", claim)["spec"]["resources"]["requests"]
     told = json.dumps({"status": {"capacity": asked}})
     of.kubectl("patch", "pvc", claim, "--subresource=status", "--type=merge", "-p", told)
-
-
-def _disk(three: shard.Shard, member: str) -> str:
-    return next(str(one["disk"]) for one in three.configuration["members"] if one["name"] == member)
 
 
 def _images(three: shard.Shard) -> set[str]:

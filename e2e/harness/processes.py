@@ -19,3 +19,14 @@ def main_process(of: index.Index, pod: str) -> int:
             if pids:
                 return min(map(int, pids))
     raise AssertionError(f"no process of container {found} is on this machine")
+
+
+def flip_a_bit(pid: int, pattern: str) -> None:
+    """Flip a bit in the middle of what is written of the last file of a pattern, as a process sees it."""
+    path = max(Path(f"/proc/{pid}/root").glob(pattern))
+    middle = len(path.read_bytes().rstrip(b"\0")) // 2
+    with path.open("r+b") as file:
+        file.seek(middle)
+        [byte] = file.read(1)
+        file.seek(middle)
+        file.write(bytes([byte ^ 1]))

@@ -55,6 +55,11 @@ class Shard:
         """The pods that hold it."""
         return sorted(one["name"] for one in self.configuration["members"])
 
+    def disk(self, pod: str) -> str:
+        """The disk of a member, empty where it is none."""
+        members = self.configuration["members"]
+        return next((str(one["disk"]) for one in members if one["name"] == pod), "")
+
     def node(self, pod: str) -> str:
         """The node that a pod runs on."""
         return str(self.of.get("pod", pod)["spec"]["nodeName"])

@@ -160,7 +160,8 @@ async def _level(site: Site, change: steps.Change, last: replication.Position) -
     end = loop.time() + LEVEL_SECONDS
     while loop.time() < end:
         state = await site.shards.state(target.address, site.token)
-        if state is not None and state.disk == target.disk and state.last >= last:
+        found = state if isinstance(state, replication.ReplicaState) else None
+        if found is not None and found.disk == target.disk and found.last >= last:
             return True
         await asyncio.sleep(_PAUSE_SECONDS)
     return False

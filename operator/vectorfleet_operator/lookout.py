@@ -47,7 +47,7 @@ class _Watched:
     def may_report(self, name: str) -> bool:
         """Return whether to ask a replica for more: one of an older version tells no state at all."""
         heard = self.heard.get(name, view_.Heard())
-        return heard.state is None or heard.present
+        return heard.damage is None and (heard.state is None or heard.present)
 
 
 class Lookout:
@@ -136,11 +136,12 @@ class Lookout:
         )
         for name, state in zip(places, answers, strict=True):
             before = watched.heard.get(name, view_.Heard())
-            if state is not None:
+            if isinstance(state, replication.ReplicaState):
                 watched.heard[name] = view_.Heard(state)
                 continue
-            watched.heard[name] = dataclasses.replace(before, missed=before.missed + 1)
-            if watched.heard[name].missed >= view_.PATIENCE:
+            damage = state or before.damage
+            watched.heard[name] = view_.Heard(before.state, before.missed + 1, damage)
+            if damage is not None or watched.heard[name].missed >= view_.PATIENCE:
                 watched.reports.pop(name, None)
 
     def _seen(self, watched: _Watched) -> Look:

@@ -126,6 +126,15 @@ class ReplicaState:
 
 
 @dataclasses.dataclass(frozen=True)
+class Damage:
+    """What a replica says instead that serves nothing, because its data is damaged."""
+
+    disk: str
+    """The disk that holds the data; empty where not even that can be read."""
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Sealed:
     """A replica's answer to being sealed."""
 

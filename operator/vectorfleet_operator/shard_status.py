@@ -11,6 +11,7 @@ from .plan.replicas import standing
 from .plan.replicas import view as view_
 
 SILENT = "Silent"
+DAMAGED = "Damaged"
 
 
 def build(
@@ -71,10 +72,10 @@ def _replica(
     state = view.state(name)
     members = view.committed.members if view.committed else ()
     if state is None:
-        known = view.committed.member(name) if view.committed else None
-        return vector_shard.ReplicaStatus(
-            name=name, disk=known.disk if known else "", role=SILENT, member=known is not None
-        )
+        known, damage = view.committed.member(name) if view.committed else None, view.damage(name)
+        disk = damage.disk if damage is not None else known.disk if known else ""
+        role = DAMAGED if damage is not None else SILENT
+        return vector_shard.ReplicaStatus(name=name, disk=disk, role=role, member=known is not None)
     return vector_shard.ReplicaStatus(
         name=name,
         disk=state.disk,

@@ -133,10 +133,10 @@ async def _take(
             return await register.reserve(now.given.cluster, entry, step.epoch)
         case steps.Rebuild():
             address = view.address(step.member.name)
-            await now.given.shards.rebuild(address, now.token, step.member.disk, step.epoch)
-            await _tell(
-                now, entry, "ReplicaRebuilt", f"{step.member.name} is filled again: {step.why}", loud=True
-            )
+            fresh = await now.given.shards.rebuild(address, now.token, step.member.disk, step.epoch)
+            if fresh is not None:
+                message = f"{step.member.name} is filled again: {step.why}"
+                await _tell(now, entry, "ReplicaRebuilt", message, loud=True)
         case steps.Restart():
             pod = seen.find(ports.POD, step.name)
             if pod is not None and pod["metadata"]["uid"] == step.uid:

@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pydantic
 import pydantic_core
@@ -15,7 +16,7 @@ import uvloop
 
 from vectorfleet_runtime import credentials, listener, logs, parties
 
-from . import errors, server, service
+from . import errors, refusing, server, service
 from .api import config, shard_pb2
 from .limits import meter
 from .replication import replica
@@ -106,7 +107,7 @@ async def serve(settings: Settings, index: config.IndexConfig, own: credentials.
 
 async def _open(
     settings: Settings, index: config.IndexConfig, own: credentials.Credentials
-) -> "service.ShardService | server.RefusingService":
+) -> "service.ShardService | refusing.RefusingService":
     measured = meter.open_meter(settings.memory_bytes)
     try:
         return await service.open_service(
@@ -129,14 +130,20 @@ async def _open(
         )
         if isinstance(reason, errors.TooLargeError):
             named.conditions.add(type="MemoryPressure", reason="TooLarge", message=str(reason))
-        return server.RefusingService(named, reason)
+        return refusing.RefusingService(named, reason, _damaged_folder(settings, reason))
+
+
+def _damaged_folder(settings: Settings, reason: errors.ShardError) -> Path | None:
+    """Return the folder of a replica that others can fill again, None where nothing may be given up."""
+    damaged = isinstance(reason, errors.DataLossError) and not isinstance(reason, errors.UnknownFormatError)
+    return settings.data_dir if damaged and settings.replicated else None
 
 
 async def _serve_until(
     stop: asyncio.Event,
     settings: Settings,
     own: credentials.Credentials,
-    served: "service.ShardService | server.RefusingService",
+    served: "service.ShardService | refusing.RefusingService",
     ready: Readiness,
 ) -> None:
     listening = server.make_server(served, own, served.replication)

@@ -52,7 +52,9 @@ def unpack(content: bytes, name: str, version: int, path: str) -> Any:
     if digest != found_digest:
         raise errors.DataLossError(f"{path} is damaged: its content does not have the checksum it names")
     if found_version != version:
-        raise errors.DataLossError(f"{path} has format {found_version}; this program reads format {version}")
+        raise errors.UnknownFormatError(
+            f"{path} has format {found_version}; this program reads format {version}"
+        )
     return body
 
 

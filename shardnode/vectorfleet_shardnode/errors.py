@@ -15,6 +15,7 @@ ShardError
 ├── MemoryFullError          RESOURCE_EXHAUSTED   no memory to write; reads go on
 ├── UnavailableError         UNAVAILABLE          starting or stopping
 └── DataLossError            DATA_LOSS            files are damaged
+    ├── UnknownFormatError                        files are whole, and of another version of the program
     └── LogFailedError                            the disk refused to store the log
 ```
 """
@@ -100,6 +101,10 @@ class DataLossError(ShardError):
     """Files are damaged: serving from them could present lost data as if it had never been."""
 
     code = grpc.StatusCode.DATA_LOSS
+
+
+class UnknownFormatError(DataLossError):
+    """Files are whole, and this program can't read them: a newer one wrote them, and can."""
 
 
 class LogFailedError(DataLossError):

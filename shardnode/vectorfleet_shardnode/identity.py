@@ -74,22 +74,33 @@ def write(folder: Path, identity: Stored) -> None:
     files.write_durably(folder / FILE_NAME, identity.model_dump_json(indent=1).encode(), "identity")
 
 
-def check(folder: Path, wanted: Identity) -> Stored:
-    """Return the folder's identity, which must be the one that is wanted.
+def read(folder: Path) -> Stored:
+    """Return the folder's identity.
 
     Raises:
-        WrongIdentityError: they differ; both are named.
-        DataLossError: the identity can't be read, or is of a newer version.
+        DataLossError: it can't be read, or is of a newer version.
     """
     path = folder / FILE_NAME
     content = path.read_bytes()
     try:
         version = _Versioned.model_validate_json(content).version
         if version != VERSION:
-            raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
-        found = Stored.model_validate_json(content)
+            raise errors.UnknownFormatError(
+                f"{path} has format {version}; this program reads format {VERSION}"
+            )
+        return Stored.model_validate_json(content)
     except pydantic.ValidationError as broken:
         raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
+
+
+def check(folder: Path, wanted: Identity) -> Stored:
+    """Return the folder's identity, which must be the one that is wanted.
+
+    Raises:
+        WrongIdentityError: they differ; both are named.
+        DataLossError: as `read`.
+    """
+    found = read(folder)
     if differing := [name for name in Identity.model_fields if getattr(found, name) != getattr(wanted, name)]:
         stored, asked = found.model_dump(mode="json"), wanted.model_dump(mode="json")
         words = ", ".join(

@@ -64,7 +64,7 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except errors.DataLossError as broken:
-        raise errors.DataLossError(f"log file {path.name}: {broken}") from broken
+        raise type(broken)(f"log file {path.name}: {broken}") from broken
 
 
 def header_of(path: Path, data: memoryview, owner: int) -> log_format.Header:

@@ -117,7 +117,7 @@ def unpack_header(data: bytes) -> Header | None:
     if magic != _FILE_MAGIC or crc != google_crc32c.value(bytes(data[: _FILE.size - 4])):
         return None
     if version != VERSION:
-        raise errors.DataLossError(f"it has format {version}; this program reads format {VERSION}")
+        raise errors.UnknownFormatError(f"it has format {version}; this program reads format {VERSION}")
     return Header(salt, first_seq, owner, epoch_before)
 
 
@@ -192,7 +192,7 @@ def parse(data: memoryview, at: int, salt: int) -> Placed | None:
     if wanted != google_crc32c.extend(salt, bytes(payload)):
         return None
     if entry.op not in _OPS:
-        raise errors.DataLossError(
+        raise errors.UnknownFormatError(
             f"record {entry.seq} holds op {entry.op}, which this program does not know"
         )
     return Placed(entry._replace(op=_OPS[entry.op], payload=payload), end)

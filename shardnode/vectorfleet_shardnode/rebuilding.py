@@ -8,6 +8,7 @@ one, which the configuration names, answers never again. Rule: rebuild.json is d
 and itself the last that goes; every step between can be done again.
 """
 
+import os
 import secrets
 import shutil
 from pathlib import Path
@@ -65,6 +66,68 @@ def decide(folder: Path, state: replica_state.ReplicaState) -> str:
     return begun.uid
 
 
+def disk_of(folder: Path) -> str:
+    """Return the identity of a folder whose data is damaged, empty where not even that can be read."""
+    try:
+        return identity.read(folder).uid
+    except (errors.DataLossError, OSError):
+        return ""
+
+
+def give_up(folder: Path, disk: str, epoch: int) -> str:
+    """Decide that the data of a folder that nobody can serve is given up; returns the disk that it becomes.
+
+    Whoever says so knows that nothing is lost by it: what is left here is no copy any more. Where
+    replica.json is damaged too, the new disk has promised nothing, as one on an empty volume.
+
+    Args:
+        folder: the shard's.
+        disk: the identity that is meant.
+        epoch: of the configuration that the caller knows.
+
+    Raises:
+        NotHereError: another disk is meant, a newer configuration is known here, the disk leads in that of
+            the caller or is all that it needs, or another process has the folder.
+        DataLossError: the folder does not tell whose it is.
+        OSError: as `decide`.
+    """
+    held = identity.lock(folder)
+    try:
+        if identity.read(folder).uid != disk:
+            raise errors.NotHereError("the call is for another disk than this replica has now")
+        state = _state_of(folder, disk)
+        if refusal := keeps_damaged(state, epoch):
+            raise errors.NotHereError(f"nothing is given up: {refusal}")
+        return decide(folder, state)
+    finally:
+        os.close(held)
+
+
+def _state_of(folder: Path, disk: str) -> replica_state.ReplicaState:
+    try:
+        return replica_state.read(folder, disk)
+    except errors.DataLossError:
+        return replica_state.ReplicaState(uid=disk)
+
+
+def keeps_damaged(state: replica_state.ReplicaState, epoch: int) -> str:
+    """Return why damaged data must stay, empty where it may go.
+
+    It may have promised a later epoch: whoever asked for that counts on it no more, since it answers nobody.
+    """
+    known = state.configuration
+    if known is None or known.epoch < epoch:
+        return ""
+    if known.epoch > epoch:
+        return f"a configuration of epoch {known.epoch} is known here, newer than {epoch}"
+    mine = next((one for one in known.members if one.disk == state.uid), None)
+    if mine is not None and known.primary == mine.name:
+        return "it is the primary's; let another one lead first"
+    if mine is not None and known.write_quorum == 1:
+        return "no other member need hold what this one held"
+    return ""
+
+
 def is_decided(folder: Path) -> bool:
     """Tell whether the folder's data is given up."""
     return (folder / FILE_NAME).exists()
@@ -115,4 +178,4 @@ def _read(path: Path) -> _Decision:
     try:
         return _Decision.model_validate(body)
     except pydantic.ValidationError as broken:
-        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
+        raise errors.UnknownFormatError(f"{path} can't be understood: {broken}") from broken

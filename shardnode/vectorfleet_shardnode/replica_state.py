@@ -174,7 +174,7 @@ def read(folder: Path, uid: str) -> ReplicaState:
     try:
         found = ReplicaState.model_validate(body)
     except pydantic.ValidationError as broken:
-        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
+        raise errors.UnknownFormatError(f"{path} can't be understood: {broken}") from broken
     if found.uid != uid:
         raise errors.DataLossError(
             f"{path} is of another folder: it names uid {found.uid}, identity.json names {uid}"

@@ -4,15 +4,14 @@ Rule: nobody is answered whose role is not named in `CALLERS`. What was not fore
 to the caller in four words only.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import grpc
 
 from vectorfleet_runtime import credentials, parties
 
-from . import errors, rpc
+from . import rpc
 from .api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 
 MAX_MESSAGE_BYTES = 64 << 20
@@ -83,60 +82,3 @@ def make_server(
         )
         replication_pb2_grpc.add_ReplicationServicer_to_server(replicated, server)  # type: ignore[no-untyped-call]
     return server
-
-
-class RefusingService:
-    """What is served instead of a shard that can't be: the reason, and nothing else.
-
-    The process stays, so that Kubernetes does not restart it in a loop and the operator hears why.
-    """
-
-    def __init__(self, identity: shard_pb2.ReportReply, reason: errors.ShardError) -> None:
-        self._identity = identity
-        self._reason = reason
-
-    async def write(self, _: Any, /) -> NoReturn:
-        """Refuse."""
-        raise self._reason
-
-    async def search(self, _: Any, /) -> NoReturn:
-        """Refuse."""
-        raise self._reason
-
-    async def fetch(self, _: Any, /) -> NoReturn:
-        """Refuse."""
-        raise self._reason
-
-    async def list(self, _: Any, /) -> NoReturn:
-        """Refuse."""
-        raise self._reason
-
-    async def stats(self, _: Any, /) -> NoReturn:
-        """Refuse."""
-        raise self._reason
-
-    @property
-    def refusal(self) -> str:
-        """Why the shard is not ready."""
-        return str(self._reason)
-
-    @property
-    def replication(self) -> None:
-        """Nothing: it takes part in nothing."""
-
-    async def starts_over(self) -> None:
-        """Wait for ever: there is nothing to do better the next time."""
-        await asyncio.Event().wait()
-
-    async def leave(self) -> None:
-        """Do nothing: there is no office to leave."""
-
-    async def close(self) -> None:
-        """Do nothing: there is nothing open."""
-
-    async def report(self, _: shard_pb2.ReportRequest) -> shard_pb2.ReportReply:
-        """Say why nothing is served."""
-        reply = shard_pb2.ReportReply()
-        reply.CopyFrom(self._identity)
-        reply.problem = str(self._reason)
-        return reply

@@ -76,7 +76,7 @@ def _parse(content: bytes, path: Path) -> list[log_index.Known]:
     if magic != _MAGIC or (version == VERSION and len(content) != _HEADER.size + count * _EACH):
         raise errors.DataLossError(f"file {path} holds no write ids")
     if version != VERSION:
-        raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+        raise errors.UnknownFormatError(f"{path} has format {version}; this program reads format {VERSION}")
     at, columns = _HEADER.size, []
     for kind in ("<u8", "<u8", "<u4"):
         columns.append(np.frombuffer(content, kind, count, at).tolist())

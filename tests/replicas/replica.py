@@ -40,20 +40,23 @@ class Replica:
         self.lose_disk()
         self.up = False
         self.leaving = False
-        self.office = None
-        self.sealed_for = 0
         self.heard_at = 0.0
-        self.rotten = 0
 
     def lose_disk(self):
         self.disk = f"d{next(_DISKS)}"
         self.log, self.promised, self.configuration, self.committed = [], 0, None, 0
-        self.office, self.sealed_for, self.rotten = None, 0, 0
+        self.office, self.sealed_for, self.rotten, self.damaged = None, 0, 0, False
 
     def start(self, now):
         self.up, self.leaving, self.sealed_for, self.heard_at = True, False, 0, now
         self.office = None
-        self._resume(now)
+        if not self.damaged:
+            self._resume(now)
+
+    def damage(self):
+        """Die, and come back with data that can't be read any more."""
+        self.crash()
+        self.damaged = True
 
     def crash(self):
         self.up, self.office, self.leaving = False, None, False
@@ -119,6 +122,8 @@ class Replica:
         return self.disk
 
     def state(self, now):
+        if self.damaged:
+            return replication.Damage(self.disk, "a bit has flipped")
         office, known = self.office, self.configuration
         role = self._role()
         silence = now - office.quorum_at if office else 0.0
@@ -151,7 +156,7 @@ class Replica:
 
     def append(self, epoch, sent, committed, now):
         """Take a primary's whole log; return whether it was taken."""
-        if epoch < self.promised:
+        if epoch < self.promised or self.damaged:
             return False
         self.promise(epoch)
         self.heard_at = now

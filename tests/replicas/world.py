@@ -11,7 +11,7 @@ import random
 
 from replicas import replica
 
-from vectorfleet_operator import attend, errors, lookout, ports, reconcile
+from vectorfleet_operator import attend, errors, lookout, ports, reconcile, replication
 from vectorfleet_operator.adapters import memory
 
 KEY = ports.Key("shop", "products")
@@ -116,6 +116,11 @@ class Cluster(memory.MemoryCluster):
         found["metadata"]["resourceVersion"] = str(self._version)
 
 
+def sound(carry_out):
+    """Return what is carried out where the data is not damaged; else there is no answer."""
+    return lambda one, now: None if one.damaged else carry_out(one, now)
+
+
 class Shards:
     """The port `Shards`: calls travel through the network of the world."""
 
@@ -127,7 +132,7 @@ class Shards:
 
     async def report(self, address, token):
         state = await self._call(address, lambda one, now: one.state(now), 1.0)
-        if state is None:
+        if not isinstance(state, replication.ReplicaState):
             return None
         return ports.ShardReport(
             pod=state.name, epoch=state.last.epoch, seq=state.last.seq, rows=state.last.seq,
@@ -136,18 +141,19 @@ class Shards:
         )  # fmt: skip
 
     async def seal(self, address, token, epoch, disk, *, begins):
-        return await self._call(address, lambda one, now: one.seal(epoch, disk, begins), 3.0)
+        return await self._call(address, sound(lambda one, now: one.seal(epoch, disk, begins)), 3.0)
 
     async def lead(self, address, token, configuration, seconds):
         end = asyncio.get_running_loop().time() + seconds
         while True:
-            led = await self._call(address, lambda one, now: one.lead(configuration, now), 3.0)
+            led = await self._call(address, sound(lambda one, now: one.lead(configuration, now)), 3.0)
             if led is None or led.held or not led.leading or asyncio.get_running_loop().time() > end:
                 return led
             await asyncio.sleep(0.02)
 
     async def configure(self, address, token, configuration, learners):
-        return await self._call(address, lambda one, now: one.configure(configuration, learners, now), 3.0)
+        tell = sound(lambda one, now: one.configure(configuration, learners, now))
+        return await self._call(address, tell, 3.0)
 
     async def rebuild(self, address, token, disk, epoch):
         return await self._call(address, lambda one, now: one.rebuild(disk), 30.0)
@@ -347,7 +353,7 @@ class World:
         changed = False
         for pod in {*wanted, *mine}:
             changed |= self._run_pod(pod, workload, revision if pod in wanted else None, now)
-        ready = sum(self.replicas[pod].up for pod in wanted if pod in self.replicas)
+        ready = sum(_is_ready(self.replicas[pod]) for pod in wanted if pod in self.replicas)
         return self._publish(workload, ready, revision) or changed
 
     def _revision(self, workload):
@@ -374,7 +380,7 @@ class World:
         if not one.up and now >= self.ending.setdefault(name, now + POD_SECONDS):
             one.start(now)
             self.ending.pop(name)
-        return self._tell(name, ready=one.up)
+        return self._tell(name, ready=_is_ready(one))
 
     def _end(self, one, now):
         """A primary that is told to stop serves until its place is taken, others go at once."""
@@ -493,6 +499,10 @@ class World:
 
     def tell(self):
         return {
-            name: (one.up, one.promised, one.last, one.state(0).role.value, one.disk)
+            name: (one.up, one.promised, one.last, one._role().value, one.disk)
             for name, one in self.replicas.items()
         } | {"configuration": self.configuration()}
+
+
+def _is_ready(one):
+    return one.up and not one.damaged

@@ -13,6 +13,7 @@ DROPPED = {
     "ack_fsync": "A follower answers before its fsync.",
     "promise_durable": "A promise does not survive a restart.",
     "disk_identity": "A lost disk comes back empty under the old identity.",
+    "damage_refused": "A replica whose data is damaged serves what is left of it.",
 }
 MODULES = (core_mutants, operator_mutants)  # what they change is known once they are imported
 DESCRIPTIONS = DROPPED | mutating.DESCRIPTIONS
@@ -38,6 +39,7 @@ TWO_OPERATORS = EAGER | {
 }
 WEATHER = {
     "cas_reserved": TWO_OPERATORS,
+    "damage_refused": {"trouble": {"damage": 3, "hand_over": 4, "crash": 2, "alone": 2}},
     "disk_identity": {"trouble": {"lost_disk": 3, "hand_over": 4, "crash": 2, "alone": 2}},
     "learn_commit": TWO_OPERATORS,
     "read_confirm": EAGER

@@ -4,10 +4,12 @@ It does what the driver of the shard node does, with the worst timing that the c
 """
 
 import dataclasses
+import types
 
 from simulation import loop, promises, records, reporting, values
 
 from vectorfleet_operator import replication
+from vectorfleet_shardnode import rebuilding
 from vectorfleet_shardnode.replication import history, messages, protocol
 
 PATIENCE = 25  # of a call to another replica
@@ -24,6 +26,7 @@ class Node:
         self.disk = records.Disk(f"{name}1")
         self.runs = 0
         self.core = None
+        self.refuses = False  # the process is there, and says of itself that its data is damaged
         self.frozen = False
         self._inbox = []
         self.slow_disk = self.pace = 1.0
@@ -43,6 +46,11 @@ class Node:
         self._waiting = {}  # seq -> answers that wait for its commit
         self._copying = None
         disk = self.disk
+        if disk.damaged and "damage_refused" in self.world.dropped:
+            disk.lose_behind(self.rng)
+        self.refuses = disk.damaged
+        if self.refuses:
+            return
         if "promise_durable" in self.world.dropped:
             disk.stored = dataclasses.replace(disk.stored, promised=disk.history().last.epoch)
         known = max(disk.mark, disk.snapshot.place.seq)
@@ -62,6 +70,7 @@ class Node:
 
     def crash(self):
         """Kill the process and cut the power."""
+        self.refuses = False
         if self.core is not None:
             self.core = None
             self.open = False
@@ -74,9 +83,16 @@ class Node:
         effect.token(messages.GiveUpReply(self.disk.identity))
         self.world.restart_later(self)
 
-    def give_up(self, epoch, answer):
-        """A Rebuild arrives."""
-        self.do(self.core.give_up, answer, epoch)
+    def rebuild(self, disk, epoch, answer):
+        """A Rebuild arrives, meant for a disk."""
+        if disk != self.disk.identity:
+            return
+        if self.core is not None:
+            self.do(self.core.give_up, lambda reply: answer(reply.disk or None), epoch)
+            return
+        known = types.SimpleNamespace(uid=disk, configuration=self.disk.stored.configuration)
+        if not rebuilding.keeps_damaged(known, epoch):
+            self._give_up(messages.GiveUp(lambda reply: answer(reply.disk)), ())
 
     def lose_disk(self):
         """Lose the volume: whoever comes back under this name is another member."""
@@ -98,7 +114,9 @@ class Node:
 
     def enter(self, run, act, *args):
         """Bring something to the process `run`, or to whichever runs where it is None."""
-        if self.core is None or run not in (None, self.runs):
+        if self.core is None and not (self.refuses and act.__name__ in ("report", "rebuild")):
+            return
+        if run not in (None, self.runs):
             return
         if self.frozen:
             self._inbox.append((run, act, args))
@@ -409,7 +427,10 @@ class Node:
 
     def report(self, answer):
         """Say what it is."""
-        answer(reporting.state_of(self))
+        if self.refuses:
+            answer(replication.Damage(self.disk.identity, "a bit has flipped"))
+        else:
+            answer(reporting.state_of(self))
 
     # -------------------------------------------------------------------------------- from clients
 

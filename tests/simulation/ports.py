@@ -5,7 +5,7 @@ import datetime
 
 from simulation import loop, register, values
 
-from vectorfleet_operator import errors, ports
+from vectorfleet_operator import errors, ports, replication
 
 _API_SECONDS, _STATE_SECONDS, _REPORT_SECONDS, _CALL_SECONDS = 3.0, 1.0, 1.0, 3.0
 _START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -96,7 +96,7 @@ class Shards(Caller):
     async def report(self, address, token):
         node = self._node(address)
         state = await self.ask(node.name, self._to(node, node.report), _REPORT_SECONDS)
-        if state is None:
+        if not isinstance(state, replication.ReplicaState):
             return None
         return ports.ShardReport(
             pod=node.name,
@@ -123,6 +123,9 @@ class Shards(Caller):
     async def configure(self, address, token, configuration, learners):
         ones = tuple(values.to_member(one) for one in learners)
         return await self._step(address, "configure", values.to_core(configuration), ones)
+
+    async def rebuild(self, address, token, disk, epoch):
+        return await self._step(address, "rebuild", disk, epoch)
 
     async def _step(self, address, method, *args, more=0.0):
         node = self._node(address)

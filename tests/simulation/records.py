@@ -37,6 +37,7 @@ class Disk:
         self.durable = 0  # the seq up to which the log is fsynced
         self.mark = 0  # the commit index that the last mark carries
         self.cuts = 0  # what was under way before the last cut is void
+        self.damaged = False  # no process can read it
 
     @property
     def last_seq(self):
@@ -77,6 +78,11 @@ class Disk:
         self.snapshot, self.base, self.records = snapshot, snapshot.place, []
         self.durable = snapshot.place.seq
         self.cuts += 1
+
+    def lose_behind(self, rng):
+        """Lose what stands behind a damaged record, acknowledged or not."""
+        self.cut(rng.randint(self.base.seq, self.last_seq))
+        self.damaged = False
 
     def lose_power(self, rng):
         """Keep what was fsynced, and of the rest nothing, all, or the beginning."""

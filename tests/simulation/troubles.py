@@ -79,11 +79,26 @@ def lost_disk(world):
         or len(world.members_wanted) < 2
     ):
         return
-    held = {member.disk for member in current.members}
-    here = {other.disk.identity for other in world.nodes.values()}
-    if held <= here and world.register.status.reserved == current.epoch:
+    if _is_whole(world, current):
         node.lose_disk()
         world.restart_later(node)
+
+
+def damage(world):
+    """A process dies and can't read its data any more, where a majority of the others can."""
+    current, node = world.register.status.configuration, _victim(world)
+    if current is None or len(current.members) < 3 or len(world.members_wanted) < 3:
+        return
+    if _is_whole(world, current):
+        node.disk.damaged = True
+        world.crash(node)
+
+
+def _is_whole(world, current):
+    """Tell whether every member has its disk, undamaged, and no attempt at a change has come to nothing."""
+    sound = {other.disk.identity for other in world.nodes.values() if not other.disk.damaged}
+    held = {member.disk for member in current.members}
+    return held <= sound and world.register.status.reserved == current.epoch
 
 
 def trim(world):
@@ -151,6 +166,7 @@ KINDS = {
         slow_link,
         slow_disk,
         lost_disk,
+        damage,
         trim,
         operator,
         freeze_operator,

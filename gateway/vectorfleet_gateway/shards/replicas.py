@@ -90,7 +90,10 @@ class ReplicatedShard:
                 errors.UnavailableError,
                 errors.DeadlineExceededError,
                 errors.UnknownOutcomeError,
+                errors.DataLossError,
             ) as failed:
+                if self.width == 1 and isinstance(failed, errors.DataLossError):
+                    raise  # there is nobody else, and it gets no better by waiting
                 self.known.note_failure(number, time.monotonic())
                 doubtful, last = doubtful or writes, failed
             metrics.SHARD_RETRIES.labels(str(self._shard)).inc()

@@ -26,6 +26,10 @@ _CALL_SECONDS = 3.0
 _REBUILD_SECONDS = 30.0
 
 
+class _DamagedError(Exception):
+    """A replica answers that its data is damaged."""
+
+
 class GrpcShards:
     """Implements `ports.Shards` on one channel for each replica.
 
@@ -38,18 +42,26 @@ class GrpcShards:
         self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def state(self, address: str, token: str) -> replication.ReplicaState | None:
+    async def state(self, address: str, token: str) -> replication.ReplicaState | replication.Damage | None:
         """Return what the replica at `address` is now, or None."""
         make: Callable[..., Any] = replication_pb2_grpc.ReplicationStub
-        reply = await self._look(address, token, lambda to: make(to).State, pb.StateRequest(), _STATE_SECONDS)
+        try:
+            asked = pb.StateRequest()
+            reply = await self._look(address, token, lambda to: make(to).State, asked, _STATE_SECONDS)
+        except _DamagedError:
+            told = await self._report(address, token)
+            return None if told is None else replication.Damage(told.damaged_disk, told.problem)
         return None if reply is None else replica_messages.read_state(reply)
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
         """Return what the replica at `address` says of itself, or None."""
+        reply = await self._report(address, token)
+        return None if reply is None else _to_report(address, reply)
+
+    async def _report(self, address: str, token: str) -> Any:
         make: Callable[..., Any] = shard_pb2_grpc.ShardStub
         asked = shard_pb2.ReportRequest()
-        reply = await self._look(address, token, lambda to: make(to).Report, asked, _REPORT_SECONDS)
-        return None if reply is None else _to_report(address, reply)
+        return await self._look(address, token, lambda to: make(to).Report, asked, _REPORT_SECONDS)
 
     async def _look(
         self,
@@ -62,7 +74,9 @@ class GrpcShards:
         """Ask a replica what changes nothing; None where it does not answer, which is no news to tell."""
         try:
             return await method(await self._channel(address, token))(request, timeout=seconds)
-        except grpc.aio.AioRpcError:
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DATA_LOSS:
+                raise _DamagedError from error
             self._forget(address)  # its address may be another by now
             return None
 

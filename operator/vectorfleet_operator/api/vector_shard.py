@@ -57,7 +57,9 @@ class ReplicaStatus(base.Observed):
 
     name: str = Field(description="The replica: its pod.")
     disk: str = Field(default="", description="The disk that it has.")
-    role: str = Field(default="", description="New, Primary, Follower, Learner or Elect; Silent: no answer.")
+    role: str = Field(
+        default="", description="New, Primary, Follower, Learner or Elect; Silent: no answer; Damaged."
+    )
     member: bool = Field(default=False, description="Whether it counts for a quorum.")
     seq: int = Field(default=0, ge=0, description="The last record of its log.")
     lag: int = Field(default=0, ge=0, description="Records of the primary that it lacks.")
@@ -77,8 +79,8 @@ class VectorShardStatus(base.Observed):
     seq: int = Field(default=0, ge=0, description="Position in the shard's log, as last reported.")
     conditions: tuple[condition.Condition, ...] = Field(
         default=(),
-        description="Ready: the shard serves; Degraded, QuorumLost, ShardLost, ReplicaDiverged; and what its "
-        "replicas have reported, such as MemoryPressure.",
+        description="Ready: the shard serves; Degraded, QuorumLost, ShardLost, ReplicaDiverged, "
+        "ReplicaDamaged; and what its replicas have reported, such as MemoryPressure.",
     )
 
     @field_validator("configuration", mode="before")

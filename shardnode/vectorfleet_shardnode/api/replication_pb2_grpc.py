@@ -144,7 +144,8 @@ class ReplicationServicer:
     def Rebuild(self, request, context):
         """Give up the data of this replica and become a new, empty one, with a new disk identity; what was promised
         stays promised. Refused by the primary, by a member whose data no other one need have (W of 1), and where
-        `epoch` is not that of the newest configuration known there, with no later one promised.
+        `epoch` is not that of the newest configuration known there, with no later one promised. One whose data is
+        damaged answers all other calls with DATA_LOSS, and this one: it knows only configurations of before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

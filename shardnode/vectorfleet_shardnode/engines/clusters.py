@@ -75,7 +75,9 @@ class Clusters:
             raise errors.DataLossError(f"{path} is no file of clusters")
         _, version, dimensions, count, rows = _HEADER.unpack(head)
         if version != VERSION:
-            raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+            raise errors.UnknownFormatError(
+                f"{path} has format {version}; this program reads format {VERSION}"
+            )
         sizes = (4 * count * dimensions, 4 * (count + 1), 4 * rows)
         if len(content) != _HEADER.size + sum(sizes):
             raise errors.DataLossError(f"{path} has {len(content)} bytes; its header needs another size")

@@ -119,7 +119,9 @@ class FilterFile:
             raise errors.DataLossError(f"{path} is no file of filter indexes")
         _, version, _, stored, start, length = _HEADER.unpack(head)
         if version != VERSION:
-            raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+            raise errors.UnknownFormatError(
+                f"{path} has format {version}; this program reads format {VERSION}"
+            )
         if stored != rows:
             raise errors.DataLossError(f"{path} is of {stored} rows; the segment has {rows}")
         try:

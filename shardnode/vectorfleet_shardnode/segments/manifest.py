@@ -104,7 +104,7 @@ def parse(content: bytes, path: str = "a manifest") -> Manifest:
     try:
         return Manifest.model_validate(body)
     except pydantic.ValidationError as broken:
-        raise errors.DataLossError(f"{path} can't be understood: {broken}") from broken
+        raise errors.UnknownFormatError(f"{path} can't be understood: {broken}") from broken
 
 
 def write_tombstones(folder: Path, live: Mask, seq: int) -> Tombstones | None:

@@ -37,7 +37,7 @@ def read(path: Path) -> RowNumbers:
         raise errors.DataLossError(f"{path} is not an offsets file")
     _, version, _, rows = _HEADER.unpack(head)
     if version != VERSION:
-        raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+        raise errors.UnknownFormatError(f"{path} has format {version}; this program reads format {VERSION}")
     if size != _HEADER.size + (rows + 1) * 8:
         raise errors.DataLossError(f"{path} has {size} bytes; {rows} rows need another size")
     offsets: RowNumbers = np.memmap(path, "<i8", "r", offset=_HEADER.size)

@@ -42,7 +42,7 @@ class SealedSegment:
         self.descriptor = described
         self.searched = graphs
         if described.version != descriptor.VERSION:
-            raise errors.DataLossError(
+            raise errors.UnknownFormatError(
                 f"segment {self.name} has format {described.version}; "
                 f"this program reads format {descriptor.VERSION}"
             )

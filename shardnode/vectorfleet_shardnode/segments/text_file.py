@@ -60,7 +60,7 @@ def read(path: Path, rows: int) -> postings.Postings:
     if magic != _MAGIC:
         raise errors.DataLossError(f"{path} is not a text file")
     if version != VERSION:
-        raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+        raise errors.UnknownFormatError(f"{path} has format {version}; this program reads format {VERSION}")
     if held != rows or len(data) != _START + 8 * (2 * terms + 1) + 4 * (2 * count + rows):
         raise errors.DataLossError(f"{path} is not of a segment of {rows} rows, or cut")
     at = _START

@@ -69,7 +69,7 @@ def _read_header(path: Path, data: mmap.mmap) -> tuple[int, int]:
     if magic != _MAGIC:
         raise errors.DataLossError(f"{path} is not a vectors file")
     if version != VERSION:
-        raise errors.DataLossError(f"{path} has format {version}; this program reads format {VERSION}")
+        raise errors.UnknownFormatError(f"{path} has format {version}; this program reads format {VERSION}")
     if len(data) != _PAGE + rows * dimensions * 4:
         raise errors.DataLossError(
             f"{path} has {len(data)} bytes; {rows} rows of {dimensions} dimensions need another size"

@@ -10,10 +10,12 @@ import time
 
 import numpy as np
 import pytest
+from replicated import damaging
 
 import vectorfleet
 from vectorfleet_operator import ports
 from vectorfleet_operator.adapters.local import folder, store, volumes
+from vectorfleet_shardnode import identity
 
 SHARD = "trio-g1-s0"
 CHANGED = {"resources": {"requests": {"memory": "64Mi"}}}  # another template of the shards' pods
@@ -109,6 +111,34 @@ def test_r19_a_rolling_restart_fails_no_request(trio):
     assert made.failed == []
     assert made.written > 5
     expect_rows(trio, made.written)
+
+
+@pytest.mark.parametrize("who", ["primary", "follower"])
+def test_r03_a_flipped_bit_beside_sound_copies_is_filled_again(trio, who):
+    """A bit of acknowledged records flips, and the process dies: it is led without, filled, and a member."""
+    configuration, pids = status(trio)["configuration"], trio.pids("trio")
+    leads = configuration["primary"]
+    name = next(one for one in pids if one.startswith(SHARD) and (one == leads) == (who == "primary"))
+    old = disk_of(configuration, name)
+    [volume] = [one.path for one in volumes.claims(folder.Folder(trio.state)) if one.pod[1] == name]
+    [data] = [path.parent for path in volume.rglob(identity.FILE_NAME)]
+    with load(trio) as made:
+        trio.wait_until(lambda: made.written > 20)
+        os.kill(pids[name], signal.SIGSTOP)  # or it may be started anew before the bit has flipped
+        damaging.flip_in_log(data)
+        os.kill(pids[name], signal.SIGKILL)
+        trio.wait_until(lambda: disk_of(status(trio)["configuration"], name) not in ("", old), 120)
+        then = made.written
+        trio.wait_until(lambda: made.written > then + 20)
+    assert made.failed == []
+    trio.wait_until(lambda: not told(trio, "ReplicaDamaged"))
+    assert identity.read(data).uid == disk_of(status(trio)["configuration"], name)
+    expect_rows(trio, made.written)
+
+
+def disk_of(configuration, name):
+    """Return the disk of a member, empty where it is none."""
+    return next((one["disk"] for one in configuration["members"] if one["name"] == name), "")
 
 
 def test_r21_processes_die_while_there_is_no_operator(trio):

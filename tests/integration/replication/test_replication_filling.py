@@ -6,9 +6,12 @@ import time
 
 import grpc
 import pytest
+from replicated import damaging
 from replicated.asking import ids_of, level, upsert, write
 
+from vectorfleet_shardnode import checked_json
 from vectorfleet_shardnode.api import replication_pb2 as rpb
+from vectorfleet_shardnode.api import shard_pb2
 from vectorfleet_shardnode.segments import manifest
 
 
@@ -193,4 +196,77 @@ def test_a_replica_that_is_killed_while_it_gives_up_its_data(make_group, name):
     write(group, 0)
     group.operator.tell(learners=[] if name == "rebuild.synced" else [2])
     level(group)
+    assert len(ids_of(group.stubs[2])) == 400
+
+
+def flip_a_segment(data):
+    """Flip a bit of the values in a replica's first segment."""
+    [file, *_] = sorted((data / manifest.SEGMENTS).glob("*/vectors.bin"))
+    damaging.flip(file, file.stat().st_size - 1)
+
+
+@pytest.mark.parametrize("flip", [damaging.flip_in_log, flip_a_segment])
+def test_r03_a_replica_whose_data_is_damaged_is_filled_again(make_group, flip):
+    """It serves nothing and says why; told to, it begins anew, keeps its promise, and copies all rows."""
+    group = make_group(log_retained_bytes=10_000_000)
+    for number in range(0, 400, 20):
+        write(group, number, 20)
+    level(group)
+    group.wait_for(lambda: list((group.replicas[2].data / manifest.SEGMENTS).glob("*/vectors.bin")))
+    old, epoch = group.state(2), group.operator.register.configuration.epoch
+    group.replicas[2].end()
+    flip(group.replicas[2].data)
+    group.replicas[2].start()
+    told = group.wait_for(lambda: group.report(2))
+    assert told.damaged_disk == old.self.disk
+    assert told.problem
+    for call, request in (
+        ("State", rpb.StateRequest()),
+        ("Seal", rpb.SealRequest(epoch=9, disk=old.self.disk)),
+        ("List", shard_pb2.ListRequest(namespace="n", limit=1)),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            getattr(group.stubs[2], call)(request)
+        assert refused.value.code() is grpc.StatusCode.DATA_LOSS
+    write(group, 400, 20)  # two of three hold it
+    for disk, asked in (("another", epoch), (old.self.disk, epoch - 1)):
+        with pytest.raises(grpc.RpcError) as refused:
+            group.stubs[2].Rebuild(rpb.RebuildRequest(disk=disk, epoch=asked))
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    fresh = group.stubs[2].Rebuild(rpb.RebuildRequest(disk=old.self.disk, epoch=epoch), timeout=30).disk
+    group.wait_for(lambda: (state := group.state(2)) and state.self.disk == fresh != old.self.disk)
+    assert group.state(2).promised >= old.promised
+    group.operator.tell(learners=[2])
+    level(group)
+    group.operator.change([0, 1, 2])
+    write(group, 420, 20)
+    level(group)
+    assert ids_of(group.stubs[2]) == ids_of(group.stubs[0])
+    assert len(ids_of(group.stubs[2])) == 440
+
+
+def test_files_of_another_version_are_not_given_up(make_group):
+    """A replica that can't read them serves nothing either, but others can: it is not damaged."""
+    group = make_group()
+    for number in range(0, 400, 20):
+        write(group, number, 20)
+    level(group)
+    group.wait_for((group.replicas[2].data / manifest.FILE_NAME).exists)
+    old = group.state(2)
+    group.replicas[2].end()
+    path = group.replicas[2].data / manifest.FILE_NAME
+    kept = path.read_bytes()
+    body = json.loads(kept)["manifest"] | {"version": 99}
+    path.write_bytes(checked_json.pack("manifest", body))
+    group.replicas[2].start()
+    told = group.wait_for(lambda: group.report(2))
+    assert "has format 99" in told.problem
+    assert not told.damaged_disk
+    with pytest.raises(grpc.RpcError, match="no such method"):
+        group.stubs[2].Rebuild(rpb.RebuildRequest(disk=old.self.disk, epoch=1))
+    group.replicas[2].end()
+    path.write_bytes(kept)
+    group.replicas[2].start()
+    level(group)
+    assert group.state(2).self.disk == old.self.disk
     assert len(ids_of(group.stubs[2])) == 400

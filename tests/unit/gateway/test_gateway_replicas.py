@@ -17,7 +17,7 @@ class Replica:
     def __init__(self, number, group):
         self.number, self.group = number, group
         self.writes, self.reads = [], 0
-        self.dead = self.hangs = False
+        self.dead = self.hangs = self.damaged = False
         self.read_delay = 0.0
 
     async def _reach(self):
@@ -25,6 +25,8 @@ class Replica:
             await asyncio.Event().wait()
         if self.dead:
             raise errors.UnavailableError(f"r{self.number} can't be reached")
+        if self.damaged:
+            raise errors.DataLossError("its files are damaged")
 
     async def write(self, request, seconds):
         await self._reach()
@@ -45,7 +47,7 @@ class Replica:
         return shard_pb2.SearchReply(position=shard_pb2.Position(shard=self.number))
 
     async def state(self, seconds):
-        if self.dead or self.hangs:
+        if self.dead or self.hangs or self.damaged:
             raise errors.UnavailableError("dead")
         leads = self.group.primary == self.number
         role = replication_pb2.PRIMARY if leads else replication_pb2.FOLLOWER
@@ -81,6 +83,28 @@ async def group():
     made.shard = replicas.ReplicatedShard(0, list(zip(ADDRESSES, made.replicas, strict=True)))
     yield made
     await made.shard.close()
+
+
+async def test_a_write_that_meets_damage_waits_for_the_next_primary(group):
+    """A primary that comes back with damaged data serves nothing: another one leads, and has the write."""
+    group.replicas[0].damaged = True
+    group.primary = None
+    writing = asyncio.create_task(group.shard.write(a_write(), 5))
+    await asyncio.sleep(0.05)
+    assert not writing.done()
+    group.promote(2)
+    assert (await writing).affected == 1
+    assert group.replicas[2].writes == [bytes(range(16))]
+
+
+async def test_damage_to_the_only_replica_is_told_at_once():
+    """There is nobody to wait for."""
+    made = Group()
+    made.replicas[0].damaged = True
+    shard = replicas.ReplicatedShard(0, [(ADDRESSES[0], made.replicas[0])])
+    with pytest.raises(errors.DataLossError):
+        await asyncio.wait_for(shard.write(a_write(), 60), 30)
+    await shard.close()
 
 
 def a_write():

@@ -15,6 +15,7 @@ from vectorfleet_shardnode import (
     identity,
     incoming,
     log_files,
+    log_format,
     rebuilding,
     replica_state,
     shard,
@@ -150,3 +151,82 @@ def test_the_decision_of_another_folder_is_damage(folder, tmp_path):
     served = opened(folder)
     assert ids_of(served) == ["new", "r0", "r1", "r2", "r3"]
     close(served)
+
+
+def flip(path, at=-20):
+    """Let one bit of a file be another one."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def uid_of(folder):
+    """Return the disk's identity."""
+    return identity.read(folder).uid
+
+
+@pytest.mark.parametrize("epoch", [4, 9])
+def test_damaged_data_is_given_up_without_being_opened(folder, epoch):
+    """In the configuration that it knows or a later one: the promise stays, and the next start is clean."""
+    old = uid_of(folder)
+    [newest, *_] = reversed(log_files.paths(folder / shard.LOG))
+    flip(newest, log_format.HEADER_BYTES + log_format.RECORD_BYTES)
+    with pytest.raises(errors.DataLossError, match=r"log file .* is damaged"):
+        opened(folder)
+    fresh = rebuilding.give_up(folder, old, epoch)
+    served = opened(folder)
+    assert served.replica.disk == fresh != old
+    assert (served.replica.promised, served.replica.configuration) == (5, KNOWN)
+    is_empty(served, folder)
+    close(served)
+
+
+@pytest.mark.parametrize("name", [replica_state.FILE_NAME, rebuilding.FILE_NAME])
+def test_data_is_given_up_whatever_else_is_damaged(folder, name):
+    """An unreadable promise, or decision to give up: the new disk is as one on an empty volume."""
+    served = opened(folder)
+    rebuilding.decide(folder, served.replica.state)
+    close(served)
+    if name == replica_state.FILE_NAME:
+        (folder / rebuilding.FILE_NAME).unlink()
+    flip(folder / name)
+    with pytest.raises(errors.DataLossError, match=name):
+        opened(folder)
+    fresh = rebuilding.give_up(folder, uid_of(folder), 4)
+    served = opened(folder)
+    assert served.replica.disk == fresh
+    assert served.replica.promised == (0 if name == replica_state.FILE_NAME else 5)
+    is_empty(served, folder)
+    close(served)
+
+
+def test_damaged_data_stays_where_it_might_be_needed(folder):
+    """Of another disk, in an older epoch, of the primary, where nobody else need hold it, or while served."""
+    old = uid_of(folder)
+    alone = replica_state.Member(name="r", disk=old, address="")
+    leads = KNOWN.model_copy(update={"primary": "r", "members": (*KNOWN.members[:2], alone)})
+    single = leads.model_copy(update={"primary": "x", "members": (alone,), "write_quorum": 1})
+    for disk, known, epoch, told in (
+        ("another", KNOWN, 4, "another disk"),
+        (old, KNOWN, 3, "epoch 4 is known here, newer than 3"),
+        (old, leads, 4, "let another one lead first"),
+        (old, single, 4, "no other member need hold"),
+    ):
+        state = replica_state.ReplicaState(uid=old, promised=5, configuration=known)
+        replica_state.write(folder, state)
+        with pytest.raises(errors.NotHereError, match=told):
+            rebuilding.give_up(folder, disk, epoch)
+    served = opened(folder)
+    with pytest.raises(errors.NotHereError, match="another process serves"):
+        rebuilding.give_up(folder, old, 9)
+    close(served)
+    assert not rebuilding.is_decided(folder)
+    assert rebuilding.give_up(folder, old, 9), "whoever leads in a later epoch holds what was acknowledged"
+
+
+def test_a_folder_that_does_not_tell_whose_it_is(folder):
+    """Neither its disk is known, nor is anything given up."""
+    (folder / identity.FILE_NAME).write_bytes(b"{")
+    assert rebuilding.disk_of(folder) == ""
+    with pytest.raises(errors.DataLossError):
+        rebuilding.give_up(folder, "", 4)

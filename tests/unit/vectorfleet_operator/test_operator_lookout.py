@@ -16,12 +16,14 @@ class Asked:
     """Replicas that note what they are asked; those in `silent` do not answer."""
 
     def __init__(self):
-        self.states, self.reports, self.silent = [], [], set()
+        self.states, self.reports, self.silent, self.damaged = [], [], set(), set()
 
     async def state(self, address, token):
         self.states.append(address)
         if address in self.silent:
             return None
+        if address in self.damaged:
+            return replication.Damage("disk", "a bit has flipped")
         return replication.ReplicaState(address, f"disk of {address}", replication.Role.FOLLOWER)
 
     async def report(self, address, token):
@@ -60,6 +62,24 @@ async def test_a_look_asks_for_no_reports(watch, asked):
 
     assert (asked.states, asked.reports) == ([*NAMES], [])
     assert look.views[0].state(NAMES[1]).disk == f"disk of {NAMES[1]}"
+
+
+async def test_a_damaged_replica_takes_part_as_little_as_a_silent_one(watch, asked):
+    """What it says of itself is kept, and nothing else of it: neither its last state nor its report."""
+    await watch.look(KEY)
+    await watch.survey(KEY)
+    asked.damaged = {NAMES[0]}
+    [view] = (await watch.look(KEY, again=True)).views
+    left = await watch.survey(KEY)
+    asked.damaged, asked.silent = set(), {NAMES[0]}
+    [quiet] = (await watch.look(KEY, again=True)).views
+    asked.silent = set()
+    [sound] = (await watch.look(KEY, again=True)).views
+
+    assert (view.state(NAMES[0]), view.damage(NAMES[0]).reason) == (None, "a bit has flipped")
+    assert set(left) == {NAMES[1]}
+    assert quiet.damage(NAMES[0]) is not None, "silence is no recovery"
+    assert (sound.damage(NAMES[0]), sound.state(NAMES[0]) is None) == (None, False)
 
 
 async def test_a_silent_replica_is_not_asked_for_its_report(watch, asked):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from ..actions import Refusal
-from . import beginning, guards, loss, repair, restarting, steps, tidying
+from . import beginning, damage, guards, loss, repair, restarting, steps, tidying
 from . import view as view_
 
 Verdict = steps.Step | Refusal | None
@@ -15,6 +15,7 @@ TIDYING: tuple[Rule, ...] = (
     tidying.drop_lost,
     tidying.overtake,
     tidying.replace,
+    damage.rebuild,
     tidying.remove,
     tidying.join,
     tidying.reconfigure,

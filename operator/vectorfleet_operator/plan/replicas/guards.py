@@ -20,6 +20,8 @@ def primary_really_gone(view: _View) -> Refusal | None:
     name = view.committed.primary
     if view.heard.get(name, view_.Heard()).answers:
         return Refusal("PrimaryAnswers", f"the primary {name} answers")
+    if view.damage(name) is not None:
+        return None
     pod = view.pods.get(name)
     if pod is None or pod.failed or pod.terminating:
         return None
@@ -62,17 +64,62 @@ def new_quorum_answers(
     return Refusal("QuorumLost", f"{len(able)} of {len(members)} members answer; {needed} must")
 
 
-def primary_serves(view: _View) -> Refusal | None:
-    """Refuse what has time while the primary does not take writes."""
+def primary_leads(view: _View) -> Refusal | None:
+    """Refuse what counts on the primary's log while it is not known to be in office."""
     assert view.committed is not None
     name = view.committed.primary
     state = view.state(name)
     if state is None or not view.heard[name].answers:
         return Refusal("PrimarySilent", f"waiting for the primary {name} to answer")
-    in_office = state.role is replication.Role.PRIMARY and state.known_epoch == view.committed.epoch
-    if not in_office or not state.acknowledges:
+    if state.role is not replication.Role.PRIMARY or state.known_epoch != view.committed.epoch:
         return Refusal("PrimaryNotServing", f"waiting for the primary {name} to take writes")
     return None
+
+
+def primary_serves(view: _View) -> Refusal | None:
+    """Refuse what has time while the primary does not take writes."""
+    assert view.committed is not None
+    if (refusal := primary_leads(view)) is not None:
+        return refusal
+    state = view.state(view.committed.primary)
+    if state is None or not state.acknowledges:
+        name = view.committed.primary
+        return Refusal("PrimaryNotServing", f"waiting for the primary {name} to take writes")
+    return None
+
+
+def sound_majority(view: _View, name: str) -> Refusal | None:
+    """Refuse to give up what is left of a member's data unless most members hold a copy that is level."""
+    assert view.committed is not None
+    count = len(view.committed.members)
+    level = [one for one in view.alive() if one.name != name and is_level(view, one.name)]
+    if 2 * len(level) > count:
+        return None
+    message = f"{len(level)} of {count} members hold a sound copy that is level, and more than half must"
+    if 2 * len(view.sound()) > count:
+        return Refusal("NoMajority", message)
+    advice = f"give {name} its files back, or delete its pod and its volume claim to have it filled again"
+    return Refusal("NoMajority", f"{message}: {advice}", stalls=True)
+
+
+def others_are_sound(view: _View, name: str) -> Refusal | None:
+    """Refuse to take out a good copy while another member's data is damaged: that one goes first."""
+    assert view.committed is not None
+    broken = [one.name for one in view.committed.members if one.name != name and view.is_damaged(one)]
+    return Refusal("ReplicaDamaged", f"{name} stays: the data of {broken[0]} is damaged") if broken else None
+
+
+def nobody_else_is_filled(view: _View, name: str) -> Refusal | None:
+    """Refuse to fill one replica again while another one is filled that is to take its old place."""
+    assert view.committed is not None
+    others = [one.name for one in view.learners() if one.name != name and view.committed.member(one.name)]
+    return Refusal("OneAtATime", f"{name} waits: {others[0]} is being filled") if others else None
+
+
+def is_level(view: _View, name: str) -> bool:
+    """Return whether a replica holds all that was committed, as far as it has heard."""
+    state = view.state(name)
+    return state is not None and (state.caught_up or state.role is replication.Role.PRIMARY)
 
 
 def one_member_at_a_time(view: _View, name: str) -> Refusal | None:

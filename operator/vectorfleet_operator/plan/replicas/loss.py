@@ -1,4 +1,4 @@
-"""Disks that are gone: when too few are left to know what was acknowledged, only a person may go on.
+"""Disks that are gone or damaged: where too few are left to know what was acknowledged, a person goes on.
 
 A person goes on by the annotation vectorfleet.io/accept-loss on the VectorShard, "<survivor>@<epoch>": the
 replica whose data is kept, and the epoch of the configuration that is given up; "none@<epoch>" begins anew,
@@ -15,7 +15,7 @@ NOTHING = "none"
 
 def is_lost(view: view_.ShardView) -> bool:
     """Return whether so many disks are gone that acknowledged writes may be."""
-    return view.committed is not None and len(view.survivors()) < view.committed.seal_quorum
+    return view.committed is not None and len(view.sound()) < view.committed.seal_quorum
 
 
 def loss(view: view_.ShardView) -> steps.Step | Refusal | None:
@@ -73,12 +73,51 @@ def _begin_anew(view: view_.ShardView) -> steps.Step | Refusal:
 
 def _advice(view: view_.ShardView) -> str:
     assert view.committed is not None
-    gone = [one.name for one in view.committed.members if view.is_lost(one)]
-    rest = [one.name for one in view.survivors()]
-    choice = f"{rest[0]}@{view.committed.epoch}" if rest else f"{NOTHING}@{view.committed.epoch}"
-    keeps = f"keep what {rest[0]} has" if rest else "begin with no rows"
+    return f"{_known(view)}; acknowledged writes may be lost. {_choice(view)}"
+
+
+def _known(view: view_.ShardView) -> str:
+    """Say of each member what is known of its data, and what is not."""
+    assert view.committed is not None
+    members = view.committed.members
+    gone = [one.name for one in members if view.is_lost(one)]
+    damaged = [one.name for one in members if view.is_damaged(one)]
+    here = [one.name for one in view.alive()]
+    told = {
+        f"the disks of {', '.join(gone)} are gone": gone,
+        f"the data of {', '.join(damaged)} is damaged": damaged,
+        f"{', '.join(here)} answers and has its disk": here,
+        f"{', '.join(_silent(view))} does not answer, and whether it has its disk is not known": _silent(
+            view
+        ),
+    }
+    return f"of {len(members)} members " + "; ".join(what for what, names in told.items() if names)
+
+
+def _choice(view: view_.ShardView) -> str:
+    """Say what a person may do; only who is known to have its disk can be gone on with."""
+    assert view.committed is not None
+    best = max(view.alive(), key=lambda one: _last(view, one.name), default=None)
+    annotation = "by annotating the VectorShard with vectorfleet.io/accept-loss="
+    back = f"Bring {', '.join(silent)} back, or give" if (silent := _silent(view)) else "Give"
+    restore = f"{back} the shard back a volume that is gone, or sound files"
+    if best is not None:
+        loss_ = f"or keep what {best.name} has and accept the loss"
+        return f"{restore}; {loss_} {annotation}{best.name}@{view.committed.epoch}"
+    if silent:
+        return f"{restore}; a loss can be accepted once it is known who is left"
+    if view.survivors():
+        return f"{restore}; or delete the pods and volume claims of the damaged, and then begin with no rows"
     return (
-        f"the disks of {', '.join(gone)} are gone, of {len(view.committed.members)} members; acknowledged "
-        f"writes may be lost. Give the shard back one of these volumes, or {keeps} and accept the loss by "
-        f"annotating the VectorShard with vectorfleet.io/accept-loss={choice}"
+        f"{restore}; or begin with no rows and accept the loss {annotation}{NOTHING}@{view.committed.epoch}"
     )
+
+
+def _silent(view: view_.ShardView) -> list[str]:
+    """Return the members of which nothing is known now."""
+    return [one.name for one in view.sound() if not view.is_alive(one)]
+
+
+def _last(view: view_.ShardView, name: str) -> replication.Position:
+    state = view.state(name)
+    return state.last if state is not None else replication.Position()

@@ -32,8 +32,12 @@ def promotion(view: view_.ShardView) -> steps.Step | Refusal | None:
         return _promote(view, f"{sealed} was sealed for a change that was not completed")
     state = view.heard.get(primary.name, view_.Heard()).state
     if not view.heard.get(primary.name, view_.Heard()).answers:
+        damaged = view.is_damaged(primary)
+        why = (
+            f"the primary {primary.name} is gone" if not damaged else f"the data of {primary.name} is damaged"
+        )
         refusal = guards.primary_really_gone(view)
-        return refusal or _promote(view, f"the primary {primary.name} is gone", without=(primary.name,))
+        return refusal or _promote(view, why, without=(primary.name,))
     assert state is not None
     if _is_cut_off(view, state):
         why = f"the primary {primary.name} is cut off from the other members"
@@ -60,7 +64,7 @@ def hand_over(view: view_.ShardView, why: str) -> steps.Step | Refusal:
     assert view.committed is not None
     name = view.committed.primary
     others = (one.name for one in view.alive() if one.name != name)
-    prefer = tuple(one for one in ranking.rank(view, others) if _is_level(view, one))
+    prefer = tuple(one for one in ranking.rank(view, others) if guards.is_level(view, one))
     if not prefer:
         return Refusal("NoSuccessor", f"{why}, and no other member could lead")
     apart = change(view, steps.Kind.HAND_OVER, why, prefer=prefer, unsealed=(name,))
@@ -150,8 +154,3 @@ def _is_cut_off(view: view_.ShardView, state: replication.ReplicaState) -> bool:
     others = [one.name for one in view.alive() if one.name != state.name]
     unheard = all(guards.silence(view, name) >= guards.SILENCE_SECONDS for name in others)
     return unheard and guards.new_quorum_answers(view, view.survivors(), (state.name,)) is None
-
-
-def _is_level(view: view_.ShardView, name: str) -> bool:
-    state = view.state(name)
-    return state is not None and (state.caught_up or state.role is replication.Role.PRIMARY)

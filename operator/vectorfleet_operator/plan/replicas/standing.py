@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from ... import ports, replication
 from ...api import condition
 from ..actions import Refusal
-from . import digests, guards, loss, steps
+from . import damage, digests, guards, loss, steps
 from . import view as view_
 
 DEGRADED = "Degraded"
 QUORUM_LOST = "QuorumLost"
 SHARD_LOST = "ShardLost"
 REPLICA_DIVERGED = "ReplicaDiverged"
+REPLICA_DAMAGED = "ReplicaDamaged"
 CONFIGURATION_LOST = "ConfigurationLost"
-OWN = (DEGRADED, QUORUM_LOST, SHARD_LOST, REPLICA_DIVERGED, CONFIGURATION_LOST)
+OWN = (DEGRADED, QUORUM_LOST, SHARD_LOST, REPLICA_DIVERGED, REPLICA_DAMAGED, CONFIGURATION_LOST)
 """Types that say how the replicas of a shard stand; all are bad while they are True."""
 
 
@@ -79,6 +80,8 @@ def ready_members(view: view_.ShardView) -> int:
 
 def _troubles(standing: Standing) -> Iterator[tuple[str, Refusal]]:
     view = standing.view
+    if (broken := _damaged(view)) is not None:
+        yield REPLICA_DAMAGED, broken
     if view.committed is None:
         for one in standing.decision.refusals:
             if one.reason == CONFIGURATION_LOST:
@@ -103,6 +106,8 @@ def _shortcomings(view: view_.ShardView) -> Iterator[Refusal]:
         state = view.state(member.name)
         if view.is_lost(member):
             yield Refusal("ReplicaLost", f"{member.name} has lost its volume")
+        elif view.is_damaged(member):
+            yield Refusal(REPLICA_DAMAGED, f"the data of {member.name} is damaged")
         elif state is None:
             yield Refusal("ReplicaSilent", f"{member.name} does not answer")
         elif state.problem:
@@ -116,14 +121,33 @@ def _shortcomings(view: view_.ShardView) -> Iterator[Refusal]:
             yield refusal or Refusal("ReplicaJoining", f"{name} is no member yet")
 
 
+def _damaged(view: view_.ShardView) -> Refusal | None:
+    """Return whose data is damaged, and what is done about it or why nothing is; None where no one's is."""
+    judged = {name: damage.judge(view, name) for name in damage.damaged(view)}
+    if not judged:
+        return None
+    told = {
+        name: Refusal("Rebuilding", "it is filled again") if isinstance(verdict, steps.Rebuild) else verdict
+        for name, verdict in judged.items()
+    }
+    messages = (f"{name}: {_reason(view, name)}; {one.message}" for name, one in told.items())
+    return Refusal(next(iter(told.values())).reason, "; ".join(messages))
+
+
+def _reason(view: view_.ShardView, name: str) -> str:
+    found = view.damage(name)
+    return found.reason if found is not None else ""
+
+
 def _quorum_lost(view: view_.ShardView) -> Refusal | None:
     assert view.committed is not None
     alive, needed = view.alive(), view.committed.write_quorum
     if len(alive) >= needed:
         return None
     missing = ", ".join(one.name for one in view.committed.members if one not in alive)
+    verb = "is sound again" if any(view.is_damaged(one) for one in view.committed.members) else "is back"
     return Refusal(
         "TooFewMembers",
         f"{len(alive)} of {len(view.committed.members)} members answer, and a write needs {needed}: writes "
-        f"are refused and reads may be stale until {missing} is back",
+        f"are refused and reads may be stale until {missing} {verb}",
     )

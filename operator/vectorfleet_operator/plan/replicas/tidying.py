@@ -53,17 +53,24 @@ def replace(view: view_.ShardView) -> Verdict:
 
 
 def remove(view: view_.ShardView) -> Verdict:
-    """Take out a member that the spec does not ask for any more; a primary first hands over."""
+    """Take out a member that the spec does not ask for any more, one that is no copy first.
+
+    A primary first hands over.
+    """
     assert view.committed is not None
     extra = [one for one in view.committed.members if one.name not in view.wanted.names]
     if not extra:
         return None
-    leaver = max(extra, key=lambda one: (len(one.name), one.name))
+    leaver = max(extra, key=lambda one: (not _is_sound(view, one), len(one.name), one.name))
     if leaver.name == view.committed.primary:
         return guards.primary_serves(view) or repair.hand_over(view, f"{leaver.name} is to be taken out")
     members = tuple(one for one in view.committed.members if one != leaver)
-    return guards.primary_serves(view) or repair.change(
-        view, steps.Kind.REMOVE, f"the spec asks for {len(view.wanted.names)} replicas", members
+    return (
+        guards.primary_serves(view)
+        or guards.others_are_sound(view, leaver.name)
+        or repair.change(
+            view, steps.Kind.REMOVE, f"the spec asks for {len(view.wanted.names)} replicas", members
+        )
     )
 
 
@@ -117,6 +124,10 @@ def rebuild(view: view_.ShardView) -> Verdict:
     if found.member.name == view.committed.primary:
         return repair.hand_over(view, f"the rows of {found.member.name} differ from those of the others")
     return steps.Rebuild(found.member, view.committed.epoch, found.advice)
+
+
+def _is_sound(view: view_.ShardView, member: replication.Member) -> bool:
+    return member in view.sound()
 
 
 def _lost(view: view_.ShardView) -> list[replication.Member]:

@@ -17,6 +17,8 @@ class Heard:
     """Its newest answer, None where there never was one."""
     missed: int = 0
     """Looks in a row that it has not answered since."""
+    damage: replication.Damage | None = None
+    """Why it answered the last look with nothing else: it takes part as little as one that is silent."""
 
     @property
     def answers(self) -> bool:
@@ -26,7 +28,14 @@ class Heard:
     @property
     def present(self) -> bool:
         """Whether it answered lately: one look that it missed is no news."""
-        return self.state is not None and self.missed < PATIENCE
+        return self.state is not None and self.damage is None and self.missed < PATIENCE
+
+    @property
+    def disk(self) -> str:
+        """The disk that was last seen under its name, empty where none was."""
+        if self.damage is not None:
+            return self.damage.disk
+        return self.state.disk if self.state is not None else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +105,17 @@ class ShardView:
 
     def is_lost(self, member: replication.Member) -> bool:
         """Return whether a member's disk is known to be gone: another one was seen under its name."""
-        state = self.heard.get(member.name, Heard()).state
-        return state is not None and bool(state.disk) and state.disk != member.disk
+        seen = self.heard.get(member.name, Heard()).disk
+        return bool(seen) and seen != member.disk
+
+    def damage(self, name: str) -> replication.Damage | None:
+        """Return what a replica says of its data, None where nothing is wrong with it, or not known to be."""
+        return self.heard.get(name, Heard()).damage
+
+    def is_damaged(self, member: replication.Member) -> bool:
+        """Return whether a member's data is damaged, so that it is no copy."""
+        damage = self.damage(member.name)
+        return damage is not None and damage.disk in ("", member.disk)
 
     def alive(self) -> tuple[replication.Member, ...]:
         """Return the members that answer."""
@@ -108,6 +126,10 @@ class ShardView:
         """Return the members whose disks are not known to be gone."""
         members = self.committed.members if self.committed else ()
         return tuple(member for member in members if not self.is_lost(member))
+
+    def sound(self) -> tuple[replication.Member, ...]:
+        """Return the members whose data is not known to be gone or damaged."""
+        return tuple(member for member in self.survivors() if not self.is_damaged(member))
 
     def address(self, name: str) -> str:
         """Return where a replica listens, empty where that is not known."""
@@ -127,4 +149,4 @@ class ShardView:
     @property
     def speaks(self) -> bool:
         """Whether any replica tells of its part: those of a version before replication do not."""
-        return any(heard.state is not None for heard in self.heard.values())
+        return any(one.state is not None or one.damage is not None for one in self.heard.values())
