@@ -113,6 +113,8 @@ class ReplicaState:
     digests: tuple[Digest, ...] = ()
     caught_up: bool = False
     problem: str = ""
+    no_room: str = ""
+    """Why its disk takes nothing that grows, empty where it does."""
 
     @property
     def is_empty(self) -> bool:

@@ -153,7 +153,7 @@ def _unready(done: Pass) -> tuple[str, str]:
     if not _ready_gateways(done.seen, name):
         return "GatewayNotReady", _join("no gateway is ready", _missing_keys(done), trouble)
     refusing = [
-        f"shard {number}: {chief.problem}"
+        f"shard {number}: {_join(chief.problem, standing.no_room(stands))}"
         for number, stands in sorted(done.standings.items())
         if (chief := stands.chief) is not None and chief.problem
     ]

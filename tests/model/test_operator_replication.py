@@ -627,6 +627,135 @@ def test_the_spec_may_change_while_a_member_is_no_copy(trouble, replicas):
     live(scenario)
 
 
+def test_a_primary_without_room_hands_over():
+    """One that refuses writes for want of room follows one that has some, and does not get the post back."""
+
+    async def scenario(given):
+        await given.writes_again()
+        full, since = given.primary(), now()
+        full.full = True
+        await given.wait_until(lambda: given.primary() not in (None, full))
+        await given.writes_again()
+        assert given.longest_gap(since) < 3
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/primary": full.name})
+        await asyncio.sleep(30)
+        assert given.primary() is not full, "not even where a person names it"
+        assert given.configuration()["epoch"] == 2
+        full.full = False
+        await given.wait_until(lambda: given.primary() is full)
+
+    live(scenario)
+
+
+@pytest.mark.parametrize(("replicas", "full"), [(2, 1), (3, 2), (3, 3)])
+def test_a_primary_keeps_its_post_where_too_few_have_room(replicas, full):
+    """A write needs a quorum with room: where there is none the status says so, and nobody else is tried."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        others = [one for one in given.replicas.values() if one is not lead]
+        for one in (lead, *others)[:full]:
+            one.full = True
+        await asyncio.sleep(40)
+        assert (given.primary(), given.configuration()["epoch"]) == (lead, 1)
+        told = given.index_conditions()["Reconciling"]
+        assert told["reason"] == "NoRoom"
+        assert f"{replicas - full} of {replicas} members have some" in told["message"]
+        others[-1].full = False
+        for one in (lead, *others)[:full]:
+            one.full = False
+        await given.writes_again()
+
+    live(scenario, replicas=replicas)
+
+
+def test_of_two_that_could_lead_the_one_with_room_does():
+    """The primary's node dies, and one of the others has no room."""
+
+    async def scenario(given):
+        await given.writes_again()
+        old = given.primary()
+        others = [one for one in given.replicas.values() if one is not old]
+        others[0].full = True
+        await asyncio.sleep(2)
+        given.kill_node(old.name)
+        await given.wait_until(lambda: given.primary() not in (None, old))
+        await given.wait_until(lambda: given.primary() is others[1])
+        given.start_node(old.name)
+        await given.settle()
+
+    live(scenario)
+
+
+def test_a_silent_member_is_not_named_as_a_survivor():
+    """Two volumes are gone, and of the third nothing is known: it is offered once it answers."""
+
+    async def scenario(given):
+        await given.writes_again()
+        silent, *gone = (given.replicas[f"{SHARD}-{number}"] for number in (2, 0, 1))
+        given.kill_node(silent.name)
+        for one in gone:
+            one.crash()
+            one.lose_disk()
+        await given.wait_until(
+            lambda: "does not answer" in given.conditions().get("ShardLost", {}).get("message", "")
+        )
+        told = given.conditions()["ShardLost"]["message"]
+        assert f"the disks of {', '.join(one.name for one in gone)} are gone" in told
+        assert f"{silent.name} does not answer, and whether it has its disk is not known" in told
+        assert f"Bring {silent.name} back" in told
+        assert "accept-loss=" not in told
+        given.start_node(silent.name)
+        await given.wait_until(lambda: "accept-loss=" in given.conditions()["ShardLost"]["message"])
+        told = given.conditions()["ShardLost"]["message"]
+        assert f"{silent.name} answers and has its disk" in told
+        assert f"accept-loss={silent.name}@1" in told
+        given.acknowledged.clear()  # nobody has accepted the loss, so nobody leads
+
+    live(scenario)
+
+
+def test_the_most_advanced_survivor_is_offered():
+    """Of five three volumes are gone: of the two that answer, the one with the longer log is named."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        behind, *gone = (one for one in given.replicas.values() if one is not lead)
+        given.cut(lead.name, behind.name)
+        await asyncio.sleep(2)
+        for one in gone:
+            one.crash()
+            one.lose_disk()
+        await given.wait_until(lambda: "ShardLost" in given.conditions())
+        assert f"accept-loss={lead.name}@1" in given.conditions()["ShardLost"]["message"]
+        assert lead.last > behind.last
+
+    live(scenario, replicas=5)
+
+
+def test_the_only_replica_that_is_damaged_waits_for_a_person():
+    """Nothing is begun anew over what a person could repair; once its claim is gone, with no rows."""
+
+    async def scenario(given):
+        await given.writes_again()
+        [only] = given.replicas.values()
+        only.damage()
+        disk = only.disk
+        await given.wait_until(lambda: "ShardLost" in given.conditions())
+        told = given.conditions()["ShardLost"]["message"]
+        assert f"the data of {only.name} is damaged" in told
+        assert "delete the pods and volume claims of the damaged" in told
+        assert only.disk == disk
+        given.acknowledged.clear()
+        only.crash()
+        only.lose_disk()
+        await given.wait_until(lambda: "accept-loss=none@1" in given.conditions()["ShardLost"]["message"])
+
+    live(scenario, replicas=1)
+
+
 def test_two_replicas_that_differ_wait_for_a_person():
     """Of two nobody knows which is right: both stay as they are, and the condition says what to do."""
 

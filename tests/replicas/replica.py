@@ -39,6 +39,7 @@ class Replica:
         self.name = name
         self.lose_disk()
         self.up = False
+        self.full = False
         self.leaving = False
         self.heard_at = 0.0
 
@@ -142,6 +143,7 @@ class Replica:
             acknowledges=bool(office and office.learned and silence < 3),
             quorum_silence_seconds=silence, digests=(digest,),
             caught_up=bool(office) or now - self.heard_at < 3,
+            no_room="its volume is full" if self.full else "",
         )  # fmt: skip
 
     def _role(self):

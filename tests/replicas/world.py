@@ -316,7 +316,7 @@ class World:
                 for _, seq, log in [w for w in waiting.pop(one.name, []) if one.committed >= w[1]]:
                     if len(one.log) >= seq and one.log[seq - 1] == log:
                         self._acknowledge(shard, seq, log, now)
-                if one.promised == one.office.configuration.epoch:
+                if one.promised == one.office.configuration.epoch and not one.full:
                     count += 1
                     record = replica.Record(one.office.configuration.epoch, f"w{count}")
                     one.log.append(record)

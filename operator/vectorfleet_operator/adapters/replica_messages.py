@@ -60,6 +60,7 @@ def read_state(message: pb.ReplicaState) -> replication.ReplicaState:
         digests=tuple(_read_digest(one) for one in message.digests),
         caught_up=message.caught_up,
         problem=message.problem,
+        no_room=message.no_room,
     )
 
 

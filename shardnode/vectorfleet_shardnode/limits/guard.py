@@ -90,6 +90,11 @@ class Guard:
             raise errors.StorageFullError(self._low)
 
     @property
+    def no_room(self) -> str:
+        """Why the disk takes nothing that grows; empty where it does."""
+        return self._low or self._full
+
+    @property
     def disk_is_full(self) -> bool:
         """Whether the disk refused the last write."""
         return bool(self._full)

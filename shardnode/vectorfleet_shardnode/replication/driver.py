@@ -81,6 +81,7 @@ class Driver:
         self.began_at = self.heard_at = self.quorum_at = time.monotonic()
         self.answered_at: dict[str, float] = {}
         self.digests: Callable[[], list[digests.Digest]] = list
+        self.no_room: Callable[[], str] = str
         self.built: Callable[[], tuple[int, bool]] = lambda: (0, False)
         self.hears: Callable[[replication_pb2.AppendRequest], None] = lambda _: None
         self.in_office: Callable[[bool], None] = lambda _: None

@@ -53,6 +53,7 @@ class Replica:
         source = copying.Source(checkpoints.Checkpoints(opened.shard, opened.maintenance))
         self.service = service.ReplicationService(self.driver, source)
         self.driver.digests = lambda: opened.shard.digests.newest
+        self.driver.no_room = lambda: opened.shard.limits.no_room
         pace = opened.shard.tuning.copy_bytes_per_second
         self.driver.copier = copying.Copier(self.driver, ways, opened.shard.folder, pace).copy
         adopter = adopting.Adopter(self.driver, ways, opened)

@@ -32,6 +32,7 @@ def state_of(driven: driver.Driver) -> replication_pb2.ReplicaState:
         ],
         problem=driven.problem,
         log_begin=core.history.base.seq + 1,
+        no_room=driven.no_room(),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from ..actions import Refusal
-from . import beginning, damage, guards, loss, repair, restarting, steps, tidying
+from . import beginning, damage, guards, loss, repair, restarting, room, steps, tidying
 from . import view as view_
 
 Verdict = steps.Step | Refusal | None
@@ -13,6 +13,7 @@ REPAIRS: tuple[Rule, ...] = (loss.loss, repair.promotion, repair.leaving)
 """What keeps a shard serving. What one of them wants, done or refused, everything else awaits."""
 TIDYING: tuple[Rule, ...] = (
     tidying.drop_lost,
+    room.hand_over,
     tidying.overtake,
     tidying.replace,
     damage.rebuild,

@@ -11,6 +11,7 @@ SILENCE_SECONDS = 2.0
 LAG_RECORDS = 1000
 """How many committed records a replica may lack and still join: it is shipped the rest while it does."""
 
+NO_ROOM = "NoRoom"
 _View = view_.ShardView
 
 
@@ -114,6 +115,26 @@ def nobody_else_is_filled(view: _View, name: str) -> Refusal | None:
     assert view.committed is not None
     others = [one.name for one in view.learners() if one.name != name and view.committed.member(one.name)]
     return Refusal("OneAtATime", f"{name} waits: {others[0]} is being filled") if others else None
+
+
+def quorum_has_room(view: _View, why: str) -> Refusal | None:
+    """Refuse to move the post for want of room where a write quorum has none either."""
+    assert view.committed is not None
+    count, needed = len(view.committed.members), view.committed.write_quorum
+    roomy = [one.name for one in view.alive() if has_room(view, one.name)]
+    if len(roomy) >= needed:
+        return None
+    message = (
+        f"{why}, and {len(roomy)} of {count} members have some, where a write needs {needed}: delete rows, "
+        "or enlarge spec.storage.size"
+    )
+    return Refusal(NO_ROOM, message)
+
+
+def has_room(view: _View, name: str) -> bool:
+    """Return whether a replica answers, and its disk takes what grows."""
+    state = view.state(name)
+    return state is not None and not state.no_room
 
 
 def is_level(view: _View, name: str) -> bool:

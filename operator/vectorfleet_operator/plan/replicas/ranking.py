@@ -19,12 +19,13 @@ def _may_lead(view: view_.ShardView, name: str) -> bool:
     return name in view.wanted.names and not stops and name not in view.lost_claims
 
 
-def _cost(view: view_.ShardView, name: str) -> tuple[bool, bool, int, int]:
+def _cost(view: view_.ShardView, name: str) -> tuple[bool, bool, bool, int, int]:
     state, pod = view.state(name), view.pods.get(name)
     assert state is not None
     incumbent = view.committed.primary if view.committed else ""
     ahead = state.last.seq if state.role is not replication.Role.NEW else 0
     return (
+        bool(state.no_room),
         name != (view.wanted.primary or incumbent),
         pod is not None and pod.stale,
         -ahead,

@@ -64,6 +64,12 @@ def conditions(standing: Standing) -> tuple[condition.Condition, ...]:
     )
 
 
+def no_room(standing: Standing) -> str:
+    """Return why a primary without room keeps its post, empty where that is not so."""
+    refusals = standing.decision.refusals
+    return next((one.message for one in refusals if one.reason == guards.NO_ROOM), "")
+
+
 def stall(standing: Standing) -> Refusal | None:
     """Return why only a person can make the shard serve again, None where that is not so."""
     if serves(standing):
