@@ -18,6 +18,11 @@ class Link:
         self._connections = set()
         self._server = None
 
+    @property
+    def port(self):
+        """The port that it listens on."""
+        return self._server.sockets[0].getsockname()[1]
+
     async def start(self):
         self._server = await asyncio.start_server(self._serve, *self.listen)
 

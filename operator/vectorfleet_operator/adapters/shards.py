@@ -4,6 +4,7 @@ A replica that does not answer in time is no error here: the caller learns that 
 """
 
 import asyncio
+import dataclasses
 import json
 import logging
 import pathlib
@@ -24,6 +25,17 @@ _STATE_SECONDS = 0.8
 _REPORT_SECONDS = 1.0
 _CALL_SECONDS = 3.0
 _REBUILD_SECONDS = 30.0
+_CONNECT_SECONDS = 5.0
+"""For how long a channel may be connecting, over several calls, until its address is looked up anew."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """A channel to a replica: by which certificate it was made, and when."""
+
+    token: str
+    channel: grpc.aio.Channel
+    since: float
 
 
 class _DamagedError(Exception):
@@ -39,7 +51,7 @@ class GrpcShards:
 
     def __init__(self, hosts_file: pathlib.Path | None = None) -> None:
         self._hosts_file = hosts_file
-        self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
+        self._ways: dict[str, _Way] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def state(self, address: str, token: str) -> replication.ReplicaState | replication.Damage | None:
@@ -77,7 +89,8 @@ class GrpcShards:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DATA_LOSS:
                 raise _DamagedError from error
-            self._forget(address)  # its address may be another by now
+            if not self._still_connects(address, error):
+                self._forget(address)  # its address may be another by now
             return None
 
     async def seal(
@@ -127,8 +140,8 @@ class GrpcShards:
         """Close every channel."""
         for task in self._closing:
             task.cancel()
-        for address in list(self._channels):
-            await self._channels.pop(address)[1].close()
+        for address in list(self._ways):
+            await self._ways.pop(address).channel.close()
 
     async def _call(
         self,
@@ -149,9 +162,9 @@ class GrpcShards:
 
     async def _channel(self, address: str, token: str) -> grpc.aio.Channel:
         """Return a channel by which the certificate in `token` is shown; a new one where that is new."""
-        if address in self._channels and self._channels[address][0] != token:
+        if address in self._ways and self._ways[address].token != token:
             self._forget(address)
-        if address not in self._channels:
+        if address not in self._ways:
             parts = json.loads(token)
             own = certificates.Loaded(
                 parts[certificates.CERTIFICATE].encode(),
@@ -164,14 +177,26 @@ class GrpcShards:
                 facts.names[0] if facts and facts.names else "", parties.Role.SHARD
             )
             target = hosts.target_of(address, self._hosts_file)
-            self._channels[address] = token, credentials.connect(own, demanded, target)
-        return self._channels[address][1]
+            channel = credentials.connect(own, demanded, target)
+            self._ways[address] = _Way(token, channel, asyncio.get_running_loop().time())
+        return self._ways[address].channel
+
+    def _still_connects(self, address: str, error: grpc.aio.AioRpcError) -> bool:
+        """Return whether a call ran out of time on a channel that is being made: the next may find it made.
+
+        On a slow link a handshake takes longer than a call may; begun anew by each, it would never end.
+        """
+        way = self._ways.get(address)
+        if way is None or error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+            return False
+        connecting = way.channel.get_state() is grpc.ChannelConnectivity.CONNECTING
+        return connecting and asyncio.get_running_loop().time() - way.since < _CONNECT_SECONDS
 
     def _forget(self, address: str) -> None:
         """Use another channel from now on; calls that are under way on this one must not be cut off."""
-        _, channel = self._channels.pop(address, ("", None))
-        if channel is not None:
-            task = asyncio.create_task(_close_later(channel))
+        way = self._ways.pop(address, None)
+        if way is not None:
+            task = asyncio.create_task(_close_later(way.channel))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 

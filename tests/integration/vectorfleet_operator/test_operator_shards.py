@@ -13,6 +13,7 @@ import urllib.request
 
 import pytest
 from issuing import folders
+from replicated import proxy
 from services import loopback
 
 from vectorfleet_operator import replication
@@ -125,6 +126,52 @@ async def test_a_replica_tells_its_state(replica):
     assert (state.name, state.role) == ("products-g1-s1-0", replication.Role.NEW)
     assert (state.disk, state.last) == (report.replica.disk, report.replica.last)
     assert away is None
+
+
+@pytest.fixture
+def slow_link(replica, tmp_path):
+    """The same replica behind a link that takes a quarter of a second for each direction."""
+    _, address, certificates = replica
+    host, _, port = address.partition(":")
+    network = proxy.Network()
+    link = network.add("operator", ("127.0.0.2", 0), ("127.0.0.1", int(port)))
+    link.delay = 0.25
+    (tmp_path / "hosts").write_text(f"127.0.0.2 {host}\n")
+    yield tmp_path / "hosts", f"{host}:{link.port}", certificates
+    network.close()
+
+
+async def test_a_slow_link_is_connected_over_several_looks(slow_link):
+    """The handshake takes longer than any look may: it goes on between them, and the answers come in time."""
+    hosts_file, address, certificates = slow_link
+    shown = shown_by(certificates)
+    async with connected(hosts_file) as nodes:
+        deadline, looks = time.monotonic() + START_SECONDS, [await nodes.state(address, shown)]
+        while looks[-1] is None and time.monotonic() < deadline:
+            looks.append(await nodes.state(address, shown))
+
+    assert looks[0] is None, "the link is not slow enough to show anything"
+    assert looks[-1] is not None
+
+
+async def test_an_address_that_never_answers_is_looked_up_anew(replica, tmp_path):
+    """A pod's old address leads nowhere: its new one is found though the old one never refused."""
+    _, address, certificates = replica
+    host, _, port = address.partition(":")
+    (tmp_path / "hosts").write_text(f"127.0.0.2 {host}\n")
+    writers = []
+    silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.2", int(port))
+    shown = shown_by(certificates)
+    async with connected(tmp_path / "hosts") as nodes:
+        assert await nodes.state(address, shown) is None
+        (tmp_path / "hosts").write_text(f"127.0.0.1 {host}\n")
+        deadline, state = time.monotonic() + START_SECONDS, None
+        while state is None and time.monotonic() < deadline:
+            state = await nodes.state(address, shown)
+    for writer in writers:
+        writer.close()
+    silent.close()
+    assert state is not None
 
 
 async def test_another_certificate_gets_no_report(hosts):
