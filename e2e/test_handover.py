@@ -67,6 +67,9 @@ def test_volumes_grow(three: shard.Shard, recorded: load.Recorder) -> None:
     three.patch({"storage": {"size": "2Gi"}})
     index.wait_until(lambda: three.of.condition("VolumesTooSmall").get("status") == "True")
     assert "must support resize" in three.of.condition("VolumesTooSmall")["message"]
+    three.patch({"storage": {"size": "1Gi"}})  # taken back, and asked for again
+    index.wait_until(lambda: three.of.condition("VolumesTooSmall").get("status") == "False")
+    three.patch({"storage": {"size": "2Gi"}})
     with recorded("volumes grow") as clients, _expandable(three.of):
         clients.event()
         index.wait_until(lambda: _stateful_set(three)["metadata"]["uid"] != before["metadata"]["uid"])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from . import errors, execute, pods, ports, register, shard_status, troubles, viewing
 from .api import condition, vector_index, vector_shard
 from .desired import names
-from .plan import actions, observed
+from .plan import actions, observed, volumes
 from .plan.replicas import standing
 
 VOLUMES_TOO_SMALL = "VolumesTooSmall"
@@ -53,6 +53,7 @@ def fold(done: Pass, now: datetime.datetime) -> vector_index.VectorIndexStatus:
         generation=names.GENERATION,
         endpoint=names.endpoint(index),
         api_key_secret=names.api_key_secret(index),
+        volume_size=volumes.least(done.seen.of_kind(ports.STATEFUL_SET), done.seen),
     )
 
 

@@ -476,7 +476,12 @@ def test_a_replica_that_differs_is_filled_again(who):
 
 @pytest.mark.parametrize(
     ("who", "spec"),
-    [("primary", {}), ("follower", {}), ("follower", {"consistency": {"write": "all"}})],
+    [
+        ("primary", {}),
+        ("follower", {}),
+        ("primary", {"consistency": {"write": "all"}}),
+        ("follower", {"consistency": {"write": "all"}}),
+    ],
 )
 def test_a_replica_whose_data_is_damaged_is_filled_again(who, spec):
     """It says so instead of serving: the others lead and write on, and it comes back as another disk."""

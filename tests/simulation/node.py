@@ -83,12 +83,16 @@ class Node:
         effect.token(messages.GiveUpReply(self.disk.identity))
         self.world.restart_later(self)
 
+    def give_up(self, epoch, answer):
+        """The core is told to give up its data."""
+        self.do(self.core.give_up, answer, epoch)
+
     def rebuild(self, disk, epoch, answer):
         """A Rebuild arrives, meant for a disk."""
         if disk != self.disk.identity:
             return
         if self.core is not None:
-            self.do(self.core.give_up, lambda reply: answer(reply.disk or None), epoch)
+            self.give_up(epoch, lambda reply: answer(reply.disk or None))
             return
         known = types.SimpleNamespace(uid=disk, configuration=self.disk.stored.configuration)
         if not rebuilding.keeps_damaged(known, epoch):

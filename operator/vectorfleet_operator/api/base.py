@@ -70,7 +70,11 @@ class Immutable:
 
 @dataclasses.dataclass(frozen=True)
 class OnlyGrows:
-    """Marks a quantity that may not become less; `why` completes "spec.x may only grow: …"."""
+    """Marks a quantity that may not become less, unless a status says how far it may go back.
+
+    `why` completes "spec.x may only grow: …". The status is out of a field's own sight, so that its CEL rule
+    stands at the object's root, among its `cel_rules`.
+    """
 
     why: str
 

@@ -10,9 +10,9 @@ _INTRODUCTION = """# The fields of a VectorIndex
 <!-- Generated from operator/vectorfleet_operator/api by `vectorfleet-operator generate`. Do not edit. -->
 
 `kubectl explain vectorindex.spec` tells the same. Fields in *italics* keep their first value, and
-`storage.size` may only grow; the API server refuses a change and says why. A field that is *not supported
-yet* is refused too: the index gets the condition `Stalled` with the reason `NotSupportedYet` and the name of
-the field. Nothing is ignored.
+`storage.size` may only grow, or go back to `status.volumeSize`; the API server refuses a change and says
+why. A field that is *not supported yet* is refused too: the index gets the condition `Stalled` with the
+reason `NotSupportedYet` and the name of the field. Nothing is ignored.
 
 Gateways say with each query how hard to search, so a change of `index.efSearch`, `index.probes` or
 `quantization.rescore.oversampling` rolls the gateways alone. `schema`, `quantization.rescore.enabled` and

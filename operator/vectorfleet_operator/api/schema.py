@@ -23,7 +23,6 @@ _KEPT = frozenset(
         "maxProperties", "minimum", "maximum", "format", "anyOf", "additionalProperties",
     }
 )  # fmt: skip
-_NOT_LESS = "quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0"
 
 
 def build_schema(model: type[BaseModel], path: str, names: tuple[str, ...] | None = None) -> Schema:
@@ -68,10 +67,6 @@ def _immutable(field: FieldInfo) -> base.Immutable | None:
     return next((mark for mark in field.metadata if isinstance(mark, base.Immutable)), None)
 
 
-def _only_grows(field: FieldInfo) -> base.OnlyGrows | None:
-    return next((mark for mark in field.metadata if isinstance(mark, base.OnlyGrows)), None)
-
-
 def _is_always_there(field: FieldInfo) -> bool:
     return field.is_required() or field.default not in (None, ())
 
@@ -90,8 +85,6 @@ def _field_schema(
     schema["description"] = field.description or schema["description"]
     if (kept := _immutable(field)) is not None and _is_always_there(field):
         schema = _with_rule(schema, base.Rule("self == oldSelf", f"{here} is immutable: {kept.why}"))
-    if (growing := _only_grows(field)) is not None:
-        schema = _with_rule(schema, base.Rule(_NOT_LESS, f"{here} may only grow: {growing.why}"))
     default = _default(field, given, schema)
     if default is not None:
         schema["default"] = default

@@ -169,6 +169,9 @@ class VectorIndexSpec(base.Part):
         )
 
 
+_NOT_LESS = "quantity(string(self.spec.storage.size)).compareTo(quantity(string({}))) >= 0"
+
+
 class VectorIndexStatus(base.Observed):
     """The index as the operator sees it."""
 
@@ -191,6 +194,10 @@ class VectorIndexStatus(base.Observed):
     generation: str = Field(default="", description="The generation that serves.")
     endpoint: str = Field(default="", description="URL of the API inside the cluster.")
     api_key_secret: str = Field(default="", description="Secret that holds the valid API keys.")
+    volume_size: base.Quantity | None = Field(
+        default=None,
+        description="What the volumes have: a storage.size that they could not reach may go back as far.",
+    )
 
 
 class Metadata(base.Observed):
@@ -208,6 +215,11 @@ class VectorIndex(base.Observed):
 
     cel_rules = (
         base.Rule(f"size(self.metadata.name) <= 40 && self.metadata.name.matches('{_NAME}')", _NAME_MESSAGE),
+        base.Rule(
+            f"{_NOT_LESS.format('oldSelf.spec.storage.size')} || (has(self.status) && "
+            f"has(self.status.volumeSize) && {_NOT_LESS.format('self.status.volumeSize')})",
+            f"spec.storage.size may only grow: {workload_spec.GROWTH}",
+        ),
     )
 
     metadata: Metadata

@@ -30,16 +30,17 @@ class DeletionPolicy(StrEnum):
 
 
 _CLASS = "the volumes of an index keep their StorageClass"
-_GROWTH = "volumes can't be made smaller"
+GROWTH = "volumes can't be made smaller than status.volumeSize, which they have"
 
 
 class Storage(base.Part):
     """The volume of each replica."""
 
-    size: Annotated[base.Quantity, base.OnlyGrows(_GROWTH)] = Field(
+    size: Annotated[base.Quantity, base.OnlyGrows(GROWTH)] = Field(
         default="10Gi",
         description="Size of each replica's volume. It may grow, where the StorageClass allows volume "
-        "expansion: volumes are made larger in place and no pod is restarted. It may not shrink.",
+        "expansion: volumes are made larger in place and no pod is restarted. It may not shrink, except to "
+        "take back what the volumes could not reach.",
     )
     storage_class_name: Annotated[base.ObjectName | None, base.Immutable(_CLASS)] = Field(
         default=None, description="StorageClass of the volumes; the cluster's default where not given."

@@ -7,7 +7,7 @@ expand.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import ports
@@ -21,9 +21,23 @@ WHY = "the spec asks for larger volumes"
 def plan_growth(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Grow]:
     """Yield what makes claims ask for the size that the spec asks for."""
     for wanted in _stateful_sets(desired):
-        for claim in _claims(wanted, seen):
-            if _is_bound(claim) and _asked(claim) < _amount(_size(wanted)):
+        for claim in _bound(wanted, seen):
+            if _asked(claim) < _amount(_size(wanted)):
                 yield actions.Grow(_larger(claim, _size(wanted)), WHY)
+
+
+def least(workloads: Iterable[ports.Manifest], seen: observed.Observed) -> str | None:
+    """Return how small the spec may ask volumes to be: as they are, or were made where that is less.
+
+    None where there are no StatefulSets.
+    """
+    return max((_least(found, seen) for found in workloads if _size(found)), key=_amount, default=None)
+
+
+def _least(found: ports.Manifest, seen: observed.Observed) -> str:
+    made = _size(found)
+    have = [str((one["status"].get("capacity") or {}).get("storage", made)) for one in _bound(found, seen)]
+    return min(made, max(have, key=_amount, default=made), key=_amount)
 
 
 def keep_templates(wanted: ports.Manifest, found: ports.Manifest | None) -> ports.Manifest:
@@ -34,9 +48,14 @@ def keep_templates(wanted: ports.Manifest, found: ports.Manifest | None) -> port
 
 
 def replaces(wanted: ports.Manifest, seen: observed.Observed) -> actions.Delete | None:
-    """Return what makes way for a StatefulSet with larger claim templates, once all claims have grown."""
+    """Return what makes way for a StatefulSet with larger claim templates, once all claims have grown.
+
+    With smaller ones at once, where a size that volumes could not reach was taken back.
+    """
     found = seen.objects.get(observed.ref(wanted))
-    if found is None or not _is_outgrown(wanted, found) or found["metadata"].get("deletionTimestamp"):
+    if found is None or not _size(found) or found["metadata"].get("deletionTimestamp"):
+        return None
+    if _amount(_size(wanted)) == _amount(_size(found)):
         return None
     if any(_asked(claim) < _amount(_size(wanted)) for claim in _claims(wanted, seen)):
         return None
@@ -49,10 +68,11 @@ def unchanged(desired: inputs.Desired, seen: observed.Observed) -> actions.Refus
         found = seen.objects.get(observed.ref(wanted))
         if found is None:
             continue
-        if _amount(_size(wanted)) < _amount(_size(found)):
+        smallest = _least(found, seen)
+        if _amount(_size(wanted)) < _amount(smallest):
             message = (
-                f"spec.storage.size is {_size(wanted)}, and the volumes were made with {_size(found)}: they "
-                f"can't be made smaller; ask for {_size(found)} or more"
+                f"spec.storage.size is {_size(wanted)}, and the volumes have {smallest}: they can't be made "
+                f"smaller; ask for {smallest} or more"
             )
             return actions.Refusal("VolumesImmutable", message, stalls=True)
         if not diff.holds(_apart_from_size(wanted), _apart_from_size(found)):
@@ -62,9 +82,13 @@ def unchanged(desired: inputs.Desired, seen: observed.Observed) -> actions.Refus
 
 
 def growing(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
-    """Return which volumes are not as large yet as their claims ask for, None where all are."""
-    claims = [claim for wanted in _stateful_sets(desired) for claim in _claims(wanted, seen)]
-    small = [claim for claim in claims if _is_bound(claim) and _capacity(claim) < _asked(claim)]
+    """Return which volumes are not as large yet as claims and spec ask for, None where all are."""
+    small = [
+        claim
+        for wanted in _stateful_sets(desired)
+        for claim in _bound(wanted, seen)
+        if _capacity(claim) < min(_asked(claim), _amount(_size(wanted)))
+    ]
     if not small:
         return None
     message = "; ".join(_describe(claim) for claim in small)
@@ -87,6 +111,10 @@ def _claims(workload: ports.Manifest, seen: observed.Observed) -> list[ports.Man
         for one in every
         if name.fullmatch(one["metadata"]["name"]) and not one["metadata"].get("deletionTimestamp")
     ]
+
+
+def _bound(workload: ports.Manifest, seen: observed.Observed) -> list[ports.Manifest]:
+    return [claim for claim in _claims(workload, seen) if _is_bound(claim)]
 
 
 def _larger(claim: ports.Manifest, size: str) -> ports.Manifest:

@@ -572,6 +572,48 @@ async def test_volumes_whose_class_does_not_let_them_grow(server, address, stora
     assert size_of(workload) == "1Gi"
 
 
+SMALLER = INDEX | {"spec": INDEX["spec"] | {"storage": {"size": "1000Mi", "storageClassName": "fast"}}}
+
+
+@pytest.mark.parametrize("storage_class", [False], indirect=True)
+async def test_a_size_that_the_class_can_not_reach_is_taken_back(server, address, storage_class, claim):
+    """As far as the volumes are: the API server lets it through, and nothing is too small any more."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    await server.apply(LARGER)
+    await take_pass(server)
+    with pytest.raises(errors.Rejected, match=r"smaller than status\.volumeSize"):
+        await server.apply(SMALLER)
+    back = await server.apply(INDEX)
+    outcome = await take_pass(server)
+    told = {one.type: one for one in outcome.status.conditions}
+
+    assert back["status"]["volumeSize"] == "1Gi"
+    assert back["spec"]["storage"]["size"] == "1Gi"
+    assert (told["VolumesTooSmall"].holds, told["Stalled"].holds) == (False, False)
+
+
+@pytest.mark.parametrize("storage_class", [True], indirect=True)
+async def test_a_size_that_no_driver_reaches_is_taken_back(server, address, storage_class, claim):
+    """Claims ask for it and get nothing: the StatefulSet is made again with what they have."""
+    await server.apply(INDEX)
+    await take_pass(server)
+    await server.apply(LARGER)
+    for _ in range(2):
+        await take_pass(server)
+    release(address, WORKLOAD)
+    waiting = await take_pass(server)
+    await server.apply(INDEX)
+    await take_pass(server)
+    release(address, WORKLOAD)
+    outcome = await take_pass(server)
+    told = {one.type: one for one in outcome.status.conditions}
+
+    assert "ExpandingVolumes" in {one.reason for one in waiting.status.conditions}
+    assert size_of(call(address, WORKLOAD)) == "1Gi"
+    assert told["Reconciling"].reason != "ExpandingVolumes"
+
+
 REFUSED = [
     ({"shards": 3}, "spec.shards is immutable"),
     ({"metric": "euclidean"}, "spec.metric is immutable"),

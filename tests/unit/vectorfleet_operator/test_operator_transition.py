@@ -43,9 +43,19 @@ def test_volumes_may_only_grow():
     small, large, same = ({"storage": {"size": size}} for size in ("1Gi", "2Gi", "1024Mi"))
     (said,) = transition.broken(parse_spec(large), parse_spec(small))
 
-    assert said == "spec.storage.size may only grow: volumes can't be made smaller"
+    assert said.startswith("spec.storage.size may only grow: volumes can't be made smaller")
     assert transition.broken(parse_spec(small), parse_spec(large)) == ()
     assert transition.broken(parse_spec(small), parse_spec(same)) == ()
+
+
+def test_a_size_that_volumes_could_not_reach_is_taken_back():
+    """As far as they have grown, and no further."""
+    small, middle, large = (parse_spec({"storage": {"size": size}}) for size in ("1Gi", "1500Mi", "2Gi"))
+
+    assert transition.broken(large, small, "1Gi") == ()
+    assert transition.broken(large, middle, "1Gi") == ()
+    assert transition.broken(large, small, "1500Mi") != ()
+    assert transition.broken(small, middle, "2Gi") == ()
 
 
 @pytest.mark.parametrize(

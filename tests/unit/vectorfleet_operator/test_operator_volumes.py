@@ -5,9 +5,9 @@ import copy
 import pytest
 from planning.clusters import build_desired, names_of, realise
 
-from vectorfleet_operator import errors, execute
+from vectorfleet_operator import errors, execute, ports
 from vectorfleet_operator.adapters import memory
-from vectorfleet_operator.plan import actions, planner
+from vectorfleet_operator.plan import actions, planner, volumes
 
 WANTED = {"size": "20Gi"}
 
@@ -125,6 +125,52 @@ def test_volumes_are_never_made_smaller_or_of_another_class(storage, said):
 
     assert (plan.actions, plan.stall.reason) == ((), "VolumesImmutable")
     assert said in plan.stall.message.lower()
+
+
+def test_a_size_that_no_claim_could_ask_for_is_taken_back():
+    """The spec asks again for what the volumes have, and nothing is left to do."""
+    seen = observe(*every_claim())
+
+    assert volumes.least(seen.of_kind(ports.STATEFUL_SET), seen) == "10Gi"
+    assert planner.plan(build_desired(), seen) == actions.Plan()
+
+
+def test_a_size_that_no_volume_has_reached_is_taken_back():
+    """Claims ask for it and StatefulSets were made with it: they are made anew, and nothing is awaited."""
+    seen = observe(*every_claim(request="20Gi", capacity="10Gi"), storage=WANTED)
+    plan = planner.plan(build_desired(), seen)
+
+    assert volumes.least(seen.of_kind(ports.STATEFUL_SET), seen) == "10Gi"
+    assert [(type(one), one.manifest["kind"], one.orphan) for one in plan.actions] == [
+        (actions.Delete, "StatefulSet", True)
+    ] * 2
+    assert plan.refusals == ()
+    gone = {ref: one for ref, one in seen.objects.items() if ref[0] != "StatefulSet"}
+    again = planner.plan(build_desired(), type(seen)(seen.owner_uid, gone))
+    assert {one.manifest["kind"] for one in again.actions} == {"StatefulSet"}
+    assert again.refusals == ()
+
+
+def test_a_size_that_one_volume_has_reached_stays():
+    """What it has can't be taken from it."""
+    half = [
+        build_claim("data-products-g1-s0-0", request="20Gi", capacity="20Gi"),
+        build_claim("data-products-g1-s1-0", request="20Gi", capacity="10Gi"),
+    ]
+    seen = observe(*half, storage=WANTED)
+    plan = planner.plan(build_desired(), seen)
+
+    assert volumes.least(seen.of_kind(ports.STATEFUL_SET), seen) == "20Gi"
+    assert (plan.actions, plan.stall.reason) == ((), "VolumesImmutable")
+    assert "the volumes have 20Gi" in plan.stall.message
+
+
+def test_a_volume_that_is_larger_than_was_asked_for_allows_what_it_was_made_with():
+    """As that of a class that rounds up, or of a folder on a large disk."""
+    seen = observe(*every_claim(capacity="1Ti"))
+
+    assert volumes.least(seen.of_kind(ports.STATEFUL_SET), seen) == "10Gi"
+    assert volumes.least((), seen) is None
 
 
 class Forbidding(memory.MemoryCluster):

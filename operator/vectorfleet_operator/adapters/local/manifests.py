@@ -51,9 +51,14 @@ def check_changes(wanted: Sequence[ports.Manifest], kept: Sequence[ports.Manifes
         if paths := support.unsupported(spec):
             raise errors.InvalidSpec(f"{name}: {support.refusal(paths)}")
         old = before.get(_named(manifest))
-        broken = transition.broken(parse.parse_index(old).spec, spec) if old else ()
+        broken = _broken(old, spec) if old else ()
         if broken:
             raise errors.InvalidSpec(f"{name}: {'; '.join(broken)}")
+
+
+def _broken(old: ports.Manifest, spec: vector_index.VectorIndexSpec) -> tuple[str, ...]:
+    known = parse.parse_index(old)
+    return transition.broken(known.spec, spec, known.status.volume_size)
 
 
 def _checked(document: object) -> dict[str, Any]:

@@ -113,11 +113,21 @@ def change(
 def _promote(
     view: view_.ShardView, why: str, *, without: tuple[str, ...] = (), unsealed: tuple[str, ...] = ()
 ) -> steps.Step | Refusal:
-    refusal = guards.new_quorum_answers(view, view.survivors(), without)
+    members = _able(view, without)
+    refusal = guards.new_quorum_answers(view, members, without)
     if refusal is not None:
         return Refusal(refusal.reason, f"{why}; {refusal.message}")
-    names = (one.name for one in view.survivors() if one.name not in without)
-    return change(view, steps.Kind.PROMOTE, why, prefer=ranking.rank(view, names), unsealed=unsealed)
+    prefer = ranking.rank(view, (one.name for one in members if one.name not in without))
+    return change(view, steps.Kind.PROMOTE, why, members, prefer=prefer, unsealed=unsealed)
+
+
+def _able(view: view_.ShardView, without: tuple[str, ...]) -> tuple[replication.Member, ...]:
+    """Return the members that go on, without damaged ones where writes would wait and most are sound."""
+    assert view.committed is not None
+    everyone, sound = view.survivors(), view.sound()
+    waits = guards.new_quorum_answers(view, everyone, without) is not None
+    most = 2 * sum(view.is_alive(one) for one in sound) > len(view.committed.members)
+    return sound if waits and most else everyone
 
 
 def _knows_less(view: view_.ShardView, name: str) -> bool:
