@@ -112,6 +112,21 @@ def test_r19_a_new_image_restarts_one_member_at_a_time():
     live(scenario, shards=2)
 
 
+def test_r19_a_replica_that_is_too_old_to_catch_up_is_restarted_first():
+    """It can't read what the others copy to it until it runs the new image, and they wait for it."""
+
+    async def scenario(given):
+        await given.writes_again()
+        given.replicas[f"{SHARD}-2"].stuck = True
+        await given.wait_until(lambda: "Degraded" in given.conditions())
+        await given.submit(image={"tag": "0.2.0"})
+        await given.wait_until(lambda: not given.replicas[f"{SHARD}-2"].stuck)
+        await given.settle()
+        await given.writes_again()
+
+    live(scenario)
+
+
 def test_replicas_come_and_go():
     """From 1 to 3 to 2 to 1: a replica joins once it has caught up, and a primary that goes hands over."""
 

@@ -39,7 +39,7 @@ class Replica:
         self.name = name
         self.lose_disk()
         self.up = False
-        self.full = False
+        self.full = self.stuck = False
         self.leaving = False
         self.heard_at = 0.0
 
@@ -50,7 +50,7 @@ class Replica:
 
     def start(self, now):
         self.up, self.leaving, self.sealed_for, self.heard_at = True, False, 0, now
-        self.office = None
+        self.office, self.stuck = None, False
         if not self.damaged:
             self._resume(now)
 
@@ -142,7 +142,7 @@ class Replica:
             primary_silence_seconds=now - self.heard_at, leaving=self.leaving,
             acknowledges=bool(office and office.learned and silence < 3),
             quorum_silence_seconds=silence, digests=(digest,),
-            caught_up=bool(office) or now - self.heard_at < 3,
+            caught_up=not self.stuck and (bool(office) or now - self.heard_at < 3),
             no_room="its volume is full" if self.full else "",
         )  # fmt: skip
 

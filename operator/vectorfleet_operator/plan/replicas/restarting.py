@@ -40,7 +40,9 @@ def restart(view: view_.ShardView) -> Verdict:
         return silent
     if view.committed is None:
         return None if view.speaks else _restart(view, stale[0])
-    name = next((one for one in stale if one != view.committed.primary), stale[0])
+    primary = view.committed.primary
+    # One that is behind first: it may be so because it is old, and the others wait for it.
+    name = min(stale, key=lambda one: (one == primary, guards.is_level(view, one)))
     return _turn(view, name) if view.committed.member(name) else _restart(view, name)
 
 
