@@ -14,9 +14,9 @@ import httpx
 import pinecone
 import pytest
 from attacking import target as target_
-from crashing import node, warm
+from crashing import warm
 from issuing import folders
-from replicated import changes, group
+from replicated import making
 from services import embedder, loopback, proxy
 
 from vectorfleet_runtime import grants
@@ -238,20 +238,8 @@ def warm_server():
 @pytest.fixture
 def make_replicas(warm_server, tmp_path):
     """Make the replicas of one shard, the first of which is its primary; see `replicated.gateways`."""
-    made = []
-
-    def make(count=3, dimensions=node.DIMENSIONS):
-        one = group.Group(warm_server, tmp_path, count, dimensions, **node.BUSY)
-        made.append(one)
-        one.start()
-        one.operator = changes.Operator(one)
-        one.operator.begin()
-        one.wait_for(lambda: one.primary() is not None)
-        return one
-
-    yield make
-    for one in made:
-        one.close()
+    with making.groups(warm_server, tmp_path) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

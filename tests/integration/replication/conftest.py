@@ -1,8 +1,8 @@
 """Groups of replicas as real processes; what still runs at the end is killed."""
 
 import pytest
-from crashing import node, warm
-from replicated import changes, group
+from crashing import warm
+from replicated import making
 
 
 @pytest.fixture(scope="module")
@@ -15,19 +15,6 @@ def server():
 
 @pytest.fixture
 def make_group(server, tmp_path):
-    """Make groups; `make_group(3)` has three replicas and, unless told otherwise, a primary."""
-    made = []
-
-    def make(count=3, *, begin=True, **tuning):
-        one = group.Group(server, tmp_path, count, **node.BUSY | tuning)
-        made.append(one)
-        one.start()
-        one.operator = changes.Operator(one)
-        if begin:
-            one.operator.begin()
-            one.wait_for(lambda: one.primary() is not None)
-        return one
-
-    yield make
-    for one in made:
-        one.close()
+    """Make groups, see `making.groups`."""
+    with making.groups(server, tmp_path) as make:
+        yield make
