@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from vectorfleet_runtime import quotas
 
 from . import admission, audit, body, call, consistency, errors, index, metrics, policy, replies
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Scope(Protocol):
-    """A request's head, as RSGI gives it; `path` is percent-decoded."""
+    """A request's head; `path` is percent-decoded."""
 
     method: str
     path: str
@@ -36,7 +38,7 @@ class Scope(Protocol):
 
 
 class Exchange(body.Incoming, Protocol):
-    """A request's body and the way to answer it, as RSGI gives it."""
+    """A request's body and the way to answer it."""
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Send the answer."""
@@ -72,8 +74,7 @@ class Entrance(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """What is known of a request that is let in, before its body."""
 
     route: table.Route
@@ -96,7 +97,7 @@ def _never() -> bool:
 
 
 class App:
-    """The gateway as an RSGI application.
+    """The gateway, whatever serves it.
 
     Args:
         served: the index.
@@ -123,6 +124,7 @@ class App:
         self._audit = log or audit.Audit()
         self._open_docs = open_docs
         self._in_flight: set[asyncio.Task[object] | None] = set()
+        metrics.IN_FLIGHT.set_function(self._in_flight.__len__)
 
     def cut_off(self) -> None:
         """Give up what is in flight."""
@@ -130,11 +132,7 @@ class App:
             if task is not None:
                 task.cancel()
 
-    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
-        """Answer one request."""
-        await self.handle(scope, exchange, _never)
-
-    async def handle(self, scope: Scope, exchange: Exchange, closing: Callable[[], bool]) -> None:
+    async def handle(self, scope: Scope, exchange: Exchange, closing: Callable[[], bool] = _never) -> None:
         """Answer one request; where `closing` says so, tell the caller to come by another connection."""
         started = time.perf_counter()
         asked = scope.headers.get("x-request-id")
@@ -145,11 +143,9 @@ class App:
         entry = audit.Entry(request_id, route, changes)
         task = asyncio.current_task()
         self._in_flight.add(task)
-        metrics.IN_FLIGHT.inc()
         try:
             reply = await self._reply(resolved, scope, exchange, entry)
         finally:
-            metrics.IN_FLIGHT.dec()
             self._in_flight.discard(task)
         usual = [("content-type", reply.kind), ("x-request-id", request_id)]
         headers = [*usual, *(reply.headers or {}).items()]

@@ -16,14 +16,19 @@ class Headers(Protocol):
 
 
 class Incoming(Protocol):
-    """A body that is still to come, as RSGI gives it."""
+    """A body, of which some may be still to come."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether all of it has come already."""
+        ...
 
     async def __call__(self) -> bytes:
-        """Return all of it."""
+        """Return all of it; RuntimeError where it breaks off."""
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return its pieces as they come."""
+        """Return its pieces as they come; RuntimeError where it breaks off."""
         ...
 
 
@@ -58,15 +63,15 @@ async def read(headers: Headers, incoming: Incoming, limit: int, seconds: float)
     """
     announced = check_announced(headers, limit)
     try:
-        async with asyncio.timeout(seconds):
-            # The server ends an announced body where its header said, so it can't outgrow the limit.
-            if announced is not None:
-                body = await incoming()
-            else:
-                body = await _collect(incoming, limit)
+        # The server ends an announced body where its header said, so it can't outgrow the limit.
+        if announced is not None and incoming.is_here:
+            body = await incoming()  # no time passes, so none is kept: it would cost more than the reading
+        else:
+            async with asyncio.timeout(seconds):
+                body = await (incoming() if announced is not None else _collect(incoming, limit))
     except TimeoutError:
         raise errors.BodyTimeoutError(f"the body did not arrive within {seconds:g} s") from None
-    except RuntimeError:  # RSGI's error of a broken stream
+    except RuntimeError:
         raise errors.InvalidArgumentError("the body broke off") from None
     if announced is not None and len(body) != announced:
         raise errors.InvalidArgumentError("the body broke off")

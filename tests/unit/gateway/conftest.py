@@ -217,7 +217,7 @@ class TwinShard:
 
 
 class Scope:
-    """A request's head in RSGI's form."""
+    """A request's head."""
 
     def __init__(self, method, path, query_string="", headers=()):
         self.method = method
@@ -227,13 +227,17 @@ class Scope:
 
 
 class Exchange:
-    """A request's body in RSGI's form, and where the answer goes. `read` counts the bytes taken."""
+    """A request's body, and where the answer goes. `read` counts the bytes taken."""
 
     def __init__(self, pieces=(), hang=False):
         self.pieces = list(pieces)
         self.hang = hang
         self.read = 0
         self.status = None
+
+    @property
+    def is_here(self):
+        return not self.hang
 
     async def __call__(self):
         return b"".join([piece async for piece in self])
@@ -272,7 +276,7 @@ class Gateway:
         sent = {"api-key": KEY, "content-length": str(len(content))} | (headers or {})
         sent = {name: value for name, value in sent.items() if value is not None}
         exchange = exchange or Exchange([content] if content else [])
-        await self.app.__rsgi__(Scope(method, path, query, sent), exchange)
+        await self.app.handle(Scope(method, path, query, sent), exchange)
         return exchange
 
     async def upsert(self, rows, namespace=""):
