@@ -28,6 +28,7 @@ class House:
         self._inside = 0
         self._size = self._free = bytes_
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        metrics.BODY_BYTES.set_function(lambda: self._size - self._free)
 
     def enter(self) -> None:
         """Let a request in; `leave` has to follow.
@@ -58,12 +59,10 @@ class House:
             await self._wait(amount)
         else:
             self._free -= amount
-        metrics.BODY_BYTES.inc(amount)
         return amount
 
     def give(self, amount: int) -> None:
         """Give bytes back."""
-        metrics.BODY_BYTES.dec(amount)
         self._return(amount)
 
     async def _wait(self, amount: int) -> None:

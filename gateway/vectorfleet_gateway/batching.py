@@ -6,9 +6,10 @@ when its slowest query is, so what is known to be slow goes beside the lane, alo
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
+
+import msgspec
 
 from vectorfleet_shardnode.api import shard_pb2
 
@@ -29,8 +30,7 @@ class Answered(NamedTuple):
     position: shard_pb2.Position
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     query: shard_pb2.Query
     deadline: float
     session: consistency.Session

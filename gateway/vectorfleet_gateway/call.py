@@ -5,7 +5,8 @@ import re
 import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from vectorfleet_runtime import quotas
 
@@ -20,8 +21,7 @@ TIMEOUT_HEADER = "x-request-timeout-ms"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request.
 
     Attributes:

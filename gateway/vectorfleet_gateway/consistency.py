@@ -6,11 +6,12 @@ every write that was acknowledged before. A write that is sent again with the sa
 done once. The demand is that of the request under way, for all that it asks.
 """
 
-import contextlib
 import contextvars
-import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+
+import msgspec
 
 from vectorfleet_shardnode.api import shard_pb2
 
@@ -27,8 +28,7 @@ _WRITE_ID = re.compile(r"[0-9a-fA-F]{32}")
 _MOST_CHARACTERS = 16_384
 
 
-@dataclasses.dataclass
-class Session:
+class Session(msgspec.Struct):
     """One request's demand, and what it wrote.
 
     Attributes:
@@ -39,9 +39,9 @@ class Session:
     """
 
     strong: bool = False
-    at_least: Mapping[int, shard_pb2.Position] = dataclasses.field(default_factory=dict)
+    at_least: Mapping[int, shard_pb2.Position] = msgspec.field(default_factory=dict)
     write_id: bytes = b""
-    made: dict[int, shard_pb2.Position] = dataclasses.field(default_factory=dict)
+    made: dict[int, shard_pb2.Position] = msgspec.field(default_factory=dict)
 
     @property
     def demands(self) -> bool:
@@ -69,14 +69,22 @@ def current() -> Session:
     return _current.get() or Session()
 
 
-@contextlib.contextmanager
-def during(session: Session) -> Iterator[Session]:
+class during:  # noqa: N801  # read as a function
     """Make a session that of all that is done meanwhile."""
-    token = _current.set(session)
-    try:
-        yield session
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_session", "_token")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> Session:
+        self._token = _current.set(self._session)
+        return self._session
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        _current.reset(self._token)
 
 
 def parse(consistency: str | None, at_least: str | None, write_id: str | None = None) -> Session:

@@ -1,9 +1,9 @@
 """What is told of a query that asked to be explained, as JSON has it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
 from . import fusion, questions, routing
@@ -11,8 +11,7 @@ from .embedding import embedder
 from .reranking import order
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(msgspec.Struct, frozen=True):
     """What was done for a query.
 
     Attributes:
@@ -22,7 +21,7 @@ class Course:
         looked_up: whether the cache of answers was asked, and had none.
     """
 
-    lists: Mapping[fusion.Source, routing.Found] = field(default_factory=dict)
+    lists: Mapping[fusion.Source, routing.Found] = msgspec.field(default_factory=dict)
     embedded: embedder.Embedded | None = None
     reranked: order.Reranked | None = None
     looked_up: bool = False

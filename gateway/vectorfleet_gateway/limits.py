@@ -154,9 +154,15 @@ def vectors_of(
                 f"Vector dimension {len(values)} does not match the dimension of the index {dimensions}"
             )
     with np.errstate(over="ignore"):
-        matrix = np.array([values for _, values in named], dtype=np.float32)
-        squares = np.vecdot(matrix, matrix)
-    if 0 < squares.min(initial=1) <= squares.max(initial=1) < math.inf:
+        if len(named) == 1:
+            alone = np.array(named[0][1], dtype=np.float32)
+            least = most = alone.dot(alone)
+            matrix = alone[np.newaxis]
+        else:
+            matrix = np.array([values for _, values in named], dtype=np.float32)
+            squares = np.vecdot(matrix, matrix)
+            least, most = squares.min(initial=1), squares.max(initial=1)
+    if 0 < least <= most < math.inf:
         return matrix  # every value is finite and no row all zero; the usual case, told by one pass
     finite = np.isfinite(matrix)
     if not finite.all():

@@ -8,8 +8,8 @@ down.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ RERANKED = 50
 """Matches that are ordered anew, unless more are to be returned or the query says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One query.
 
     Attributes:

@@ -5,9 +5,9 @@ Metadata is passed on as the shards keep it, without being read.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import orjson
 
 from vectorfleet_shardnode.api import config
@@ -17,8 +17,7 @@ from . import errors, fusion, grouping, limits, routing
 _NO_VALUES: list[float] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer before its headers.
 
     Attributes:
@@ -35,14 +34,13 @@ class Reply:
 
     def with_headers(self, more: Mapping[str, str]) -> "Reply":
         """Return the answer with more header fields."""
-        return replace(self, headers={**(self.headers or {}), **more}) if more else self
+        return msgspec.structs.replace(self, headers={**(self.headers or {}), **more}) if more else self
 
 
 EMPTY = Reply(b"{}")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a query found.
 
     Attributes:
@@ -58,7 +56,7 @@ class Answer:
     matches: Sequence[fusion.Fused]
     namespace: str
     explanation: Mapping[str, Any]
-    missing: Mapping[int, str] = field(default_factory=dict)
+    missing: Mapping[int, str] = msgspec.field(default_factory=dict)
     groups: Sequence[grouping.Group] | None = None
     complete: bool = True
     at: Mapping[int, tuple[int, int]] | None = None
@@ -83,7 +81,10 @@ def upserted(count: int, status: int = 200) -> Reply:
 def matches(answer: Answer, read_units: int) -> Reply:
     """Return what a query found, and how where it was asked."""
     explained = bool(answer.explanation)
-    found = [_match(one, explained=explained) for one in answer.matches]
+    if explained:
+        found = [_match(one, explained=True) for one in answer.matches]
+    else:
+        found = [_plain(one.hit) for one in answer.matches]
     body: dict[str, Any] = {"matches": found, "namespace": answer.namespace, "usage": _usage(read_units)}
     if answer.groups is not None:
         body["groups"] = [_group(one, explained=explained) for one in answer.groups]
@@ -148,10 +149,18 @@ def _group(group: grouping.Group, *, explained: bool) -> dict[str, Any]:
 
 
 def _match(match: fusion.Fused, *, explained: bool) -> dict[str, Any]:
-    body = _row(match.hit.row)
-    body["score"] = match.hit.score
+    body = _plain(match.hit)
     if explained and (places := _places(match)):
         body["explain"] = {name: {"rank": place.rank, "score": place.score} for name, place in places.items()}
+    return body
+
+
+def _plain(hit: routing.Hit) -> dict[str, Any]:
+    row = hit.row
+    if row.values is None and not row.metadata and not row.vectors:  # the usual case
+        return {"id": row.id, "values": _NO_VALUES, "score": hit.score}
+    body = _row(row)
+    body["score"] = hit.score
     return body
 
 

@@ -6,7 +6,6 @@ Placement is `placement.shard_of`; nothing here knows how a shard is reached.
 import heapq
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -43,8 +42,7 @@ class Hit(msgspec.Struct, frozen=True):
     score: np.float32
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What a query found in all shards.
 
     Attributes:
@@ -58,8 +56,8 @@ class Found:
     hits: Sequence[Hit]
     explanations: Sequence[bytes] = ()
     seconds: float = 0.0
-    missing: Mapping[int, str] = field(default_factory=dict)
-    at: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    missing: Mapping[int, str] = msgspec.field(default_factory=dict)
+    at: Mapping[int, tuple[int, int]] = msgspec.field(default_factory=dict)
 
 
 def split_ids(namespace: str, ids: Iterable[str], shards: int) -> dict[int, list[str]]:

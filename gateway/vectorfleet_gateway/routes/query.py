@@ -1,7 +1,8 @@
 """`/query`: the best rows by vector, vector fields, text, or several of these; ordered anew, or grouped."""
 
-import dataclasses
 from typing import Protocol
+
+import msgspec
 
 from .. import call, consistency, explaining, fusion, index, metrics, questions, replies, routing, schemas
 from ..caching import cache, keys
@@ -42,6 +43,7 @@ async def answer(
     namespace = asked.namespace(name)
     with metrics.search(namespace):
         question = questions.parse(request, namespace, served.config)
+        del request  # its numbers are as large as all the rest, and others' would find no room in the caches
         if question.row_id is not None:
             rows = await served.fetch(namespace, [question.row_id], asked.remaining())
             if not rows or rows[0].values is None:
@@ -63,8 +65,7 @@ def _nothing(question: questions.Question, name: str) -> replies.Answer:
     return replies.Answer([], name, {}, groups=None if question.group_by is None else [])
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """A question and who is asked; `name` is the namespace as the caller wrote it."""
 
     call: call.Call
@@ -82,15 +83,16 @@ async def _from(kept: cache.ResultCache, asked: _Asked, course: explaining.Cours
         told = explaining.cached(found.at, kept.now() - found.made) if question.explain else {}
         return replies.again(found.body, told)
     started = kept.now()
-    fresh = await _answer(asked, dataclasses.replace(course, looked_up=True))
+    fresh = await _answer(asked, msgspec.structs.replace(course, looked_up=True))
     if fresh.at is not None:
-        plain = dataclasses.replace(fresh, explanation={})
+        plain = msgspec.structs.replace(fresh, explanation={})
         kept.put(key, _told(plain, asked).body, fresh.at, started)
     return _told(fresh, asked)
 
 
 def _told(found: replies.Answer, asked: _Asked) -> replies.Reply:
-    metrics.PARTIAL_ANSWERS.inc(bool(found.missing))
+    if found.missing:
+        metrics.PARTIAL_ANSWERS.inc()
     return asked.telling.tell(found, asked.served.shards - len(found.missing))
 
 
@@ -102,7 +104,8 @@ async def _answer(asked: _Asked, course: explaining.Course) -> replies.Answer:
     queries = list(question.queries.values())
     found = await served.search(queries, asked.call.remaining(), partial=question.partial)
     lists = dict(zip(question.queries, found, strict=True))
-    course = dataclasses.replace(course, lists=lists)
+    if question.explain:
+        course = msgspec.structs.replace(course, lists=lists)
     if question.group_by is not None:
         return _grouped(question, grouped.of_fused(question, lists, question.group_by), name, course)
     matches = _merge(question, lists)
@@ -110,7 +113,7 @@ async def _answer(asked: _Asked, course: explaining.Course) -> replies.Answer:
         left = asked.call.remaining()
         reranked = await served.rerank(question.rerank, matches, question.top_k, left)
         matches = list(reranked.matches)
-        course = dataclasses.replace(course, reranked=reranked)
+        course = msgspec.structs.replace(course, reranked=reranked)
     missing = {number: why for one in found for number, why in one.missing.items()}
     alike = not missing and all(one.at == found[0].at for one in found)
     at = found[0].at if alike else None
