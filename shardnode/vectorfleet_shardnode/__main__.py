@@ -146,7 +146,8 @@ async def _serve_until(
     served: "service.ShardService | refusing.RefusingService",
     ready: Readiness,
 ) -> None:
-    listening = server.make_server(served, own, served.replication)
+    ending = asyncio.Event()
+    listening = server.make_server(served, own, ending, served.replication)
     try:
         port = own.listen(listening, settings.host, settings.grpc_port)
     except credentials.UnsafeError as unsafe:
@@ -163,6 +164,7 @@ async def _serve_until(
     if stop.is_set():
         await served.leave()
     ready.ask = lambda: "stopping" if stop.is_set() else "the shard starts over"
+    ending.set()
     await listening.stop(_GRACE)
     await served.close()
 

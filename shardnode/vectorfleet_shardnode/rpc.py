@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import grpc
@@ -15,13 +16,24 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 def servicer(
-    base: type, methods: Iterable[tuple[str, Callable[..., Any]]], streams: Iterable[str] = ()
+    base: type,
+    methods: Iterable[tuple[str, Callable[..., Any]]],
+    streams: Iterable[str] = (),
+    others: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
 ) -> object:
-    """Return a servicer of the generated class `base` with these methods; those of `streams` yield."""
-    handlers = {
+    """Return a servicer of the generated class `base` with these methods.
+
+    Args:
+        base: what has the methods' names.
+        methods: each takes a request and returns its answer.
+        streams: names of those that yield several.
+        others: handlers that time and answer by themselves.
+    """
+    handlers: dict[str, Callable[..., Any]] = {
         name: _streaming(name, method) if name in streams else _single(name, method)
         for name, method in methods
     }
+    handlers |= others
     return type("Servicer", (base,), {name: staticmethod(handler) for name, handler in handlers.items()})()
 
 
@@ -31,7 +43,7 @@ def _single(name: str, method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any
         try:
             return await method(request)
         except Exception as failure:  # noqa: BLE001 (each is answered)
-            status = _status_of(name, failure)
+            status = status_of(name, failure)
             await _abort(context, status, failure)
         finally:
             metrics.RPC_SECONDS.labels(name, status.name).observe(time.perf_counter() - started)
@@ -48,7 +60,7 @@ def _streaming(
             async for reply in method(request):
                 yield reply
         except Exception as failure:  # noqa: BLE001 (each is answered)
-            status = _status_of(name, failure)
+            status = status_of(name, failure)
             await _abort(context, status, failure)
         finally:
             metrics.RPC_SECONDS.labels(name, status.name).observe(time.perf_counter() - started)
@@ -56,7 +68,8 @@ def _streaming(
     return handle
 
 
-def _status_of(name: str, failure: Exception) -> grpc.StatusCode:
+def status_of(name: str, failure: Exception) -> grpc.StatusCode:
+    """Return the status of a call that failed; what was not foreseen is logged."""
     if isinstance(failure, errors.ShardError):
         return failure.code
     _LOG.error("a call failed", extra={"method": name}, exc_info=failure)
@@ -65,6 +78,12 @@ def _status_of(name: str, failure: Exception) -> grpc.StatusCode:
 
 async def _abort(context: Context, status: grpc.StatusCode, failure: Exception) -> NoReturn:
     """End the call; the caller must not see what was not foreseen."""
+    said, more = told(failure)
+    await context.abort(status, said, tuple(more.items()))
+
+
+def told(failure: Exception) -> tuple[str, dict[str, str]]:
+    """Return what a caller is told of a failure: its message, and what programs may know."""
     if isinstance(failure, errors.ShardError):
-        await context.abort(status, str(failure), failure.metadata)
-    await context.abort(status, "the shard node failed")
+        return str(failure), dict(failure.metadata)
+    return "the shard node failed", {}

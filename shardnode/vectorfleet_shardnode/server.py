@@ -4,6 +4,7 @@ Rule: nobody is answered whose role is not named in `CALLERS`. What was not fore
 to the caller in four words only.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -11,11 +12,12 @@ import grpc
 
 from vectorfleet_runtime import credentials, parties
 
-from . import rpc
+from . import conversing, rpc
 from .api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 
 MAX_MESSAGE_BYTES = 64 << 20
 METHODS = ("Write", "Search", "Fetch", "List", "Stats", "Report")
+CONVERSATION = "Searches"
 _GATEWAY = frozenset({parties.Role.GATEWAY})
 _BOTH = _GATEWAY | {parties.Role.OPERATOR}
 _PEERS = frozenset({parties.Role.SHARD})
@@ -33,7 +35,7 @@ _OF_REPLICATION = {
 }
 CALLERS: credentials.Allowed = {
     f"/{shard_pb2.DESCRIPTOR.package}.Shard/{name}": _BOTH if name == "Report" else _GATEWAY
-    for name in METHODS
+    for name in (*METHODS, CONVERSATION)
 } | {
     f"/{replication_pb2.DESCRIPTOR.package}.Replication/{name}": roles
     for name, roles in _OF_REPLICATION.items()
@@ -68,12 +70,24 @@ class Replication(Protocol):
 
 
 def make_server(
-    service: Service, own: credentials.Credentials, replication: Replication | None = None
+    service: Service,
+    own: credentials.Credentials,
+    ending: asyncio.Event,
+    replication: Replication | None = None,
 ) -> grpc.aio.Server:
-    """Return a server of the services, not yet listening; `own` tells its callers."""
+    """Return a server of the services, not yet listening.
+
+    Args:
+        service: of the shard.
+        own: tells its callers.
+        ending: set before it stops: calls that would stay open end.
+        replication: of the replica, where there are others.
+    """
     server = grpc.aio.server(interceptors=[credentials.gate(own, CALLERS)], options=_OPTIONS)
     served = rpc.servicer(
-        shard_pb2_grpc.ShardServicer, ((name, getattr(service, name.lower())) for name in METHODS)
+        shard_pb2_grpc.ShardServicer,
+        ((name, getattr(service, name.lower())) for name in METHODS),
+        others={CONVERSATION: conversing.Conversations(service.search, ending).converse},
     )
     shard_pb2_grpc.add_ShardServicer_to_server(served, server)  # type: ignore[no-untyped-call]
     if replication is not None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -24,7 +24,7 @@ from vectorfleet_shardnode.api import (
 )
 
 from .. import errors, metrics
-from . import statuses
+from . import conversation, statuses
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ RECONNECT_SECONDS = 8.0
 """For how long a shard that went away is waited for."""
 LINGER_SECONDS = 60.0
 """For how long calls may go on over a connection that was replaced."""
+SMALL_TOP_K = 1_000
 _PAUSE_SECONDS = 0.05
 
 _OPTIONS = (
@@ -48,6 +49,8 @@ _OPTIONS = (
     # Shards are reached directly; a proxy of the environment is for other ways.
     ("grpc.enable_http_proxy", 0),
 )
+
+_UNKNOWN_METHOD = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED)
 
 A = TypeVar("A")
 
@@ -83,6 +86,8 @@ class RemoteShard:
         self._shown = 0
         self._away_since: float | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._conversation: conversation.Conversation | None = None
+        self._converses = True
         self._connect()
 
     async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
@@ -115,6 +120,8 @@ class RemoteShard:
 
     async def close(self) -> None:
         """Close the connection."""
+        if self._conversation is not None:
+            await self._conversation.cancel()
         await asyncio.gather(self._channel.close(), *self._closing)
 
     def _connect(self) -> None:
@@ -140,22 +147,40 @@ class RemoteShard:
                     raise
 
     async def _try(self, method: str, request: object, _: type[A], seconds: float) -> A:
-        stub = self._replica if method == "State" else self._stub
-        call: Callable[..., Awaitable[A]] = getattr(stub, method)
         code, started = grpc.StatusCode.OK, time.perf_counter()
         try:
-            reply = await call(request, timeout=max(seconds, 0.001), metadata=self._metadata)
-        except grpc.aio.AioRpcError as error:
-            code = error.code()
+            reply: A = await self._call(method, request, max(seconds, 0.001))
+        except conversation.RefusedError as refused:
+            code = refused.code
             _log.debug("shard call failed", extra={"shard": self._dial.shard, "code": code.name})
             await self._follow_hosts()
-            said, more = error.details() or code.name, dict(error.trailing_metadata() or ())
-            raise statuses.error_of(code, said, self._dial.shard, more) from None
+            raise statuses.error_of(code, str(refused), self._dial.shard, refused.more) from None
         else:
             self._away_since = None
             return reply
         finally:
             metrics.observe_shard_call(self._dial.shard, method, code.name, time.perf_counter() - started)
+
+    async def _call(self, method: str, request: object, seconds: float) -> Any:
+        if isinstance(request, shard_pb2.SearchRequest) and self._converses and is_small(request):
+            if self._conversation is None or self._conversation.ended:
+                self._conversation = conversation.Conversation(
+                    lambda: self._stub.Searches(metadata=self._metadata)
+                )
+            asked = self._conversation
+            try:
+                return await asked.search(request, seconds)
+            except conversation.RefusedError as refused:
+                if asked.was_answered or refused.code not in _UNKNOWN_METHOD:
+                    raise
+                self._converses = False  # a shard from before there were any
+        stub = self._replica if method == "State" else self._stub
+        call: Callable[..., Awaitable[Any]] = getattr(stub, method)
+        try:
+            return await call(request, timeout=seconds, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            said, more = error.details() or error.code().name, dict(error.trailing_metadata() or ())
+            raise conversation.RefusedError(error.code(), said, more) from None
 
     async def _is_back(self, seconds: float) -> bool:
         """Wait for the shard to be there again, and return whether it is worth another try."""
@@ -177,8 +202,16 @@ class RemoteShard:
 
     def _reconnect(self) -> None:
         """Go on over a new connection; what is in flight on the old one is answered there."""
-        stale = self._channel
+        stale, asked = self._channel, self._conversation
+        self._conversation, self._converses = None, True
+        if asked is not None:
+            asked.finish()
         self._connect()
         closing = asyncio.get_running_loop().create_task(stale.close(LINGER_SECONDS))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+
+def is_small(request: shard_pb2.SearchRequest) -> bool:
+    """Return whether a search's answer holds up no others that come by the same call. Pure."""
+    return all(query.top_k <= SMALL_TOP_K and not query.exact for query in request.queries)

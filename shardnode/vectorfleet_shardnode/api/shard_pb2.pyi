@@ -147,6 +147,37 @@ class QueryPart(_message.Message):
     weight: float
     def __init__(self, field: _Optional[str] = ..., vectors: _Optional[bytes] = ..., weight: _Optional[float] = ...) -> None: ...
 
+class SearchCall(_message.Message):
+    __slots__ = ("number", "request", "milliseconds")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    MILLISECONDS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    request: SearchRequest
+    milliseconds: int
+    def __init__(self, number: _Optional[int] = ..., request: _Optional[_Union[SearchRequest, _Mapping]] = ..., milliseconds: _Optional[int] = ...) -> None: ...
+
+class SearchAnswer(_message.Message):
+    __slots__ = ("number", "reply", "code", "message", "more")
+    class MoreEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REPLY_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    reply: SearchReply
+    code: int
+    message: str
+    more: _containers.ScalarMap[str, str]
+    def __init__(self, number: _Optional[int] = ..., reply: _Optional[_Union[SearchReply, _Mapping]] = ..., code: _Optional[int] = ..., message: _Optional[str] = ..., more: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class SearchReply(_message.Message):
     __slots__ = ("results", "position")
     RESULTS_FIELD_NUMBER: _ClassVar[int]

@@ -44,6 +44,11 @@ class ShardStub:
                 request_serializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchRequest.SerializeToString,
                 response_deserializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchReply.FromString,
                 _registered_method=True)
+        self.Searches = channel.stream_stream(
+                '/vectorfleet.shard.v1.Shard/Searches',
+                request_serializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchCall.SerializeToString,
+                response_deserializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchAnswer.FromString,
+                _registered_method=True)
         self.Fetch = channel.unary_unary(
                 '/vectorfleet.shard.v1.Shard/Fetch',
                 request_serializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.FetchRequest.SerializeToString,
@@ -78,6 +83,14 @@ class ShardServicer:
 
     def Search(self, request, context):
         """A batch of independent queries, answered in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Searches(self, request_iterator, context):
+        """Searches over one call that stays open: a message costs half of what a call does. Answers come as they are
+        ready. A caller that ends its half gets the answers that are left; a shard that stops ends its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +135,11 @@ def add_ShardServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchRequest.FromString,
                     response_serializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchReply.SerializeToString,
+            ),
+            'Searches': grpc.stream_stream_rpc_method_handler(
+                    servicer.Searches,
+                    request_deserializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchCall.FromString,
+                    response_serializer=vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchAnswer.SerializeToString,
             ),
             'Fetch': grpc.unary_unary_rpc_method_handler(
                     servicer.Fetch,
@@ -198,6 +216,33 @@ class Shard:
             '/vectorfleet.shard.v1.Shard/Search',
             vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchRequest.SerializeToString,
             vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Searches(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/vectorfleet.shard.v1.Shard/Searches',
+            vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchCall.SerializeToString,
+            vectorfleet__shardnode_dot_api_dot_shard__pb2.SearchAnswer.FromString,
             options,
             channel_credentials,
             insecure,
