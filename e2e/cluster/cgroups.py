@@ -34,9 +34,9 @@ def members(name: str) -> set[int]:
     """Every process in the group, however deep."""
     pids: set[int] = set()
     for root in hierarchies():
-        for file in (root / name).rglob("cgroup.procs"):
+        for folder, _, _ in os.walk(root / name):  # a glob ends with an error where a group goes meanwhile
             with contextlib.suppress(OSError):
-                pids.update(int(word) for word in file.read_text().split())
+                pids.update(int(word) for word in Path(folder, "cgroup.procs").read_text().split())
     return pids
 
 

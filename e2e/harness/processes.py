@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from . import index
@@ -13,9 +14,9 @@ def main_process(of: index.Index, pod: str) -> int:
     Its cgroup's path ends with the container's id.
     """
     found = of.get("pod", pod)["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-    for path in Path("/sys/fs/cgroup").glob("**/cgroup.procs"):
-        if found in path.parts[-2]:
-            pids = path.read_text().split()
+    for folder, _, _ in os.walk("/sys/fs/cgroup"):  # a glob ends with an error where a group goes meanwhile
+        if found in Path(folder).name:
+            pids = Path(folder, "cgroup.procs").read_text().split()
             if pids:
                 return min(map(int, pids))
     raise AssertionError(f"no process of container {found} is on this machine")
