@@ -10,13 +10,23 @@ told, which it notes in its marks.
 """
 
 import dataclasses
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import errors, failpoints, files, log_files, log_format, log_index, log_reading, metrics, records
+from . import (
+    errors,
+    failpoints,
+    files,
+    log_contents,
+    log_files,
+    log_format,
+    log_index,
+    log_tail,
+    metrics,
+    records,
+)
 
 RECENT_BYTES = 32 << 20
 """Of the newest records that are kept in memory to be shipped, where there is somebody to ship them to."""
@@ -34,7 +44,7 @@ class Listeners:
     failed: Callable[[errors.LogFailedError], None]
 
 
-class Log:
+class Log(log_contents.Contents):
     """Appends to the newest file of a folder that `recovery.recover` has found sound.
 
     One thread appends, rotates and cuts; reading, trimming and closing may come from other ones.
@@ -56,115 +66,22 @@ class Log:
         alone: bool = True,
         committed: int = 0,
     ) -> None:
+        self._tail = log_tail.Tail(log_files.paths(folder)[-1])
+        super().__init__(folder, index, self._tail.header.owner)
         self._folder = folder
-        self._index = index
         self._listeners = listeners
         self._alone = alone
-        # Taken in this order: reading, syncing, state.
-        self._reading = threading.Lock()  # held while files must not be cut
-        self._syncing = threading.Lock()  # held while a descriptor must stay open
-        self._state = threading.Condition()
-        self.cuts = 0  # how many there were in this process
-        self._durable = index.last_seq
+        self._syncing = threading.Lock()  # held while the tail must stay open; taken before the state
         self._committed = self._marked = committed
         self._failure: errors.LogFailedError | None = None
         self._closing = False
-        self._open(log_files.paths(folder)[-1])
-        self._stored = log_reading.StoredRecords(folder, self._header.owner)
         self._committer = threading.Thread(target=self._commit, name="log-committer", daemon=True)
         self._committer.start()
-
-    def _open(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR)
-        header = log_format.unpack_header(os.pread(self._descriptor, log_format.HEADER_BYTES, 0))
-        if header is None:
-            raise errors.DataLossError(f"log file {path.name} has no header any more")
-        self._header = header
-        self._end = os.fstat(self._descriptor).st_size
 
     @property
     def bytes_in_file(self) -> int:
         """Size of the file that is appended to."""
-        return self._end
-
-    @property
-    def last(self) -> log_index.Position:
-        """The newest record, durable or not; the position before the first one where there is none."""
-        with self._state:
-            return self._index.last
-
-    @property
-    def last_seq(self) -> int:
-        """The seq of `last`."""
-        return self._index.last_seq
-
-    @property
-    def durable_seq(self) -> int:
-        """Up to where the log is on the disk."""
-        return self._durable
-
-    @property
-    def first_seq(self) -> int:
-        """The seq of the first record that the log still holds, or would hold if it had any."""
-        with self._state:
-            return self._index.first_seq
-
-    def epoch_at(self, seq: int) -> int | None:
-        """Return the epoch of a record, or of the one before the first; None before that and behind the last.
-
-        This is what log matching asks: the position (epoch, seq) is in this log if `epoch_at(seq) == epoch`.
-        """
-        with self._state:
-            return self._index.spans.epoch_at(seq) if seq <= self._index.last_seq else None
-
-    def history(self) -> tuple[list[log_index.Position], log_index.Position]:
-        """Return where each epoch begins, and the last position.
-
-        The first of the beginnings is the position just before the log's first record; each other one is the
-        epoch's first record that the log holds.
-        """
-        with self._state:
-            return self._index.spans.beginnings, self._index.last
-
-    def find_write(self, write_id: bytes) -> log_index.Write | None:
-        """Return what became of a write with this id; None where the log doesn't know (any more).
-
-        Known are the newest 100,000 writes whose records the log holds, across restarts, committed or not;
-        and, until it holds as many, those that came with segments from another replica.
-        """
-        with self._state:
-            return self._index.find_write(write_id) if write_id else None
-
-    def newest_writes(self, upto: int) -> list[log_index.Known]:
-        """Return the newest writes that are known, of records up to a seq; 100,000 at most, oldest first."""
-        with self._state:
-            return self._index.newest_writes(upto)
-
-    @property
-    def carries_writes(self) -> bool:
-        """Whether writes are known that came with segments."""
-        with self._state:
-            return self._index.carries
-
-    def read(self, first_seq: int, max_bytes: int, *, unsynced: bool = False) -> list[log_format.Entry]:
-        """Return records in order from `first_seq` on: to be shipped, or applied.
-
-        Some of them, `max_bytes` at most yet one at least; none where there is none behind. From memory where
-        they are recent, else from the files. Only what is durable, unless `unsynced` asks for all.
-
-        Raises:
-            CutAwayError: the log does not hold the first one any more, or its file is damaged.
-        """
-        with self._reading:
-            with self._state:
-                last = self._index.last_seq if unsynced else self._durable
-                begin = self._index.first_seq
-                found = self._index.recent.read(first_seq, last, max_bytes) if first_seq <= last else []
-            if found or first_seq > last:
-                return found
-            if first_seq < begin:
-                raise errors.CutAwayError(f"the log begins at seq {begin}; record {first_seq} was asked for")
-            return self._stored.read(first_seq, last, max_bytes)
+        return self._tail.end
 
     def append(self, head: log_format.Head, payload: records.Parts) -> int:
         """Append one record under the next seq, which is returned; `Listeners.durable` tells when it is safe.
@@ -202,7 +119,7 @@ class Log:
         self._index.check_next(entries)
         parts: list[bytes | memoryview] = []
         for entry in entries:
-            packed = log_format.pack_record(self._header.salt, entry.seq, entry.head, [entry.payload])
+            packed = log_format.pack_record(self._tail.header.salt, entry.seq, entry.head, [entry.payload])
             parts += (packed, entry.payload)
         self._write(b"".join(parts))
         failpoints.reached("log.appended")
@@ -211,26 +128,10 @@ class Log:
         self._state.notify_all()
 
     def _write(self, content: bytes) -> None:
-        data, done = memoryview(content), 0
         try:
-            while done < len(data):
-                done += os.pwrite(self._descriptor, data[done:], self._end + done)
-        except OSError as refused:
-            self._take_back(refused)
-            raise errors.StorageFullError(
-                f"no room for {len(data)} bytes of log: {refused.strerror}"
-            ) from refused
-        self._end += len(data)
-        metrics.LOG_BYTES.inc(len(data))
-
-    def _take_back(self, refused: OSError) -> None:
-        """Cut a record that was written in part; a disk that can't even do that has failed."""
-        try:
-            os.ftruncate(self._descriptor, self._end)
+            self._tail.append(content)
         except OSError as failed:
             raise self._fail(failed) from failed
-        if refused.errno not in files.FULL:
-            raise self._fail(refused) from refused
 
     def _fail(self, cause: OSError) -> errors.LogFailedError:
         self._failure = errors.LogFailedError(
@@ -265,8 +166,8 @@ class Log:
                 if refused.errno in files.FULL:
                     raise
                 raise self._fail(refused) from refused
-            os.close(self._descriptor)
-            self._open(log_files.paths(self._folder)[-1])
+            self._tail.close()
+            self._tail = log_tail.Tail(log_files.paths(self._folder)[-1])
             self._stored.forget()
             self._index.cut_after(last_seq)
             self._durable = last_seq
@@ -297,35 +198,35 @@ class Log:
         with self._syncing, self._state:
             if self._failure:
                 raise self._failure
-            if self._header.first_seq > self._index.last_seq:
+            if self._tail.header.first_seq > self._index.last_seq:
                 return  # no record is in it yet
             failpoints.reached("rotate.before-fsync")
             try:
-                files.fsync(self._descriptor)
+                self._tail.sync()
             except OSError as refused:
                 raise self._fail(refused) from refused
             failpoints.reached("rotate.synced")
             last = self._index.last
             try:
-                path = log_files.create(self._folder, last.seq + 1, self._header.owner, last.epoch)
+                path = log_files.create(self._folder, last.seq + 1, self._tail.header.owner, last.epoch)
             except OSError as refused:
                 if refused.errno not in files.FULL:
                     raise self._fail(refused) from refused
                 raise errors.StorageFullError(f"no room for a new log file: {refused.strerror}") from refused
             self._note_next(last)
-            os.close(self._descriptor)
-            self._open(path)
+            self._tail.close()
+            self._tail = log_tail.Tail(path)
 
     def _note_next(self, last: log_index.Position) -> None:
         """Note in the old file that a new one follows; without room for the note nothing else is lost."""
         head = log_format.Head(last.epoch, records.Op.NEXT)
         try:
-            self._write(log_format.pack_record(self._header.salt, last.seq + 1, head, []))
+            self._write(log_format.pack_record(self._tail.header.salt, last.seq + 1, head, []))
         except errors.StorageFullError:
             return
         failpoints.reached("rotate.noted")
         try:
-            files.fsync(self._descriptor)
+            self._tail.sync()
         except OSError as refused:
             raise self._fail(refused) from refused
         failpoints.reached("rotate.note-synced")
@@ -361,7 +262,7 @@ class Log:
         self._committer.join()
         if self._committed > self._marked:
             self._mark(self._durable)  # so that the next start shows at once what this one has
-        os.close(self._descriptor)
+        self._tail.close()
 
     def _commit(self) -> None:
         while self._wait_for_work():
@@ -383,19 +284,19 @@ class Log:
 
     def _sync(self) -> int:
         with self._state:
-            target, descriptor = self._index.last_seq, self._descriptor
+            target, tail = self._index.last_seq, self._tail
         if self._failure is None:
             failpoints.reached("commit.before-fsync")
-            self._sync_file(descriptor)
+            self._sync_file(tail)
             failpoints.reached("commit.synced")
         self._mark(target)
         failpoints.reached("commit.marked")
         return target
 
-    def _sync_file(self, descriptor: int) -> None:
+    def _sync_file(self, tail: log_tail.Tail) -> None:
         started = time.perf_counter()
         try:
-            files.fsync(descriptor)
+            tail.sync()
         except OSError as refused:
             with self._state:
                 self._fail(refused)
@@ -408,7 +309,7 @@ class Log:
                 committed = seq if self._alone else min(self._committed, seq)
                 epoch = self._index.spans.last_epoch
                 try:
-                    self._write(log_format.pack_mark(self._header.salt, (epoch, seq), committed))
+                    self._write(log_format.pack_mark(self._tail.header.salt, (epoch, seq), committed))
                 except errors.ShardError:
                     return  # where the disk failed, `_failure` says so
                 self._marked = committed

@@ -10,22 +10,22 @@ they are committed; told to lead, it applies what is left of its log, begins an 
 to follow again, it forgets the effects of what is not committed, but not its records, which are the log's.
 """
 
-import dataclasses
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import (
+    catching_up,
     digests,
     errors,
     log,
     log_format,
     log_index,
     operations,
+    outset,
     records,
-    recovery,
-    replica_state,
     transitions,
 )
 from . import shape as shapes
@@ -37,45 +37,7 @@ from .states import Done, States, Written
 
 _MAX_FROZEN = 2
 _FLUSH_PATIENCE = 20.0  # seconds that a write waits for room in memory
-_PIECE = 8 << 20  # bytes of records that are read from the log at a time
 LOG = "log"
-
-
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """What a shard begins with.
-
-    Attributes:
-        state: what manifest and log came to, as far as it is committed.
-        found: what the log holds.
-        replica: what was promised.
-        alone: whether it orders its writes by itself, and what is durable is committed.
-    """
-
-    state: Snapshot
-    found: recovery.Recovery
-    replica: replica_state.Replica
-    alone: bool = True
-
-
-def _nothing(*_: object) -> None:
-    """Nobody listens."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Listener:
-    """Who is told what becomes of the log. Called in any thread; must be quick and not call the shard.
-
-    Attributes:
-        durable: with a seq up to which the log is on the disk, and with `log.cuts` as it was then: what is
-            said of records that were cut since has a smaller count.
-        failed: with why the log has failed; nothing more can be promised until a restart.
-        trimmed: with the seq before the log's first record, when files behind the segments were deleted.
-    """
-
-    durable: Callable[[int, int], None] = _nothing
-    failed: Callable[[errors.LogFailedError], None] = _nothing
-    trimmed: Callable[[int], None] = _nothing
 
 
 class Shard:
@@ -94,7 +56,9 @@ class Shard:
         digests: of states at chosen seqs; none where the shard is alone.
     """
 
-    def __init__(self, folder: Path, tuning: Tuning, start: Start, limits: guard.Guard | None = None) -> None:
+    def __init__(
+        self, folder: Path, tuning: Tuning, start: outset.Start, limits: guard.Guard | None = None
+    ) -> None:
         self.folder = folder
         self.tuning = tuning
         self.limits = limits or guard.Guard(folder, tuning)
@@ -106,7 +70,7 @@ class Shard:
         self._failure: errors.LogFailedError | None = None
         self._writing = threading.Condition()  # held by the one writer
         self._states = States(start.state, self.digests.offer)
-        self._listener = Listener()
+        self._listener = outset.Listener()
         self._epoch = (start.found.index.last.epoch or 1) if start.alone else 0
         self._durable = start.found.index.last_seq
         self._committed = start.found.committed
@@ -115,7 +79,9 @@ class Shard:
             folder / LOG, start.found.index, listeners, alone=start.alone, committed=start.found.committed
         )
 
-    def listen(self, listener: Listener) -> None:
+        self._catching_up = catching_up.CatchingUp(self._states, self.log, tuning, self._begin_next)
+
+    def listen(self, listener: outset.Listener) -> None:
         """Tell somebody what becomes of the log, from now on."""
         self._listener = listener
 
@@ -200,12 +166,16 @@ class Shard:
         return self._applied(head, log_index.Position(self._epoch, seq), planned.record)
 
     def _applied(self, state: Snapshot, place: log_index.Position, record: records.Record) -> Snapshot:
+        with self._failing():
+            return catching_up.applied(state, place, record)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Let nothing more be done where a record could not be applied."""
         try:
-            return transitions.applied(state, place, record)
-        except Exception:
-            self._failure = errors.LogFailedError(
-                f"record {place.seq} is in the log but could not be applied; restart"
-            )
+            yield
+        except errors.LogFailedError as failure:
+            self._failure = failure
             raise
 
     def _admit(self, record: records.Record, head: Snapshot) -> None:
@@ -242,8 +212,8 @@ class Shard:
                 raise self._failure
             self._check_may_lead(epoch, resumes=resumes)
             try:
-                for entry in self._entries_after(self._states.visible.seq):
-                    self._take_in(entry)
+                with self._failing():
+                    self._catching_up.bring_head()
                 if not resumes:
                     seq = self.log.append(log_format.Head(epoch, records.Op.START), [])
                     place = log_index.Position(epoch, seq)
@@ -262,19 +232,6 @@ class Shard:
                 f"can't lead epoch {epoch}: the log ends in epoch {last.epoch}, {self.replica.promised} is "
                 f"promised, and {self._epoch or 'none'} is led"
             )
-
-    def _entries_after(self, seq: int) -> Iterator[log_format.Entry]:
-        while entries := self.log.read(seq + 1, _PIECE, unsynced=True):
-            yield from entries
-            seq = entries[-1].seq
-
-    def _take_in(self, entry: log_format.Entry) -> None:
-        """Apply a record that the log has to the head."""
-        head = self._states.head
-        if transitions.is_full(head, self.tuning):
-            head = transitions.frozen(head)
-        record = records.decode(entry.op, memoryview(entry.payload))
-        self._states.add(self._applied(head, log_index.Position(entry.epoch, entry.seq), record))
 
     def follow(self) -> log_index.Position:
         """Take no more writes, and forget the effects of what is not committed; returns the last position.
@@ -300,9 +257,9 @@ class Shard:
     # --------------------------------------------------------------------------------- following
 
     def append_entries(self, entries: Sequence[log_format.Entry]) -> None:
-        """Take records of a primary into the log, as they are; `Listener.durable` tells when they are there.
+        """Take records of a primary into the log, as they are; they are applied once `commit` says so.
 
-        They are applied once `commit` says so.
+        `outset.Listener.durable` tells when they are on the disk.
 
         Raises:
             ShardError: this shard leads, or they are of an epoch that was not promised: a mistake.
@@ -363,28 +320,20 @@ class Shard:
             self._states.show(min(self._committed, self._durable))
             return self.snapshot.seq
         with self._writing:
+            before = self.snapshot.seq
             if not self._failure:
-                self._apply_up_to(min(self._committed, self._durable))
+                with self._failing():
+                    self._catching_up.bring_visible(min(self._committed, self._durable))
+            if self.snapshot.seq > before:
+                self.last_write = time.monotonic()
             return self.snapshot.seq
 
-    def _apply_up_to(self, last_seq: int) -> None:
-        while (state := self._states.visible).seq < last_seq:
-            for entry in self.log.read(state.seq + 1, _PIECE):
-                if entry.seq > last_seq or not self._apply_next(entry):
-                    return
-            self.last_write = time.monotonic()
-
-    def _apply_next(self, entry: log_format.Entry) -> bool:
-        """Apply the record behind the visible state; False where there was no room."""
-        if transitions.is_full(self._states.visible, self.tuning):
-            if not self._wait_for_room():
-                return False
+    def _begin_next(self) -> bool:
+        """End the visible state's growing segment; False where there is no room for another."""
+        if room := self._wait_for_room():
             self._states.advance(transitions.frozen(self._states.visible))
             self.frozen.set()
-        record = records.decode(entry.op, memoryview(entry.payload))
-        place = log_index.Position(entry.epoch, entry.seq)
-        self._states.advance(self._applied(self._states.visible, place, record))
-        return True
+        return room
 
     # ------------------------------------------------------------------------------- maintenance
 
@@ -422,17 +371,6 @@ class Shard:
         with self._writing:
             self._states.adopt(added)
             self._writing.notify_all()
-
-    def epoch_at(self, seq: int) -> int:
-        """Return the epoch of a record that the log holds, or of the one before its first.
-
-        Raises:
-            CutAwayError: it holds it no more.
-        """
-        epoch = self.log.epoch_at(seq)
-        if epoch is None:
-            raise errors.CutAwayError(f"the log does not hold record {seq}")
-        return epoch
 
     def trim_log(self, covered: int) -> None:
         """Delete log files that the durable manifest has made superfluous, but for those that are kept."""

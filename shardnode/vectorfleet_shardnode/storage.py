@@ -35,6 +35,7 @@ from . import (
     log_index,
     maintenance,
     merging,
+    outset,
     rebuilding,
     recovery,
     replica_state,
@@ -117,7 +118,7 @@ def open_shard(
         _clean(folder, stored)
         failpoints.reached("start.cleaned")
         limits = guard.Guard(folder, tuning, place.measured, start.restricted)
-        begun = shard.Start(start.state, start.found, replica, place.alone)
+        begun = outset.Start(start.state, start.found, replica, place.alone)
         opened = shard.Shard(folder, tuning, begun, limits)
         keeper = maintenance.Maintenance(opened, index.serving, stored, start_builder)
         return OpenShard(opened, keeper, replica, held)

@@ -81,7 +81,7 @@ class StoredSegments:
         listed = tuple(self._list(view, state.seq) for view in state.sealed)
         renewed = manifest.Manifest(
             uid=self._manifest.uid,
-            covered_epoch=self._shard.epoch_at(covered),
+            covered_epoch=self._shard.log.epoch_of(covered),
             covered_seq=covered,
             durable_seq=state.seq,
             next_number=next_number,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vectorfleet_runtime import credentials
 
-from .. import checkpoints, shard, storage
+from .. import checkpoints, outset, storage
 from ..api import config, replication_pb2
 from ..settings import Tuning
 from . import adopting, copying, driver, gate, ledger, links, messages, protocol, reporting, service
@@ -60,7 +60,7 @@ class Replica:
         self.driver.hears, self.driver.built = adopter.hear, adopter.built
         self.driver.in_office = adopter.note_office
         self.driver.spawn(source.expire(_EXPIRE_SECONDS))
-        opened.shard.listen(shard.Listener(self.driver.synced, self.driver.failed, self.driver.trimmed))
+        opened.shard.listen(outset.Listener(self.driver.synced, self.driver.failed, self.driver.trimmed))
 
     @property
     def refusal(self) -> str:
