@@ -1,6 +1,7 @@
 """Builds a segment of others in a process of its own: of what, with what it needs, and what came of it."""
 
 import dataclasses
+import logging
 import os
 import shutil
 import signal
@@ -10,22 +11,31 @@ from pathlib import Path
 
 from . import analysis, errors, layout, shard
 from .api import config
-from .limits import estimates, guard
-from .segments import builder, compaction, descriptor, manifest, sealed
+from .limits import cgroup, estimates, guard
+from .segments import builder, compaction, descriptor, manifest, sealed, yielding
 
+_LOG = logging.getLogger(__name__)
 BUILD = "build"
 StartBuilder = Callable[[builder.Job, Path], builder.Process]
 """Starts a builder for a job that is written to a path; `builder.start`."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Building:
-    """A builder at work, what it merges as it was when it began, and where its output goes."""
+    """A builder at work, its job, what it merges as it was when it began, and where its output goes.
+
+    Attributes:
+        looked: when it was last looked at.
+        had: the CPU seconds that it had had by then.
+    """
 
     process: builder.Process
+    job: builder.Job
     inputs: tuple[sealed.SealedView, ...]
     output: Path
     started: float
+    looked: float
+    had: float = 0.0
 
 
 class Merging:
@@ -98,7 +108,7 @@ class Merging:
 
     def _start_build(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
         folder = self.workplace()
-        recipe = self.recipe(indexed=action.indexed)
+        recipe, output = self.recipe(indexed=action.indexed), folder / "merge"
         tuning = self._shard.tuning
         given = []
         for number, view in enumerate(inputs):
@@ -108,14 +118,15 @@ class Merging:
         job = builder.Job(
             inputs=tuple(given),
             extended=_extended(inputs, action, recipe),
-            output=str(folder / "merge"),
+            output=str(output),
             recipe=recipe,
-            threads=tuning.threads,
+            threads=tuning.build_threads or cgroup.cores(),
             niceness=tuning.build_niceness,
+            yields=tuning.build_yields,
             parent=os.getpid(),
         )
-        process = self._start_builder(job, folder / "job.json")
-        self.under_way = Building(process, inputs, folder / "merge", time.monotonic())
+        process, now = self._start_builder(job, _paper(output)), time.monotonic()
+        self.under_way = Building(process, job, inputs, output, now, now)
 
     def finish(self) -> tuple[Building, descriptor.Descriptor] | None:
         """Return the build that has ended, and what it made; None where none has.
@@ -124,7 +135,10 @@ class Merging:
             ShardError: the builder failed; its inputs are as they were.
         """
         building = self.under_way
-        if building is None or building.process.poll() is None:
+        if building is None:
+            return None
+        if building.process.poll() is None:
+            self._look_after(building)
             return None
         self.under_way = None
         _, said = building.process.communicate()
@@ -136,6 +150,21 @@ class Merging:
             )
         content = (building.output / descriptor.FILE_NAME).read_bytes()
         return building, descriptor.Descriptor.model_validate_json(content)
+
+    def _look_after(self, building: Building) -> None:
+        """Start a builder again, as one that yields to nobody, where it gets too little of the cores."""
+        wall = time.monotonic() - building.looked
+        if not building.job.yields or wall < yielding.patience(building.had):
+            return
+        had = building.process.cpu_seconds()
+        if yielding.starves(wall, had - building.had):
+            _LOG.info("a builder starves, and is started again with more weight", extra={"cpu_seconds": had})
+            building.process.kill()
+            building.process.communicate()
+            shutil.rmtree(building.output, ignore_errors=True)
+            building.job = building.job.model_copy(update={"yields": False})
+            building.process = self._start_builder(building.job, _paper(building.output))
+        building.looked, building.had = time.monotonic(), had
 
     def workplace(self) -> Path:
         """Return the build folder; empty, unless a builder is at work in it."""
@@ -156,6 +185,11 @@ def _extended(
         if view.segment.name == action.extended and recipe.builds_the_same_graph(described.recipe):
             return number
     return None
+
+
+def _paper(output: Path) -> Path:
+    """Return the file that a job is written to."""
+    return output.parent / "job.json"
 
 
 def _last_line(said: bytes) -> str:

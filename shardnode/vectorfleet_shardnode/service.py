@@ -36,7 +36,7 @@ from . import (
 from . import shape as shapes
 from .api import config, reserved, shard_pb2
 from .arrays import Scores
-from .limits import guard, meter
+from .limits import cgroup, guard, meter
 from .multivector import question as parts_question
 from .multivector import search as parts_search
 from .replication import replica
@@ -81,7 +81,7 @@ async def open_service(
     """
     machine = machine or Machine()
     bounds, place = tuning or Tuning(), storage.Place(machine.memory)
-    threads = machine.search_threads or len(os.sched_getaffinity(0))
+    threads = machine.search_threads or cgroup.cores()
     if membership is not None:
         joined = await replica.open_replica(index, number, data_dir, bounds, place, membership)
         joined.opened.maintenance.start()

@@ -1,6 +1,5 @@
 """How a shard node is configured: environment variables with the prefix VECTORFLEET_, and storage bounds."""
 
-import os
 from pathlib import Path
 
 import pydantic
@@ -58,9 +57,18 @@ class Tuning(pydantic.BaseModel):
         lt=1,
         description="Share of rows, dead or outside the largest segment, above which rest merges segments.",
     )
-    build_threads: int = pydantic.Field(default=0, ge=0, description="Threads of a build; 0 for all cores.")
+    build_threads: int = pydantic.Field(
+        default=0, ge=0, description="Threads of a build; 0 for one for each core that the cgroup allows."
+    )
     build_niceness: int = pydantic.Field(
         default=10, ge=0, le=19, description="Niceness of the builder process."
+    )
+    build_yields: bool = pydantic.Field(
+        default=False,
+        description=(
+            "Whether the builder has cores only while nobody else wants them (SCHED_IDLE); one that gets "
+            "next to nothing is started again with its niceness alone."
+        ),
     )
     reserved_bytes: int = pydantic.Field(
         default=64 << 20, ge=0, description="Free space on the volume below which upserts are refused."
@@ -80,11 +88,6 @@ class Tuning(pydantic.BaseModel):
         le=0.9,
         description="Share of the memory limit in use above which upserts are refused.",
     )
-
-    @property
-    def threads(self) -> int:
-        """How many threads a build uses."""
-        return self.build_threads or len(os.sched_getaffinity(0))
 
 
 class Settings(pydantic_settings.BaseSettings):
@@ -118,7 +121,9 @@ class Settings(pydantic_settings.BaseSettings):
     hosts_file: Path | None = pydantic.Field(
         default=None, description="Where other replicas listen, in the form of /etc/hosts, before DNS."
     )
-    search_threads: int = pydantic.Field(default=0, ge=0, description="Searches at a time; 0 for all cores.")
+    search_threads: int = pydantic.Field(
+        default=0, ge=0, description="Searches at a time; 0 for one for each core that the cgroup allows."
+    )
     memory_bytes: int | None = pydantic.Field(
         default=None,
         ge=0,

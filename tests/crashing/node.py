@@ -22,8 +22,13 @@ BUSY = {
     "index_min_rows": 50,
     "settle_seconds": 0.03,
     "build_threads": 1,
+    "build_yields": False,
+    "build_niceness": 0,
 }
-"""Bounds so small that a second of writes flushes, builds, compacts and rotates several times."""
+"""Bounds so small that a second of writes flushes, builds, compacts and rotates several times.
+
+Builders yield to nobody: they are to be killed at work, on a machine that has other things to do.
+"""
 
 
 def index_config():

@@ -1,10 +1,13 @@
-"""The memory cgroup that this process is in, of version 1 or 2: what it may use, and what it uses.
+"""The cgroups that this process is in, of version 1 or 2: what memory and cores it may use, and uses.
 
-Counted is what the kernel can't drop: anonymous memory, files of memory file systems, and its own
+Counted is memory that the kernel can't drop: anonymous memory, files of memory file systems, and its own
 unreclaimable parts. Pages of other files are dropped before anybody is killed.
 """
 
 import dataclasses
+import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT, _SELF = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -28,36 +31,66 @@ class Cgroup:
 
 
 def find(membership: Path = _SELF, root: Path = _ROOT) -> Cgroup | None:
-    """Return the cgroup with the smallest limit, its own and those above; None without any limit.
+    """Return the cgroup with the smallest memory limit, its own and those above; None without any limit.
 
     Args:
-        membership: the file that tells which cgroup a process is in.
+        membership: the file that tells which cgroups a process is in.
         root: where cgroups are mounted.
     """
-    try:
-        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
-    except OSError:
-        return None
-    found: list[Cgroup] = []
-    for _, controllers, path in lines:
-        if "memory" in controllers.split(","):
-            found += _limited(root / "memory", path, "memory.limit_in_bytes", _V1)
-        elif not controllers:
-            found += _limited(root, path, "memory.max", _V2)
+    files = {1: ("memory.limit_in_bytes", _V1), 2: ("memory.max", _V2)}
+    found = [
+        Cgroup(folder, limit, files[version][1])
+        for version, folder in _folders("memory", membership, root)
+        if (limit := _number(folder / files[version][0])) and limit < _NONE
+    ]
     return min(found, key=lambda group: group.limit, default=None)
 
 
-def _limited(mount: Path, path: str, file: str, counters: tuple[str, ...]) -> list[Cgroup]:
-    """Return the limited cgroups on the way up; in a container the path may be the host's, and not exist."""
-    folder = mount / path.lstrip("/")
-    folders = [folder, *folder.parents]
-    inside = [one for one in folders if one.is_relative_to(mount)]
-    return [Cgroup(one, limit, counters) for one in inside if (limit := _limit(one / file))]
+def cores(membership: Path = _SELF, root: Path = _ROOT) -> int:
+    """Return how many cores this process may keep busy: those it may run on, fewer by a quota of time.
+
+    A process with more busy threads than its quota has cores is stopped for the rest of each period.
+    """
+    quotas = [_quota(version, folder) for version, folder in _folders("cpu", membership, root)]
+    return math.ceil(min([len(os.sched_getaffinity(0)), *quotas]))
 
 
-def _limit(path: Path) -> int:
+def _quota(version: int, folder: Path) -> float:
+    """Return the cores that a cgroup's quota comes to."""
+    if version == 1:
+        quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    else:
+        words = _text(folder / "cpu.max").split()
+        quota, period = (int(word) if word.isdecimal() else 0 for word in (*words, "", "")[:2])
+    return quota / period if quota and period else math.inf
+
+
+def _folders(controller: str, membership: Path, root: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the version and the folder of each cgroup on the way up.
+
+    In a container the path may be the host's, and not exist.
+    """
+    for line in _text(membership).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            version, mount = 1, root / controller
+        elif not controllers:
+            version, mount = 2, root
+        else:
+            continue
+        folder = mount / path.lstrip("/")
+        for one in (folder, *folder.parents):
+            if one.is_relative_to(mount):
+                yield version, one
+
+
+def _number(path: Path) -> int:
+    content = _text(path).strip()
+    return int(content) if content.isdecimal() else 0
+
+
+def _text(path: Path) -> str:
     try:
-        content = path.read_text().strip()
+        return path.read_text()
     except OSError:
-        return 0
-    return int(content) if content.isdecimal() and int(content) < _NONE else 0
+        return ""

@@ -1,13 +1,11 @@
-"""Merges sealed segments into one, in a process of its own: `python -m …segments.builder JOB`.
+"""Merges sealed segments into one, in a process of its own, see `background`.
 
-The serving process keeps its cores' priority and its interpreter to itself: this one is niced, and dies
+The serving process keeps its cores' priority and its interpreter to itself: this one steps back, and dies
 with its parent. It reads and writes files only; what it made counts once the parent's manifest names it.
 """
 
-import ctypes
 import logging
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +13,7 @@ from typing import Protocol
 
 import faiss
 
-from . import descriptor, manifest, sealed, writer
-
-_PR_SET_PDEATHSIG = 1
-_VICTIM = Path("/proc/self/oom_score_adj")
-"""Where memory runs out all the same, the kernel is to end a builder, and not the process that serves."""
+from . import descriptor, manifest, sealed, writer, yielding
 
 
 class Input(descriptor.Model):
@@ -31,7 +25,7 @@ class Input(descriptor.Model):
 
 
 class Job(descriptor.Model):
-    """What to build, from what, into which folder, with how many threads and at which niceness.
+    """What to build, from what, into which folder, with how many threads, and how it steps back.
 
     `extended` is the number of the input whose graph is extended, None to build a new one.
     """
@@ -42,11 +36,12 @@ class Job(descriptor.Model):
     recipe: descriptor.Recipe
     threads: int
     niceness: int
+    yields: bool
     parent: int
 
 
 class Process(Protocol):
-    """A builder at work, as `subprocess.Popen` shows it."""
+    """A builder at work."""
 
     @property
     def returncode(self) -> int | None:
@@ -61,17 +56,30 @@ class Process(Protocol):
     def kill(self) -> None:
         """End it."""
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has had."""
+
+
+class Started(subprocess.Popen[bytes]):
+    """A builder that `start` has started."""
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has had."""
+        return yielding.cpu_seconds(self.pid)
+
 
 def start(job: Job, path: Path) -> Process:
     """Start a builder for a job, which is written to `path`; its messages come on standard error."""
     path.write_text(job.model_dump_json())
-    command = [sys.executable, "-m", "vectorfleet_shardnode.segments.builder", str(path)]
+    standing = yielding.IDLE if job.yields else yielding.NICE
+    command = [sys.executable, "-m", f"{__package__}.background"]
+    command += [str(job.parent), str(job.niceness), standing, str(path)]
     # Threads that wait must not spin: serving threads want the cores.
     environment = os.environ | {
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return Started(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def run(job: Job, folder: Path) -> descriptor.Descriptor:
@@ -95,19 +103,7 @@ def run(job: Job, folder: Path) -> descriptor.Descriptor:
     return writer.write(output, sources, job.recipe, extended)
 
 
-def main() -> int:
-    """Run the job that the first argument names."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def carry_out(path: Path) -> None:
+    """Run the job that a file holds."""
     logging.basicConfig(format="%(message)s")
-    path = Path(sys.argv[1])
-    job = Job.model_validate_json(path.read_bytes())
-    if os.getppid() != job.parent:
-        return 1  # it died before the signal was asked for
-    os.nice(job.niceness)
-    _VICTIM.write_text("1000")
-    run(job, path.parent)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    run(Job.model_validate_json(path.read_bytes()), path.parent)

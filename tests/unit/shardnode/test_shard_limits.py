@@ -6,7 +6,7 @@ import pytest
 from vectorfleet_shardnode import errors, records, settings, shape
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import memory as engine_memory
-from vectorfleet_shardnode.limits import attempts, cgroup, disk, estimates, guard, memory, meter
+from vectorfleet_shardnode.limits import attempts, disk, estimates, guard, memory, meter
 from vectorfleet_shardnode.segments import compaction, descriptor
 
 MIB = 1 << 20
@@ -211,43 +211,6 @@ def test_without_graphs_worn_segments_become_flat():
     merged = compaction.plan_without_graphs(policy, [sound, *flat])
     assert len(merged.names) == 16
     assert not merged.indexed
-
-
-def make_cgroup(root, path, **files):
-    """Make a cgroup's files."""
-    folder = root / path
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name.replace("__", ".")).write_text(content)
-
-
-def test_a_cgroup_of_version_2_is_found_with_its_tightest_limit(tmp_path):
-    """The limit may be set above; files' pages are not counted."""
-    (tmp_path / "self").write_text("0::/pod/container\n")
-    stat = "anon 100\nfile 9000\nkernel_stack 3\nshmem 20\ninactive_file 8000\nslab_reclaimable 70\n"
-    make_cgroup(tmp_path, "pod", memory__max="500\n", memory__stat=stat)
-    make_cgroup(tmp_path, "pod/container", memory__max="max\n", memory__stat="anon 1\n")
-    found = cgroup.find(tmp_path / "self", tmp_path)
-    assert (found.limit, found.used()) == (500, 123)
-
-
-def test_a_cgroup_of_version_1_is_found_though_its_path_is_the_hosts(tmp_path):
-    """In a container the mount is the container's own cgroup, whatever the path says."""
-    (tmp_path / "self").write_text("5:cpu,cpuacct:/docker/ab\n4:memory:/docker/ab\n0::/\n")
-    stat = "cache 5000\nrss 1\ntotal_rss 100\ntotal_shmem 20\ntotal_cache 6000\n"
-    make_cgroup(tmp_path, "memory", memory__limit_in_bytes="500\n", memory__stat=stat)
-    found = cgroup.find(tmp_path / "self", tmp_path)
-    assert (found.limit, found.used()) == (500, 120)
-
-
-@pytest.mark.parametrize("limit", ["max\n", "9223372036854771712\n"])
-def test_no_limit_is_no_cgroup(tmp_path, limit):
-    """Both versions have their word for it."""
-    (tmp_path / "self").write_text("4:memory:/\n0::/\n")
-    make_cgroup(tmp_path, ".", memory__max=limit)
-    make_cgroup(tmp_path, "memory", memory__limit_in_bytes=limit)
-    assert cgroup.find(tmp_path / "self", tmp_path) is None
-    assert cgroup.find(tmp_path / "missing", tmp_path) is None
 
 
 def test_use_is_counted_without_files():

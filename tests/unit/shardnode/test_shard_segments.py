@@ -175,7 +175,9 @@ def test_a_merge_keeps_live_rows_their_seqs_and_bytes(view, tmp_path):
         for number, given in enumerate((first, second))
     ]
     output, made = tmp_path / "out", recipe(config.EngineKind.HNSW)
-    job = builder.Job(inputs=inputs, output=str(output), recipe=made, threads=1, niceness=0, parent=1)
+    job = builder.Job(
+        inputs=inputs, output=str(output), recipe=made, threads=1, niceness=0, yields=False, parent=1
+    )
     described = builder.run(builder.Job.model_validate_json(job.model_dump_json()), tmp_path)
     merged = sealed.SealedView(sealed.SealedSegment(output, described), np.ones(described.rows, np.bool_))
     assert merged.count(None) == {"": 3, "b": 1}
