@@ -6,9 +6,11 @@ It is told beside the answer and costs a count of the rows that pass in each seg
 import dataclasses
 
 import msgspec
+import numpy as np
 
-from . import filters, text_search
+from . import filters, sparse, text_search
 from .api import shard_pb2
+from .multivector import question
 from .segments import sealed
 from .snapshot import Snapshot
 
@@ -40,14 +42,22 @@ class Term(msgspec.Struct, frozen=True):
     rows: int
 
 
+class Sparse(msgspec.Struct, frozen=True):
+    """A sparse vector: how many indices it has, and how many rows that pass the filter have any of them."""
+
+    asked: int
+    rows: int
+
+
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One shard's part of an answer; terms where text was asked for."""
+    """One shard's part of an answer; terms where text was asked for, sparse where a sparse vector was."""
 
     shard: int
     milliseconds: float
     together: int
     segments: tuple[Segment, ...]
     terms: tuple[Term, ...] = ()
+    sparse: Sparse | None = None
 
 
 def explain(state: Snapshot, query: shard_pb2.Query, number: int, took: Pass) -> bytes:
@@ -67,8 +77,19 @@ def explain(state: Snapshot, query: shard_pb2.Query, number: int, took: Pass) ->
     )
     terms: tuple[Term, ...] = ()
     if query.text:
-        question = text_search.Question(query.namespace, query.text, query.top_k, wanted)
-        found = text_search.explained(state, question)
+        by_text = text_search.Question(query.namespace, query.text, query.top_k, wanted)
+        found = text_search.explained(state, by_text)
         terms = tuple(Term(term.field, term.stem, term.asked, term.rows) for term in found)
-    told = Explanation(number, round(took.seconds * 1000, 3), took.queries, segments, terms)
-    return msgspec.json.encode(told)
+    pairs = question.parse_sparse(query.parts, state.shape)
+    asked = None if pairs is None else _sparse(state, query.namespace, wanted, pairs)
+    milliseconds = round(took.seconds * 1000, 3)
+    return msgspec.json.encode(Explanation(number, milliseconds, took.queries, segments, terms, asked))
+
+
+def _sparse(state: Snapshot, namespace: str, wanted: filters.Filter | None, asked: sparse.Vector) -> Sparse:
+    rows = 0
+    for view in state.parts:
+        passing = np.zeros(len(view.live), np.bool_)
+        passing[view.matching(namespace, wanted)] = True
+        rows += int(np.count_nonzero(passing[view.products(asked).rows]))
+    return Sparse(len(asked.indices), rows)

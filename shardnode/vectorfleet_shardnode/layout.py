@@ -42,4 +42,5 @@ def source_of(view: growing.GrowingView) -> writer.Source:
         rows,
         fields,
         lambda field: segment.texts[field].first(len(view.live)).postings(),
+        segment.sparse.first(len(view.live)),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import errors, filters, keys, ragged, records, typed_metadata
 from . import shape as shapes
-from .api import shard_pb2
+from .api import config, shard_pb2
 from .arrays import Vectors
 from .segments import part
 from .snapshot import Snapshot
@@ -31,9 +31,9 @@ class Upsert:
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """Change parts of one row: its vector, (1, dimensions), fields of its metadata, and vector fields.
+    """Change parts of one row: its vector, (1, dimensions), metadata fields, vector fields, sparse values.
 
-    A vector field with no items is removed; one that is not named is kept.
+    A vector field with no items is removed; one that is not named is kept. So are sparse values.
     """
 
     namespace: str
@@ -41,6 +41,7 @@ class Update:
     vector: Vectors | None
     merge: dict[str, Any]
     fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
+    sparse: ragged.Ragged | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,8 @@ def _parse_upsert(namespace: str, rows: shard_pb2.Rows, shape: shapes.Shape) -> 
         kept = np.fromiter(last.values(), np.int64, len(last))
         ids, metadata, vectors = list(last), [metadata[at] for at in kept], vectors[kept]
         fields = {name: column.take(kept) for name, column in fields.items()}
-    return Upsert(namespace, records.Rows(ids, vectors, metadata, fields))
+    pairs = fields.pop(config.SPARSE, None)
+    return Upsert(namespace, records.Rows(ids, vectors, metadata, fields, pairs))
 
 
 def _parse_update(namespace: str, update: shard_pb2.Update, shape: shapes.Shape) -> Update:
@@ -125,7 +127,9 @@ def _parse_update(namespace: str, update: shard_pb2.Update, shape: shapes.Shape)
     vector = shapes.parse_vectors(update.vector, 1, shape) if update.vector else None
     merge = decode_metadata(update.merge_metadata, update.id) if update.merge_metadata else {}
     typed_metadata.check(merge, shape.types, update.id)
-    return Update(namespace, update.id, vector, merge, shapes.parse_columns(update.fields, 1, shape))
+    fields = shapes.parse_columns(update.fields, 1, shape)
+    pairs = fields.pop(config.SPARSE, None)
+    return Update(namespace, update.id, vector, merge, fields, pairs)
 
 
 def _parse_delete(namespace: str, delete: shard_pb2.Delete, shape: shapes.Shape) -> Operation:
@@ -195,7 +199,9 @@ def _plan_update(update: Update, before: Snapshot) -> Planned:
         metadata = [_merged(metadata[0], update)]
     vectors = rows.vectors if update.vector is None else update.vector
     fields = rows.fields | update.fields
-    return Planned(records.Put(update.namespace, records.Rows(rows.ids, vectors, metadata, fields)), 1)
+    pairs = rows.sparse if update.sparse is None else update.sparse
+    changed = records.Rows(rows.ids, vectors, metadata, fields, pairs)
+    return Planned(records.Put(update.namespace, changed), 1)
 
 
 def _merged(before: bytes, update: Update) -> bytes:

@@ -1,30 +1,35 @@
-"""Ragged columns: none, one or many vectors for each row, one behind the other.
+"""Ragged columns: none, one or many items for each row, one behind the other.
 
-A named vector is a column whose counts are 0 or 1, a matrix of token vectors one with any counts. Rule:
-items stand in the order of their rows, so that a run of rows is a run of items.
+A named vector is a column of vectors whose counts are 0 or 1, a matrix of token vectors one with any counts;
+sparse values are a column of pairs. Rule: items stand in the order of their rows, so that a run of rows is a
+run of items.
 """
 
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import RowNumbers, Vectors
+from .arrays import RowNumbers
+
+Items = npt.NDArray[Any]
+"""Vectors, (items, dimensions), or pairs of sparse values, (items,)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ragged:
-    """Vectors by row: row r has `items[offsets[r]:offsets[r + 1]]`.
+    """Items by row: row r has `items[offsets[r]:offsets[r + 1]]`.
 
     Attributes:
         offsets: (rows + 1,), from 0, never falling.
-        items: (offsets[-1], dimensions).
+        items: offsets[-1] of them.
     """
 
     offsets: RowNumbers
-    items: Vectors
+    items: Items
 
     @property
     def rows(self) -> int:
@@ -54,7 +59,7 @@ class Ragged:
         return owners
 
 
-def of_counts(counts: npt.NDArray[np.integer], items: Vectors) -> Ragged:
+def of_counts(counts: npt.NDArray[np.integer], items: Items) -> Ragged:
     """Return the column of rows that have these counts."""
     offsets = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
@@ -62,7 +67,7 @@ def of_counts(counts: npt.NDArray[np.integer], items: Vectors) -> Ragged:
 
 
 def none(rows: int, dimensions: int) -> Ragged:
-    """Return the column of rows that have no items."""
+    """Return the column of rows that have no vectors."""
     return Ragged(np.zeros(rows + 1, np.int64), np.zeros((0, dimensions), np.float32))
 
 

@@ -4,13 +4,15 @@ A record is one Write: it is there whole or not at all. It says what the rows ar
 they were computed, so that replaying it on any replica gives the same rows. Integers are little-endian.
 
 ```
-Put     namespace, ids, metadata, u32 dimensions, float32[rows x dimensions]; with fields: u16 fields, field*
+Put     namespace, ids, metadata, u32 dimensions, float32[rows x dimensions]; with fields: u16 fields, field*;
+        with sparse values: u16 fields, field*, sparse
 Remove  namespace, ids
 Clear   namespace
 Start   nothing
 namespace: u16 length, UTF-8        ids: u32 rows, u16[rows] lengths, UTF-8
 metadata:  u32[rows] lengths, JSON
 field:     u16 length, UTF-8, u32 dimensions, u32[rows] counts, float32[items x dimensions]
+sparse:    u32[rows] counts, (u32 index, float32 value)[sum of counts]
 ```
 """
 
@@ -21,7 +23,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import errors, ragged
+from . import errors, ragged, sparse
 from .arrays import Vectors
 
 _U16 = struct.Struct("<H")
@@ -39,24 +41,32 @@ class Op(enum.IntEnum):
     NEXT = 4  # no change: the log goes on in the file whose first record has this seq
     PUT_FIELDS = 5  # a PUT some of whose rows have vector fields
     START = 6  # no change of rows: the first record of its epoch
+    PUT_SPARSE = 7  # a PUT some of whose rows have sparse values, and maybe vector fields
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
     """Rows as columns: ids, vectors as (rows, dimensions), metadata as JSON bytes (empty: none).
 
-    `fields` has the columns of vector fields by name; a field that no row has may be missing.
+    `fields` has the columns of vector fields by name; a field that no row has may be missing. `sparse` is the
+    column of sparse values, see `sparse.PAIR`; it may be None where no row has any.
     """
 
     ids: list[str]
     vectors: Vectors
     metadata: list[bytes]
     fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
+    sparse: ragged.Ragged | None = None
 
     @property
     def filled(self) -> dict[str, ragged.Ragged]:
         """The fields that some row has."""
         return {name: column for name, column in self.fields.items() if len(column.items)}
+
+    @property
+    def pairs(self) -> ragged.Ragged | None:
+        """The column of sparse values, None where no row has any."""
+        return self.sparse if self.sparse is not None and len(self.sparse.items) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +119,15 @@ def encode(record: Record) -> tuple[Op, Parts]:
             return Op.REMOVE, parts + _encode_ids(record.ids)
         case Put(_, rows):
             parts += _encode_ids(rows.ids) + _encode_content(rows)
-            fields = rows.filled
-            return (Op.PUT_FIELDS, parts + _encode_fields(fields)) if fields else (Op.PUT, parts)
+            return _encode_more(rows, parts)
+
+
+def _encode_more(rows: Rows, parts: Parts) -> tuple[Op, Parts]:
+    """Return the op of a put that is encoded without what few rows have, and its payload with that."""
+    fields, pairs = rows.filled, rows.pairs
+    if pairs is not None:
+        return Op.PUT_SPARSE, parts + _encode_fields(fields) + _encode_sparse(pairs)
+    return (Op.PUT_FIELDS, parts + _encode_fields(fields)) if fields else (Op.PUT, parts)
 
 
 def decode(op: Op, payload: memoryview) -> Record:
@@ -137,9 +154,15 @@ def _decode(op: Op, cursor: "_Cursor") -> Record:
             return Clear(namespace)
         case Op.REMOVE:
             return Remove(namespace, cursor.ids())
-        case Op.PUT | Op.PUT_FIELDS:
+        case Op.PUT:
+            return Put(namespace, cursor.rows())
+        case Op.PUT_FIELDS | Op.PUT_SPARSE:
             rows = cursor.rows()
-            fields = cursor.fields(len(rows.ids)) if op is Op.PUT_FIELDS else {}
+            fields = cursor.fields(len(rows.ids))
+            if op is Op.PUT_SPARSE:
+                return Put(namespace, dataclasses.replace(rows, fields=fields, sparse=cursor.pairs(rows)))
+            if not fields:
+                raise ValueError("it has no fields, so another op would have been written")
             return Put(namespace, dataclasses.replace(rows, fields=fields))
     raise ValueError("it carries no rows")
 
@@ -173,6 +196,11 @@ def _encode_fields(fields: dict[str, ragged.Ragged]) -> Parts:
         parts += [_U16.pack(len(encoded)), encoded]
         parts += _encode_vectors(column.items, column.counts.astype("<u4").tobytes())
     return parts
+
+
+def _encode_sparse(column: ragged.Ragged) -> Parts:
+    items = np.ascontiguousarray(column.items, sparse.PAIR)
+    return [column.counts.astype("<u4").tobytes(), items.view(np.uint8).data]
 
 
 class _Cursor:
@@ -226,6 +254,12 @@ class _Cursor:
                 raise ValueError("a field without items, or one that comes twice, is never written")
             values = np.frombuffer(self.take(items * dimensions * 4), "<f4")
             found[name] = ragged.of_counts(counts, values.reshape(items, dimensions))
-        if not found:
-            raise ValueError("it has no fields, so another op would have been written")
         return found
+
+    def pairs(self, rows: Rows) -> ragged.Ragged:
+        counts = np.frombuffer(self.take(len(rows.ids) * 4), "<u4")
+        items = int(counts.sum(dtype=np.int64))
+        if not items:
+            raise ValueError("it has no sparse values, so another op would have been written")
+        pairs = np.frombuffer(self.take(items * sparse.PAIR.itemsize), sparse.PAIR)
+        return ragged.of_counts(counts, pairs)

@@ -186,7 +186,7 @@ class ShardService:
             if query.text:
                 _fill(matches, state, text_search.search(state, self._text_question(query)), query)
             if query.parts:
-                _fill(matches, state, parts_search.search(state, self._parts_question(query)), query)
+                _answer_parts(matches, state, self._parts_question(query), query)
         for numbers in _alike(queries).values():
             question = self._question(state, [queries[number] for number in numbers])
             for number, found in zip(numbers, state.search(question), strict=True):
@@ -236,6 +236,7 @@ class ShardService:
             ef=query.ef_search or serving.hnsw.ef_search,
             depths=parts_question.depths_of(query.top_k, *oversampling, terms),
             exact=query.exact,
+            sparse_vector=parts_question.parse_sparse(query.parts, self._shard.shape),
         )
 
     async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
@@ -360,6 +361,16 @@ def _oversampling(query: shard_pb2.Query) -> int:
     return query.oversampling
 
 
+def _answer_parts(
+    matches: shard_pb2.Matches, state: Snapshot, asked: parts_question.Question, query: shard_pb2.Query
+) -> None:
+    found = parts_search.search(state, asked)
+    _fill(matches, state, found, query)
+    if query.explain and asked.sparse_vector is not None:
+        scores = parts_search.sparse_scores(state, asked.sparse_vector, found[1])
+        matches.sparse_scores = scores.astype("<f4", copy=False).tobytes()
+
+
 def _fill(
     matches: shard_pb2.Matches, state: Snapshot, found: tuple[Scores, Place], query: shard_pb2.Query
 ) -> None:
@@ -375,6 +386,9 @@ def _fill_rows(message: shard_pb2.Rows, rows: records.Rows) -> None:
     message.metadata.extend(rows.metadata)
     for name, column in rows.filled.items():
         message.fields.add(name=name, counts=column.counts.tolist(), vectors=column.items.tobytes())
+    if (pairs := rows.pairs) is not None:
+        indices, values = pairs.items["index"].tobytes(), pairs.items["value"].tobytes()
+        message.fields.add(name=config.SPARSE, counts=pairs.counts.tolist(), vectors=values, indices=indices)
 
 
 def _users_rows(state: Snapshot) -> int:

@@ -8,15 +8,18 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from . import errors, ragged
+from . import errors, ragged, sparse
 from .api import config, shard_pb2
-from .arrays import Vectors
+from .arrays import RowNumbers, Vectors
 
 MAX_TOKENS = 1_024
 """Vectors that one row may have in a field of token vectors."""
+MAX_PAIRS = 2_048
+"""Sparse values of one row, or of a query."""
 MAX_FIELD_BYTES = 32 << 20
-"""Bytes of vector fields in one write; the growing segment may pass its bound by as much."""
+"""Bytes of vector fields and sparse values in one write; a growing segment may pass its bound by as much."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +77,13 @@ def parse_vectors(data: bytes, rows: int, shape: Shape) -> Vectors:
 def parse_columns(
     columns: Sequence[shard_pb2.VectorColumn], rows: int, shape: Shape
 ) -> dict[str, ragged.Ragged]:
-    """Return the vector fields of some rows by name.
+    """Return the vector fields of some rows by name, and of the name `config.SPARSE` their sparse values.
 
     Raises:
         BadRequestError: an unknown or repeated field, too many vectors of a row, too many bytes of all, or
-            values that `parse_vectors` would refuse.
+            values that `parse_vectors` or `parse_pairs` would refuse.
     """
-    held = sum(len(column.vectors) for column in columns)
+    held = sum(len(column.vectors) + len(column.indices) for column in columns)
     if held > MAX_FIELD_BYTES:
         raise errors.BadRequestError(
             f"vector fields of one write have {held} bytes; at most {MAX_FIELD_BYTES} are taken: "
@@ -90,17 +93,70 @@ def parse_columns(
     for column in columns:
         if column.name in found:
             raise errors.BadRequestError(f'vector field "{column.name}" comes twice; send it once')
-        found[column.name] = _parse_column(column, rows, shape)
+        counts = np.fromiter(column.counts, np.int64, len(column.counts))
+        if len(counts) != rows:
+            raise errors.BadRequestError(
+                f'vector field "{column.name}" came with {len(counts)} counts for {rows} rows; '
+                "send one for each"
+            )
+        parse = _parse_sparse if column.name == config.SPARSE else _parse_column
+        found[column.name] = parse(column, counts, shape)
     return found
 
 
-def _parse_column(column: shard_pb2.VectorColumn, rows: int, shape: Shape) -> ragged.Ragged:
-    field = shape.field(column.name)
-    counts = np.fromiter(column.counts, np.int64, len(column.counts))
-    if len(counts) != rows:
+def _parse_sparse(column: shard_pb2.VectorColumn, counts: RowNumbers, shape: Shape) -> ragged.Ragged:
+    pairs = parse_pairs(column.indices, column.vectors, shape)
+    if len(pairs) != counts.sum():
         raise errors.BadRequestError(
-            f'vector field "{field.name}" came with {len(counts)} counts for {rows} rows; send one for each'
+            f"{len(pairs)} sparse values came; their counts add up to {counts.sum()}"
         )
+    if counts.max(initial=0) > MAX_PAIRS:
+        raise errors.BadRequestError(f"a row has {counts.max()} sparse values; at most {MAX_PAIRS} are taken")
+    found = ragged.of_counts(counts, pairs)
+    owners = np.repeat(np.arange(len(counts), dtype=np.uint64), counts)
+    check_distinct((owners << np.uint64(32)) | pairs["index"])
+    return found
+
+
+def parse_pairs(indices: bytes, values: bytes, shape: Shape) -> sparse.Pairs:
+    """Return sparse values as pairs.
+
+    Raises:
+        BadRequestError: the metric is another one than dot product, the two are not equally many, or a value
+            is NaN or infinite.
+    """
+    if shape.metric is not config.Metric.DOTPRODUCT:
+        raise errors.BadRequestError(
+            f"the index has the metric {shape.metric}; sparse values need the metric dotproduct"
+        )
+    if len(indices) % 4 or len(indices) != len(values):
+        raise errors.BadRequestError(
+            f"sparse values came as {len(indices)} bytes of indices and {len(values)} of values; "
+            "both have 4 for each"
+        )
+    pairs = sparse.pairs_of(np.frombuffer(indices, "<u4"), np.frombuffer(values, "<f4"))
+    if not np.isfinite(pairs["value"]).all():
+        place = int(np.argmin(np.isfinite(pairs["value"])))
+        raise errors.BadRequestError(
+            f"sparse value {place} is NaN or infinite; values are finite float32 numbers"
+        )
+    return pairs
+
+
+def check_distinct(indices: npt.NDArray[np.unsignedinteger]) -> None:
+    """Refuse indices of which one comes twice; of several rows, each is to hold its row's number above.
+
+    Raises:
+        BadRequestError: one does.
+    """
+    ascending = np.sort(indices)
+    if (repeated := np.flatnonzero(ascending[1:] == ascending[:-1])).size:
+        index = int(ascending[repeated[0]]) & 0xFFFFFFFF
+        raise errors.BadRequestError(f"the sparse index {index} comes twice in one row; send it once")
+
+
+def _parse_column(column: shard_pb2.VectorColumn, counts: RowNumbers, shape: Shape) -> ragged.Ragged:
+    field = shape.field(column.name)
     if counts.max(initial=0) > (MAX_TOKENS if field.late_interaction else 1):
         raise errors.BadRequestError(_too_many(field, int(counts.max())))
     items = parse_items(column.vectors, field, shape.metric)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from . import filters, keys, ragged, records
+from . import filters, keys, ragged, records, sparse
 from . import shape as shapes
 from .api import config
 from .arrays import RowNumbers, Scores, Vectors
@@ -194,9 +194,11 @@ def _woven(pieces: Sequence[records.Rows], order: RowNumbers) -> records.Rows:
     columns = {
         name: ragged.concatenated([piece.fields[name] for piece in pieces]) for name in pieces[0].fields
     }
+    pairs = sparse.concatenated([(len(piece.ids), piece.sparse) for piece in pieces])
     return records.Rows(
         [ids[at] for at in order],
         vectors[order] if len(vectors) else vectors,
         [metadata[at] for at in order] if metadata else [],
         {name: column.take(order) for name, column in columns.items()},
+        None if pairs is None else pairs.take(order),
     )

@@ -5,6 +5,7 @@ last answered call left, or what the call after it leaves: one whose answer neve
 """
 
 import dataclasses
+import itertools
 import json
 import random
 import struct
@@ -14,19 +15,24 @@ import grpc
 import numpy as np
 from crashing import node
 
+from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.api import shard_pb2 as pb
 
 IDS = 120  # of each client
-_AWKWARD = np.array([-0.0, 1e-45, 3.4e38, -1.0, 0.0, 5.0, -3.4e38, 1e-38], "<f4")
+_AWKWARD = np.array([-0.0, 1e-45, 3.4e18, -1.0, 0.0, 5.0, -3.4e18, 1e-38], "<f4")  # whose products are finite
+_INDICES = (0, 1, 5, 1_000, 2**31, 2**32 - 1)
 
 
 @dataclasses.dataclass
 class Change:
-    """A request, and the client's rows after it: (namespace, id) to (vector's bytes, metadata)."""
+    """A request, and the client's rows after it.
+
+    (namespace, id) to (vector's bytes, metadata, sparse values: indices' bytes and values').
+    """
 
     kind: str
     request: pb.WriteRequest
-    rows: dict[tuple[str, str], tuple[bytes, bytes]]
+    rows: dict[tuple[str, str], tuple[bytes, bytes, tuple[bytes, bytes]]]
 
 
 class Client(threading.Thread):
@@ -94,14 +100,21 @@ class Client(threading.Thread):
         fraction = self.numbers.randrange(1 << 20) / 1_024
         return _json({"w": self.number, "r": self.numbers.randrange(1_000), "ü": ["é", fraction]})
 
+    def _pairs(self):
+        """Draw the sparse values of a row, of which half have none, as bytes of indices and of values."""
+        indices = self.numbers.sample(_INDICES, self.numbers.choice((0, 0, 0, 1, 2, 5)))
+        values = [self.numbers.gauss(0, 1e9) for _ in indices]  # as large as those of vectors
+        return np.array(indices, "<u4").tobytes(), np.array(values, "<f4").tobytes()
+
     def _upsert(self, namespace, most=25):
         ids = self._ids(most)
         vectors, metadata = self._vectors(len(ids)), [self._metadata() for _ in ids]
-        content = pb.Rows(ids=ids, vectors=vectors.tobytes(), metadata=metadata)
+        pairs = [self._pairs() for _ in ids]
+        content = pb.Rows(ids=ids, vectors=vectors.tobytes(), metadata=metadata, fields=[_column(pairs)])
         request = pb.WriteRequest(namespace=namespace, upsert=pb.Upsert(rows=content))
         new = {
-            (namespace, row_id): (vector.tobytes(), data)
-            for row_id, vector, data in zip(ids, vectors, metadata, strict=True)
+            (namespace, row_id): (vector.tobytes(), data, own)
+            for row_id, vector, data, own in zip(ids, vectors, metadata, pairs, strict=True)
         }
         return Change("upsert", request, self.rows | new)
 
@@ -110,17 +123,19 @@ class Client(threading.Thread):
 
     def _update_values(self, namespace):
         [row_id], vector, after = self._ids(1), self._vectors(1).tobytes(), dict(self.rows)
+        pairs = self._pairs()
         if (namespace, row_id) in after:
-            after[namespace, row_id] = (vector, after[namespace, row_id][1])
-        request = pb.WriteRequest(namespace=namespace, update=pb.Update(id=row_id, vector=vector))
+            after[namespace, row_id] = (vector, after[namespace, row_id][1], pairs)
+        update = pb.Update(id=row_id, vector=vector, fields=[_column([pairs])])
+        request = pb.WriteRequest(namespace=namespace, update=update)
         return Change("update values", request, after)
 
     def _merge_metadata(self, namespace):
         [row_id], after = self._ids(1), dict(self.rows)
         merge = {"r": self.numbers.randrange(1_000), "m": self.numbers.randbytes(6).hex()}
         if (namespace, row_id) in after:
-            vector, old = after[namespace, row_id]
-            after[namespace, row_id] = (vector, _json((json.loads(old) if old else {}) | merge))
+            vector, old, pairs = after[namespace, row_id]
+            after[namespace, row_id] = (vector, _json((json.loads(old) if old else {}) | merge), pairs)
         update = pb.Update(id=row_id, merge_metadata=_json(merge))
         return Change("merge metadata", pb.WriteRequest(namespace=namespace, update=update), after)
 
@@ -141,6 +156,25 @@ class Client(threading.Thread):
         after = {key: row for key, row in self.rows.items() if key[0] != namespace}
         request = pb.WriteRequest(namespace=namespace, delete=pb.Delete(all=True))
         return Change("delete namespace", request, after)
+
+
+def _column(pairs):
+    """Return the sparse values of rows as a column of a request."""
+    return pb.VectorColumn(
+        name=config.SPARSE,
+        counts=[len(indices) // 4 for indices, _ in pairs],
+        indices=b"".join(indices for indices, _ in pairs),
+        vectors=b"".join(values for _, values in pairs),
+    )
+
+
+def _pairs_of(rows):
+    """Return the sparse values of each row of an answer."""
+    if not rows.fields:
+        return [(b"", b"")] * len(rows.ids)
+    [column] = rows.fields
+    ends = np.cumsum([0, *column.counts]) * 4
+    return [(column.indices[start:end], column.vectors[start:end]) for start, end in itertools.pairwise(ends)]
 
 
 def _json(content):
@@ -185,12 +219,16 @@ def stored(stub, namespace):
         request = pb.FetchRequest(namespace=namespace, ids=ids, include_values=True, include_metadata=True)
         rows = stub.Fetch(request).rows
         assert list(rows.ids) == ids, "what is listed can be fetched"
-        size = node.DIMENSIONS * 4
         for at, row_id in enumerate(ids):
-            found[namespace, row_id] = (rows.vectors[at * size : (at + 1) * size], rows.metadata[at])
+            found[namespace, row_id] = _row(rows, at)
         if len(ids) < 200:
             return found
         after = ids[-1]
+
+
+def _row(rows, at):
+    size = node.DIMENSIONS * 4
+    return rows.vectors[at * size : (at + 1) * size], rows.metadata[at], _pairs_of(rows)[at]
 
 
 def check(stub, clients):
@@ -246,13 +284,39 @@ def _check_counts(stub, every):
 
 def _check_searches(stub, every):
     for key in list(every)[:: max(1, len(every) // 4)]:
-        vector = every[key][0]
-        options = {"namespace": key[0], "vector": vector, "include_values": True, "include_metadata": True}
-        queries = [pb.Query(top_k=1, exact=True, **options), pb.Query(top_k=20, **options)]
-        exact, graph = stub.Search(pb.SearchRequest(queries=queries)).results
-        assert struct.unpack("<f", exact.scores) == (0.0,), key
-        for matches in (exact, graph):
+        vector, _, pairs = every[key]
+        parts = [pb.QueryPart(vectors=vector, weight=1)]
+        parts += [pb.QueryPart(field=config.SPARSE, indices=pairs[0], vectors=pairs[1], weight=1)] * any(
+            pairs
+        )
+        options = {"namespace": key[0], "include_values": True, "include_metadata": True}
+        queries = [
+            pb.Query(top_k=1, exact=True, vector=vector, **options),
+            pb.Query(top_k=1, exact=True, parts=parts, **options),
+            pb.Query(top_k=20, vector=vector, **options),
+            pb.Query(top_k=20, parts=parts, **options),
+        ]
+        found = stub.Search(pb.SearchRequest(queries=queries)).results
+        held = [row for (namespace, _), row in every.items() if namespace == key[0]]
+        for matches, asked in ((found[0], (b"", b"")), (found[1], pairs)):
+            best = max(_score(row, vector, asked) for row in held)
+            rounding = 1e-5 * max(_length(row) for row in held) * _length(every[key])
+            assert abs(struct.unpack("<f", matches.scores)[0] - best) <= rounding, key
+        for matches in found:
             for at, row_id in enumerate(matches.rows.ids):
-                size = node.DIMENSIONS * 4
-                row = (matches.rows.vectors[at * size : (at + 1) * size], matches.rows.metadata[at])
+                row = _row(matches.rows, at)
                 assert every.get((key[0], row_id)) == row, f"a search finds {row_id}, which is not there"
+
+
+def _length(row):
+    return float(np.linalg.norm(np.frombuffer(row[0] + row[2][1], "<f4").astype(float)))
+
+
+def _score(row, vector, pairs):
+    """Return dense and sparse dot product, in float64."""
+    dense = np.frombuffer(row[0], "<f4").astype(float) @ np.frombuffer(vector, "<f4").astype(float)
+    asked, own = (
+        dict(zip(np.frombuffer(indices, "<u4"), np.frombuffer(values, "<f4").astype(float), strict=True))
+        for indices, values in (pairs, row[2])
+    )
+    return dense + sum(value * asked.get(index, 0) for index, value in own.items())

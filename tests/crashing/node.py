@@ -33,7 +33,7 @@ Builders yield to nobody: they are to be killed at work, on a machine that has o
 
 def index_config():
     """Return what the node is configured for."""
-    generation = config.Generation(dimensions=DIMENSIONS, metric=config.Metric.EUCLIDEAN)
+    generation = config.Generation(dimensions=DIMENSIONS, metric=config.Metric.DOTPRODUCT)
     return config.IndexConfig(index="crashing", serving=generation)
 
 

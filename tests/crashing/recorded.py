@@ -6,9 +6,10 @@ import shutil
 import signal
 import time
 
+import numpy as np
 from crashing import cold, history, lost_writes, node
 
-from vectorfleet_shardnode import errors, keys, storage
+from vectorfleet_shardnode import errors, keys, sparse, storage
 from vectorfleet_shardnode.api import shard_pb2 as pb
 from vectorfleet_shardnode.segments import part
 from vectorfleet_shardnode.settings import Tuning
@@ -116,8 +117,11 @@ def open_and_read(folder):
         for namespace in state.count(None):
             ids = state.list_ids(part.Page(namespace, "", "", 100_000))
             rows = state.take(state.locate(keys.keys_of(namespace, ids)), BOTH)
-            for row_id, vector, data in zip(rows.ids, rows.vectors, rows.metadata, strict=True):
-                found[namespace, row_id] = (vector.tobytes(), data)
+            column = sparse.none(len(ids)) if rows.sparse is None else rows.sparse
+            pairs = [column.take(np.array([row])).items for row in range(len(ids))]
+            for row_id, vector, data, own in zip(rows.ids, rows.vectors, rows.metadata, pairs, strict=True):
+                held = (own["index"].tobytes(), own["value"].tobytes())
+                found[namespace, row_id] = (vector.tobytes(), data, held)
         return found, state.seq
     finally:
         served.close()

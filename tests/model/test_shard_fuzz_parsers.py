@@ -3,9 +3,11 @@
 Where a format has checksums, they are made right for some of the inputs, so that what lies behind is reached.
 """
 
+import dataclasses
 import json
 import struct
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import numpy as np
@@ -24,10 +26,11 @@ from vectorfleet_shardnode import (
     ragged,
     records,
     recovery,
+    sparse,
     storage,
 )
 from vectorfleet_shardnode.api import config
-from vectorfleet_shardnode.segments import descriptor, manifest, offsets_file, vectors_file
+from vectorfleet_shardnode.segments import descriptor, manifest, offsets_file, sparse_files, vectors_file
 from vectorfleet_shardnode.settings import Tuning
 
 fuzz = hypothesis.settings(
@@ -77,8 +80,18 @@ puts_with_fields = st.builds(
     texts,
     st.dictionaries(texts, ragged_columns, max_size=3),
 )
+sparse_columns = st.lists(st.integers(0, 3), min_size=4, max_size=4).map(
+    lambda counts: ragged.of_counts(
+        np.array(counts, np.int64), sparse.pairs_of(np.arange(sum(counts)), np.ones(sum(counts)))
+    )
+)
+puts_with_sparse_values = st.builds(
+    lambda put, column: records.Put(put.namespace, dataclasses.replace(put.rows, sparse=column)),
+    puts_with_fields,
+    sparse_columns,
+)
 removes = st.builds(records.Remove, texts, st.lists(texts, max_size=5))
-every_record = puts | puts_with_fields | removes | st.builds(records.Clear, texts)
+every_record = puts | puts_with_fields | puts_with_sparse_values | removes | st.builds(records.Clear, texts)
 
 
 @st.composite
@@ -322,6 +335,23 @@ def test_any_bytes_are_an_offsets_file_or_damage(tmp_path, content, rows):
         found, refusal = ask(errors.DataLossError, offsets_file.read, path)
         assert path.name in refusal or (np.diff(found) >= 0).all()
         assert path.name in refusal or (len(found), found[0]) == (rows + 1, 0)
+
+
+@fuzz
+@hypothesis.given(st.binary(max_size=80), st.integers(0, 3), st.integers(0, 3), st.integers(1, 3))
+def test_any_bytes_are_sparse_values_or_damage(tmp_path, content, rows, dimensions, pairs):
+    """What is read fits the segment; everything else is refused by name."""
+    column = ragged.of_counts(np.array([pairs]), sparse.pairs_of(np.arange(pairs), np.ones(pairs)))
+    sparse_files.write(tmp_path, [(column, np.arange(1))], np.arange(1))
+    sound = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    described = mock.Mock(rows=1, sparse_values=pairs)
+    for path, whole in sound.items():
+        starts = [b"", whole[:16], whole[:16] + struct.pack("<QQQ", rows, dimensions, pairs), whole[:-8]]
+        for start in starts:
+            path.write_bytes(start + content)
+            found, refusal = ask(errors.DataLossError, sparse_files.open_files, tmp_path, described)
+            assert "sparse" in refusal or len(found.stored.items) == len(found.postings.rows) == pairs
+        path.write_bytes(whole)
 
 
 operands = json_values | st.lists(st.integers() | texts | st.booleans(), max_size=4)

@@ -1,6 +1,7 @@
 """A shard against a dictionary: any sequence of writes, maintenance, restarts and crashes leaves them equal.
 
-Rows, counts and lists, searches by vector, and text search against BM25 of the dictionary's live rows.
+Rows with sparse values or without, counts and lists, searches by vector, by vector and sparse vector, and
+text search against BM25 of the dictionary's live rows.
 
 Segments are tiny, so that a few steps already flush, merge, and search graphs.
 """
@@ -25,12 +26,16 @@ from vectorfleet_shardnode import (
     filters,
     keys,
     operations,
+    ragged,
     records,
+    sparse,
     storage,
     text_search,
 )
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, flat
+from vectorfleet_shardnode.multivector import question as questions
+from vectorfleet_shardnode.multivector import search as parts_search
 from vectorfleet_shardnode.segments import part
 from vectorfleet_shardnode.settings import Tuning
 
@@ -57,6 +62,8 @@ TEXTS = ("t", "u")
 words = st.lists(st.sampled_from(WORDS), max_size=5)
 texts = st.fixed_dictionaries({}, optional={"t": words.map(" ".join), "u": words | st.just(3)})
 metadata = st.tuples(plain, st.just({}) | texts).map(lambda both: both[0] | both[1])
+INDICES = (0, 1, 2, 7, 2**31, 2**32 - 1)
+sparse_values = st.dictionaries(st.sampled_from(INDICES), st.sampled_from([0.5, -1.0, 2.0, 3.0]), max_size=4)
 wanted = st.sampled_from(
     [
         b'{"k": 1}',
@@ -72,6 +79,13 @@ IN_THE_LOG = ("log.", "commit.", "recovery.", "start.", "setup.", "identity.")
 IN_THE_LOG += ("replica.", "cut.", "install.", "write-ids.", "rebuild.")
 KEEPING = [name for name in failpoints.REGISTERED if not name.startswith(IN_THE_LOG)]
 """What maintenance comes by."""
+
+
+def column_of(rows):
+    """Return dictionaries of index → value as a column."""
+    indices = [index for row in rows for index in row]
+    items = sparse.pairs_of(np.array(indices, np.uint32), np.array([v for row in rows for v in row.values()]))
+    return ragged.of_counts(np.array([len(row) for row in rows]), items)
 
 
 class Killed(BaseException):
@@ -100,12 +114,16 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         )
         schema = config.Schema(text=TEXTS)
         self.index = config.IndexConfig(index="model", serving=generation, metadata=schema)
-        self.expected: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self.expected: dict[tuple[str, str], tuple[bytes, bytes, dict[int, float]]] = {}
         self.open()
         numbers = np.random.default_rng(len(metric) + len(engine))
         for start in range(0, 40, 10):
             rows = {
-                f"n{row}": (numbers.integers(1, 9, (1, DIMENSIONS)).astype(np.float32), {"k": row})
+                f"n{row}": (
+                    numbers.integers(1, 9, (1, DIMENSIONS)).astype(np.float32),
+                    {"k": row},
+                    {row % 3: 0.5},
+                )
                 for row in range(start, start + 10)
             }
             self.put("", rows)
@@ -126,7 +144,8 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         return self.opened.shard.write(operation).result(10).affected
 
     @stateful.rule(
-        namespace=namespaces, rows=st.dictionaries(ids, st.tuples(vectors, metadata), min_size=1, max_size=24)
+        namespace=namespaces,
+        rows=st.dictionaries(ids, st.tuples(vectors, metadata, sparse_values), min_size=1, max_size=24),
     )
     def upsert(self, namespace, rows):
         self.put(namespace, rows)
@@ -134,12 +153,14 @@ class ShardMachine(stateful.RuleBasedStateMachine):
     def put(self, namespace, rows):
         columns = records.Rows(
             list(rows),
-            np.concatenate([vector for vector, _ in rows.values()]),
-            [json.dumps(data).encode() if data else b"" for _, data in rows.values()],
+            np.concatenate([vector for vector, *_ in rows.values()]),
+            [json.dumps(data).encode() if data else b"" for _, data, _ in rows.values()],
+            sparse=column_of([pairs for *_, pairs in rows.values()]),
         )
         assert self.write(operations.Upsert(namespace, columns)) == len(rows)
-        for row_id, (vector, data) in rows.items():
-            self.expected[namespace, row_id] = (vector.tobytes(), json.dumps(data).encode() if data else b"")
+        for row_id, (vector, data, pairs) in rows.items():
+            written = json.dumps(data).encode() if data else b""
+            self.expected[namespace, row_id] = (vector.tobytes(), written, pairs)
 
     @stateful.rule(seed=st.integers(0, 10_000))
     def live(self, seed):
@@ -150,23 +171,33 @@ class ShardMachine(stateful.RuleBasedStateMachine):
             drawn = numbers.integers(1, 9, (5, 1, DIMENSIONS)).astype(np.float32)
             if numbers.random() < 0.5:
                 written = {"k": 1, "t": " ".join(numbers.choice(WORDS, 3))}
+                pairs = {int(numbers.choice(INDICES)): 2.0}
                 self.put(
-                    "", {row_id: (vector, written) for row_id, vector in zip(chosen, drawn, strict=True)}
+                    "",
+                    {row_id: (vector, written, pairs) for row_id, vector in zip(chosen, drawn, strict=True)},
                 )
             else:
                 self.delete_ids("", chosen)
             self.maintain(int(numbers.integers(0, 3)))
 
-    @stateful.rule(namespace=namespaces, row_id=ids, vector=st.none() | vectors, merge=metadata)
-    def update(self, namespace, row_id, vector, merge):
-        affected = self.write(operations.Update(namespace, row_id, vector, merge))
+    @stateful.rule(
+        namespace=namespaces,
+        row_id=ids,
+        vector=st.none() | vectors,
+        merge=metadata,
+        pairs=st.none() | sparse_values,
+    )
+    def update(self, namespace, row_id, vector, merge, pairs):
+        column = None if pairs is None else column_of([pairs])
+        affected = self.write(operations.Update(namespace, row_id, vector, merge, sparse=column))
         assert affected == ((namespace, row_id) in self.expected)
         if affected:
-            old_vector, old = self.expected[namespace, row_id]
+            old_vector, old, old_pairs = self.expected[namespace, row_id]
             merged = old
             if merge:
                 merged = json.dumps((json.loads(old) if old else {}) | merge, separators=(",", ":")).encode()
-            self.expected[namespace, row_id] = (old_vector if vector is None else vector.tobytes(), merged)
+            new_vector = old_vector if vector is None else vector.tobytes()
+            self.expected[namespace, row_id] = (new_vector, merged, old_pairs if pairs is None else pairs)
 
     @stateful.rule(namespace=namespaces, gone=st.lists(ids, unique=True, max_size=6))
     def delete(self, namespace, gone):
@@ -246,8 +277,10 @@ class ShardMachine(stateful.RuleBasedStateMachine):
             listed = state.list_ids(part.Page(namespace, "", "", 100))
             assert listed == sorted(row_id for owner, row_id in self.expected if owner == namespace)
             rows = state.take(state.locate(keys.keys_of(namespace, listed)), EVERYTHING)
-            found = zip(rows.ids, rows.vectors, rows.metadata, strict=True)
-            assert {row_id: (vector.tobytes(), data) for row_id, vector, data in found} == {
+            column = sparse.none(len(listed)) if rows.sparse is None else rows.sparse
+            pairs = [dict(column.take(np.array([row])).items.tolist()) for row in range(len(listed))]
+            found = zip(rows.ids, rows.vectors, rows.metadata, pairs, strict=True)
+            assert {row_id: (vector.tobytes(), data, own) for row_id, vector, data, own in found} == {
                 row_id: row for (owner, row_id), row in self.expected.items() if owner == namespace
             }
 
@@ -299,13 +332,50 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         scores, place = text_search.search(state, text_search.Question(namespace, text, k, chosen))
         rows = {
             row_id: json.loads(data or b"{}")
-            for (owner, row_id), (_, data) in self.expected.items()
+            for (owner, row_id), (_, data, _) in self.expected.items()
             if owner == namespace
         }
         passing = set(self.passing(namespace, source))
         right = [one for one in bm25.ranked(rows, text, TEXTS) if one[0] in passing][:k]
         assert state.take(place, EVERYTHING).ids == [row_id for row_id, _ in right]
         np.testing.assert_allclose(scores, [score for _, score in right], rtol=1e-6)
+
+    @stateful.rule(
+        namespace=namespaces,
+        query=vectors,
+        asked=sparse_values.filter(any),
+        k=st.sampled_from([1, 3, 50]),
+        source=st.none() | wanted,
+        exact=st.booleans(),
+    )
+    def search_sparse(self, namespace, query, asked, k, source, exact):
+        self.check_sparse(namespace, query, asked, k, source, exact)
+
+    @stateful.invariant()
+    def sparse_values_answer(self):
+        self.check_sparse("", np.ones((1, DIMENSIONS), np.float32), {0: 1.0, 7: 2.0}, 3, None, False)
+
+    def check_sparse(self, namespace, query, asked, k, source, exact):
+        """Right scores, best first, as many as there are; an exact search has the oracle's."""
+        state = self.opened.shard.snapshot
+        if state.metric is not config.Metric.DOTPRODUCT:
+            return
+        term = questions.Term("", query, 1, late=False)
+        vector = sparse.Vector(np.array(list(asked), np.uint32), np.array(list(asked.values())))
+        depths, chosen = questions.depths_of(k, 0, 1, (term,)), filters.parse(source or b"")
+        question = questions.Question(namespace, (term,), k, chosen, 1, depths, exact, vector)
+        scores, place = parts_search.search(state, question)
+        found, right = state.take(place, EVERYTHING).ids, {}
+        for row_id in self.passing(namespace, source):
+            values, _, pairs = self.expected[namespace, row_id]
+            sparse_sum = sum(value * asked.get(index, 0) for index, value in pairs.items())
+            right[row_id] = float(np.frombuffer(values, np.float32) @ query[0]) + sparse_sum
+        assert len(found) == len(set(found)) == min(k, len(right))
+        np.testing.assert_allclose(scores, [right[row_id] for row_id in found], rtol=1e-4, atol=1e-5)
+        assert (np.diff(scores) <= 0).all()
+        if exact:
+            best = sorted(right.values(), reverse=True)[:k]
+            np.testing.assert_allclose(scores, best, rtol=1e-4, atol=1e-5)
 
     def check_search(self, namespace, query, k, source, exact):
         """An exact search is the oracle's; any other returns passing rows with right scores, best first."""

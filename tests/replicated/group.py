@@ -100,12 +100,14 @@ class Stub:
 class Group:
     """Some replicas and the network between them."""
 
-    def __init__(self, server, folder, count, dimensions=node.DIMENSIONS, **tuning):
+    def __init__(
+        self, server, folder, count, dimensions=node.DIMENSIONS, metric=config.Metric.EUCLIDEAN, **tuning
+    ):
         self._server, self._folder, self._tuning = server, folder, tuning
         self.count, self.port = count, loopback.free_port(_addresses(count))
         generation = config.Generation(
             dimensions=dimensions,
-            metric=config.Metric.EUCLIDEAN,
+            metric=metric,
             shards=(
                 config.ShardAddress(
                     number=0, replicas=tuple(f"r{number}.group.test:{self.port}" for number in range(count))

@@ -83,6 +83,8 @@ class Quantization(base.Model):
 FIELD_NAME = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 VALUES = "values"
 """What a query calls the rows' own vector beside the vector fields, so that no field is called so."""
+SPARSE = "sparse values"
+"""What columns and parts of sparse values are called between gateway and shard; no field can be called so."""
 
 
 _NO_CODES = {

@@ -30,14 +30,16 @@ class Rows(_message.Message):
     def __init__(self, ids: _Optional[_Iterable[str]] = ..., vectors: _Optional[bytes] = ..., metadata: _Optional[_Iterable[bytes]] = ..., fields: _Optional[_Iterable[_Union[VectorColumn, _Mapping]]] = ...) -> None: ...
 
 class VectorColumn(_message.Message):
-    __slots__ = ("name", "counts", "vectors")
+    __slots__ = ("name", "counts", "vectors", "indices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     VECTORS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     counts: _containers.RepeatedScalarFieldContainer[int]
     vectors: bytes
-    def __init__(self, name: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., vectors: _Optional[bytes] = ...) -> None: ...
+    indices: bytes
+    def __init__(self, name: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., vectors: _Optional[bytes] = ..., indices: _Optional[bytes] = ...) -> None: ...
 
 class WriteRequest(_message.Message):
     __slots__ = ("namespace", "upsert", "update", "delete", "epoch", "write_id")
@@ -138,14 +140,16 @@ class Query(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., vector: _Optional[bytes] = ..., top_k: _Optional[int] = ..., filter: _Optional[bytes] = ..., include_values: _Optional[bool] = ..., include_metadata: _Optional[bool] = ..., ef_search: _Optional[int] = ..., exact: _Optional[bool] = ..., probes: _Optional[int] = ..., oversampling: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., text: _Optional[str] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class QueryPart(_message.Message):
-    __slots__ = ("field", "vectors", "weight")
+    __slots__ = ("field", "vectors", "weight", "indices")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     VECTORS_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
     field: str
     vectors: bytes
     weight: float
-    def __init__(self, field: _Optional[str] = ..., vectors: _Optional[bytes] = ..., weight: _Optional[float] = ...) -> None: ...
+    indices: bytes
+    def __init__(self, field: _Optional[str] = ..., vectors: _Optional[bytes] = ..., weight: _Optional[float] = ..., indices: _Optional[bytes] = ...) -> None: ...
 
 class SearchCall(_message.Message):
     __slots__ = ("number", "request", "milliseconds")
@@ -187,14 +191,16 @@ class SearchReply(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[Matches, _Mapping]]] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
 
 class Matches(_message.Message):
-    __slots__ = ("rows", "scores", "explanation")
+    __slots__ = ("rows", "scores", "explanation", "sparse_scores")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    SPARSE_SCORES_FIELD_NUMBER: _ClassVar[int]
     rows: Rows
     scores: bytes
     explanation: bytes
-    def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., scores: _Optional[bytes] = ..., explanation: _Optional[bytes] = ...) -> None: ...
+    sparse_scores: bytes
+    def __init__(self, rows: _Optional[_Union[Rows, _Mapping]] = ..., scores: _Optional[bytes] = ..., explanation: _Optional[bytes] = ..., sparse_scores: _Optional[bytes] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("namespace", "ids", "include_values", "include_metadata", "at_least", "strong")

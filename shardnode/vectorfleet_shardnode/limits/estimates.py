@@ -12,7 +12,7 @@ from .. import shape as shapes
 from ..api import config
 from ..engines import memory as engine_memory
 from ..engines import registry, sketch
-from ..segments import descriptor, writer
+from ..segments import descriptor, sparse_files, writer
 from ..settings import Tuning
 from . import memory
 
@@ -36,6 +36,10 @@ BUILDER_BYTES = 72 << 20
 """A builder process that has nothing to do yet."""
 COLUMN_BYTES = 64
 """Of `columns.arrow` for each row beside its metadata."""
+SPARSE_COPIES = 4
+"""Of sparse values while they grow: as they came, and by dimension, where each may have one of its own."""
+SORTING_BYTES = 64 << 20
+"""What writing a segment holds of sparse values while they are sorted, whatever their number."""
 UNFLUSHED = 3
 """Growing segments, the frozen ones with them, that wait to be flushed at most."""
 
@@ -73,13 +77,14 @@ def write_of(rows: records.Rows, shape: shapes.Shape, waiting: int) -> memory.Wr
         waiting: bytes of metadata that the growing segment has already.
     """
     items = rows.vectors.nbytes + sum(field.items.nbytes for field in rows.fields.values())
+    pairs = rows.sparse.items.nbytes if rows.sparse is not None else 0
     metadata = sum(map(len, rows.metadata))
-    growth = _copies(shape.metric) * items + sum(map(metadata_of, rows.metadata))
+    growth = _copies(shape.metric) * items + sum(map(metadata_of, rows.metadata)) + SPARSE_COPIES * pairs
     growth += (ROW_BYTES + sketch.bytes_of(shape.dimensions)) * len(rows.ids) + sum(map(len, rows.ids))
     if shape.schema.text:
         growth += WORD_BYTES * sum(content.count(b" ") for content in rows.metadata)
-    flush = BUFFER_BYTES + GATHERED_FACTOR * (waiting + metadata)
-    return memory.Write(growth, flush, WORKING_BYTES + WORKING_FACTOR * (items + metadata))
+    flush = BUFFER_BYTES + GATHERED_FACTOR * (waiting + metadata) + (SORTING_BYTES if pairs else 0)
+    return memory.Write(growth, flush, WORKING_BYTES + WORKING_FACTOR * (items + pairs + metadata))
 
 
 def metadata_of(content: bytes) -> int:
@@ -137,13 +142,21 @@ def merge_of(
         for name in described.files
         if name.startswith("field-") and name.endswith(writer.VECTORS)
     )
+    sparse = sum(
+        _share(described, name, live)
+        for described, live in inputs
+        for name in (sparse_files.ROWS, sparse_files.POSTINGS)
+    )
     building = BUILDER_BYTES + BUFFER_BYTES + GATHERED_FACTOR * metadata + 2 * columns
+    building += SORTING_BYTES if sparse else 0
     built = _built(making, rows) if making else 0
     twice = vectors if making and extended else 0
     opened = _opened(making, rows) if making else 0
     indexed = built + (fields if making else 0)
     return Merged(
-        building + indexed + twice, 2 * rows + opened, columns + metadata + 2 * (vectors + fields) + built
+        building + indexed + twice,
+        2 * rows + opened,
+        columns + metadata + 2 * (vectors + fields) + sparse + built,
     )
 
 

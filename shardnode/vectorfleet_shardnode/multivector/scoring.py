@@ -1,4 +1,4 @@
-"""Scores rows exactly by a weighted sum over vector fields. Pure: arrays in, scores out.
+"""Scores rows exactly by a weighted sum over vector fields and sparse values. Pure: arrays in, scores out.
 
 A term over plain vectors is the metric's score. A late term is MaxSim (Khattab and Zaharia, ColBERT, 2020):
 the sum over the query's tokens of the greatest similarity to any of the row's. Work goes in pieces, so that
@@ -9,37 +9,56 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from .. import ragged
+from .. import ragged, sparse
 from ..api import config
 from ..arrays import Mask, RowNumbers, Scores, Vectors
 from . import question
 
 _PIECE_VALUES = 1 << 21  # float32 values of gathered vectors, and of the table of similarities
+_GREATEST = float(np.finfo(np.float32).max)
 
 Columns = Callable[[str], ragged.Ragged]
 """Gives the column of a field by its name, as it is compared."""
 
 
 def comparable_rows(
-    metric: config.Metric, terms: Sequence[question.Term], columns: Columns, rows: RowNumbers
+    metric: config.Metric,
+    terms: Sequence[question.Term],
+    columns: Columns,
+    rows: RowNumbers,
+    products: sparse.Products | None = None,
 ) -> RowNumbers:
     """Return those of the rows that can match: by any term, or by all where scores are distances.
 
     A row that lacks a field adds nothing to a sum of similarities; of distances it would be the nearest.
     """
-    have: list[Mask] = [columns(term.field).counts[rows] > 0 for term in terms]
-    together = np.logical_and if metric is config.Metric.EUCLIDEAN else np.logical_or
+    distances = metric is config.Metric.EUCLIDEAN
+    named = [term.field for term in terms if term.field]
+    if len(named) < len(terms) and not (distances and named):
+        return rows  # every row has values
+    have: list[Mask] = [columns(field).counts[rows] > 0 for field in named]
+    if products is not None:
+        have.append(products.of(rows) != 0)
+    together = np.logical_and if distances else np.logical_or
     return rows[together.reduce(have)]
 
 
 def weighted(
-    metric: config.Metric, terms: Sequence[question.Term], columns: Columns, rows: RowNumbers
+    metric: config.Metric,
+    terms: Sequence[question.Term],
+    columns: Columns,
+    rows: RowNumbers,
+    products: sparse.Products | None = None,
 ) -> Scores:
-    """Return the weighted sum of each row's scores; a term whose field a row lacks adds 0."""
-    total = np.zeros(len(rows), np.float64)
+    """Return the weighted sum of each row's scores; a term whose field a row lacks adds 0.
+
+    `products` are those with the query's sparse vector, which are added. A sum that is too great for float32
+    is its greatest number, which JSON has a form for.
+    """
+    total = np.zeros(len(rows), np.float64) if products is None else products.of(rows)
     for term in terms:
         total += term.weight * scored(metric, term, columns(term.field), rows)
-    return total.astype(np.float32)
+    return np.clip(total, -_GREATEST, _GREATEST).astype(np.float32)
 
 
 def scored(metric: config.Metric, term: question.Term, column: ragged.Ragged, rows: RowNumbers) -> Scores:

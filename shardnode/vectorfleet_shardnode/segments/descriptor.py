@@ -101,14 +101,16 @@ class Measured(Model):
 class Descriptor(Model):
     """A sealed segment: its recipe, its rows, and the seqs of the writes that made them.
 
-    `ghosts` are nodes of its graph behind the rows: rows of the past, which are never returned. `measured`
-    is known of inverted lists and of codes.
+    `ghosts` are nodes of its graph behind the rows: rows of the past, which are never returned. Of its rows'
+    `sparse_values` it says how many there are: a program that knows none refuses the segment by this field.
+    `measured` is known of inverted lists and of codes.
     """
 
     version: int = VERSION
     recipe: Recipe
     rows: int
     ghosts: int = pydantic.Field(default=0, exclude_if=lambda none: not none)
+    sparse_values: int = pydantic.Field(default=0, exclude_if=lambda none: not none)
     first_seq: int
     last_seq: int
     files: dict[str, FileSum]

@@ -12,12 +12,12 @@ import heapq
 import msgspec
 import numpy as np
 
-from .. import analysis, filters, keys, ragged, records
+from .. import analysis, filters, keys, ragged, records, sparse
 from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
 from ..engines import base, flat, sketch
-from . import appending, growing_fields, growing_filters, growing_text, part
+from . import appending, growing_fields, growing_filters, growing_sparse, growing_text, part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,7 @@ class GrowingSegment:
         self.metric = metric
         self.sketch = sketch.Sketch(metric)
         self.fields = {field.name: growing_fields.GrowingField(field, metric) for field in shape.fields}
+        self.sparse = growing_sparse.GrowingSparse()
         self.ids: list[str] = []
         self.metadata: list[bytes] = []
         self.decoded: list[filters.Metadata | None] = []
@@ -107,6 +108,7 @@ class GrowingSegment:
             raise ValueError(f"the index has no vector field {', '.join(sorted(unknown))}")
         for name, field in self.fields.items():
             self.bytes += field.append(len(rows.ids), rows.fields.get(name))
+        self.bytes += self.sparse.append(len(rows.ids), rows.pairs)
 
     def columns(self, count: int) -> Columns:
         """Return the columns of the first `count` rows."""
@@ -210,7 +212,12 @@ class GrowingView:
             self.columns.vectors[rows] if fields.values else self.columns.vectors[:0],
             [segment.metadata[row] for row in rows] if fields.metadata else [],
             {name: self.stored(name).take(rows) for name in segment.fields} if fields.values else {},
+            self._sparse(rows) if fields.values else None,
         )
+
+    def _sparse(self, rows: RowNumbers) -> ragged.Ragged | None:
+        column = self.segment.sparse.first(len(self.live))
+        return None if column is None else column.take(rows)
 
     def stored(self, name: str) -> ragged.Ragged:
         """Return a vector field as it was sent."""
@@ -221,6 +228,10 @@ class GrowingView:
         if not name:
             return ragged.Ragged(np.arange(len(self.live) + 1), self.columns.comparable)
         return self.segment.fields[name].comparable(len(self.live))
+
+    def products(self, asked: sparse.Vector) -> sparse.Products:
+        """Return the dot products of a sparse vector with all rows, live or not."""
+        return self.segment.sparse.products(asked, len(self.live))
 
     def mask_of(self, namespace: str) -> Mask:
         """Return which rows are live and of a namespace."""

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import filters, keys, ragged, records
+from .. import filters, keys, ragged, records, sparse
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Scores, Vectors
 from ..engines import base
@@ -181,6 +181,9 @@ class Part(Protocol):
 
     def compared(self, name: str) -> ragged.Ragged:
         """Return a vector field, or with an empty name the rows' values, as it is compared."""
+
+    def products(self, asked: sparse.Vector) -> sparse.Products:
+        """Return the dot products of a sparse vector with all rows, live or not."""
 
     def nearest(self, sought: Sought) -> Nearest | None:
         """Return rows with vectors near the queries; None where comparing all costs less."""

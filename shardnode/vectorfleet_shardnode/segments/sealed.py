@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import bits, errors, filters, keys, postings, ragged, records
+from .. import bits, errors, filters, keys, postings, ragged, records, sparse
 from ..api import config
 from ..arrays import Bits, Hashes, Mask, RowNumbers
 from ..engines import base, clusters, registry, sketch
@@ -22,6 +22,7 @@ from . import (
     sealed_search,
     sealed_texts,
     selection,
+    sparse_files,
     vectors_file,
     writer,
 )
@@ -65,6 +66,7 @@ class SealedSegment:
             field.name: field_files.open_field(folder, number, described, graphs=graphs)
             for number, field in enumerate(described.recipe.vectors)
         }
+        self.sparse = sparse_files.open_files(folder, described)
         self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
         nodes = described.rows + described.ghosts
         self.sketch = sketch.Sketch(metric)
@@ -90,8 +92,9 @@ class SealedSegment:
 
     @property
     def bytes_per_row(self) -> int:
-        """Bytes of vectors that a row has on average, vector fields included."""
+        """Bytes of vectors that a row has on average, vector fields and sparse values included."""
         items = sum(field.stored.items.nbytes for field in self.fields.values())
+        items += self.sparse.stored.items.nbytes if self.sparse else 0
         return self.vectors.dimensions * 4 + items // self.rows
 
     def field(self, name: str) -> field_files.SealedField:
@@ -185,10 +188,20 @@ class SealedView:
             self.segment.vectors.vectors[rows] if fields.values else self.segment.vectors.vectors[:0],
             stored.metadata(rows) if fields.metadata else [],
             self._fields(rows) if fields.values else {},
+            self._sparse(rows) if fields.values else None,
         )
 
     def _fields(self, rows: RowNumbers) -> dict[str, ragged.Ragged]:
         return {name: field.stored.take(rows) for name, field in self.segment.fields.items()}
+
+    def _sparse(self, rows: RowNumbers) -> ragged.Ragged | None:
+        return self.segment.sparse.stored.take(rows) if self.segment.sparse else None
+
+    def products(self, asked: sparse.Vector) -> sparse.Products:
+        """Return the dot products of a sparse vector with all rows, live or not."""
+        if self.segment.sparse is None:
+            return sparse.added(np.zeros(0, np.int64), np.zeros(0), self.segment.rows)
+        return self.segment.sparse.postings.products(asked)
 
     def compared(self, name: str) -> ragged.Ragged:
         """Return a vector field, or with an empty name the rows' values, as it is compared."""
@@ -293,6 +306,7 @@ def source_of(view: SealedView, language: config.Language) -> writer.Source:
         rows,
         fields,
         lambda field: view.texts(field, language),
+        view.segment.sparse.stored if view.segment.sparse else None,
     )
 
 

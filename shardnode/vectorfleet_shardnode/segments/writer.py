@@ -18,7 +18,7 @@ from .. import failpoints, files, postings, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
 from ..engines import base, clusters, recall, registry
-from . import columns, descriptor, extension, field_files, filter_file, text_file, vectors_file
+from . import columns, descriptor, extension, field_files, filter_file, sparse_files, text_file, vectors_file
 
 Texts = Callable[[str], postings.Postings]
 """Gives the postings of a text field, by row number."""
@@ -32,7 +32,8 @@ _CHUNK_BYTES = 2 << 20  # what is held while it is normalised is six times as mu
 class Source:
     """Rows of one part: a table of namespace, id, metadata, seq; hashes; and where the vectors are.
 
-    `rows` are the numbers of these rows in `vectors`, in the vector fields and in the postings of texts.
+    `rows` are the numbers of these rows in `vectors`, in the vector fields, in the postings of texts and in
+    the sparse values, which are None where no row has any.
     """
 
     table: pa.Table
@@ -41,6 +42,7 @@ class Source:
     rows: RowNumbers
     fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
     texts: Texts = lambda _: postings.of_rows([])
+    sparse: ragged.Ragged | None = None
 
 
 def table_of(namespaces: pa.Array, ids: pa.Array, metadata: pa.Array, seqs: pa.Array) -> pa.Table:
@@ -104,8 +106,9 @@ def write(
     for number, name in enumerate(recipe.text):
         held = [postings.Source(source.texts(name), source.rows) for source in sources]
         text_file.write(folder / text_file.name_of(number), postings.merged(held, order))
+    pairs = sparse_files.write(folder, [(source.sparse, source.rows) for source in sources], order)
     measured = _build(folder, recipe, len(order), taken)
-    return _seal(folder, table.column("seq"), recipe, len(ghosts), measured)
+    return _seal(folder, table.column("seq"), recipe, _Told(len(ghosts), pairs, measured))
 
 
 def _build(
@@ -155,12 +158,17 @@ def compared_path(folder: Path) -> Path:
     return own if own.exists() else folder / VECTORS
 
 
+@dataclasses.dataclass(frozen=True)
+class _Told:
+    """What a descriptor tells of the files; see `descriptor.Descriptor`."""
+
+    ghosts: int
+    pairs: int
+    measured: descriptor.Measured | None
+
+
 def _seal(
-    folder: Path,
-    seqs: pa.ChunkedArray,
-    recipe: descriptor.Recipe,
-    ghosts: int,
-    measured: descriptor.Measured | None,
+    folder: Path, seqs: pa.ChunkedArray, recipe: descriptor.Recipe, told: _Told
 ) -> descriptor.Descriptor:
     sums = {}
     for path in sorted(folder.iterdir()):
@@ -172,11 +180,12 @@ def _seal(
     sealed = descriptor.Descriptor(
         recipe=recipe,
         rows=len(seqs),
-        ghosts=ghosts,
+        ghosts=told.ghosts,
+        sparse_values=told.pairs,
         first_seq=bounds["min"].as_py(),
         last_seq=bounds["max"].as_py(),
         files=sums,
-        measured=measured,
+        measured=told.measured,
     )
     content = sealed.model_dump_json(indent=1).encode()
     files.write_durably(folder / descriptor.FILE_NAME, content, "descriptor")

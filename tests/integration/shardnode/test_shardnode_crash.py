@@ -71,7 +71,7 @@ def spoil(what, client, clients):
     elif what == "undead":
         client.rows = {other: held for other, held in client.rows.items() if other != key}
     elif what == "changed":
-        client.rows = client.rows | {key: (row[0][:-1] + bytes([row[0][-1] ^ 1]), row[1])}
+        client.rows = client.rows | {key: (row[0][:-1] + bytes([row[0][-1] ^ 1]), *row[1:])}
     else:
         clients.remove(client)
     client.doubt = client.rows

@@ -1,4 +1,4 @@
-"""Damage to the files of every kind of segment: each engine, each compression, vector fields, declared types.
+"""Damage to the files of every kind of segment: each engine and compression, vector fields, sparse values.
 
 What the files are is asked of the folder, so a kind of file that is new is damaged too.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fixtures import builders
 
-from vectorfleet_shardnode import errors, files, operations, ragged, records, storage
+from vectorfleet_shardnode import errors, files, operations, ragged, records, sparse, storage
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import manifest
 from vectorfleet_shardnode.settings import Tuning
@@ -32,9 +32,10 @@ def no_disk(monkeypatch):
 
 
 def index_of(engine, code):
-    """Return an index with a vector field and a declared metadata field."""
+    """Return an index with a vector field and a declared metadata field; without codes, of dot product."""
     generation = config.Generation(
         dimensions=DIMENSIONS,
+        metric="dotproduct" if code == "none" else "cosine",
         engine=engine,
         quantization=config.Quantization(kind=code),
         vectors=(config.VectorField(name="title", dimensions=4),),
@@ -54,6 +55,7 @@ def make(index, folder):
         numbers.normal(size=(ROWS, DIMENSIONS)).astype(np.float32),
         [json.dumps({"year": 1900 + row}).encode() for row in range(ROWS)],
         {"title": title},
+        _pairs() if index.serving.metric is config.Metric.DOTPRODUCT else None,
     )
     served.shard.write(operations.Upsert("", rows)).result(10)
     for _ in range(6):
@@ -63,6 +65,12 @@ def make(index, folder):
     served.shard.freeze().result(10)
     served.maintenance.step()
     served.close()
+
+
+def _pairs():
+    """Return a sparse value of each row."""
+    numbers = np.arange(ROWS)
+    return ragged.of_counts(np.ones(ROWS, np.int64), sparse.pairs_of(numbers % 7, numbers / 8))
 
 
 def damages(content, drawn):

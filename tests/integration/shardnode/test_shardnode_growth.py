@@ -1,12 +1,15 @@
 """What rows take while they grow, in a real process that gets them over gRPC, against the estimate of it."""
 
+import contextlib
+import dataclasses
 import functools
 import json
 
+import grpc
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import records, shape
+from vectorfleet_shardnode import ragged, records, shape, sparse
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.api import shard_pb2 as pb
 from vectorfleet_shardnode.limits import estimates, meter
@@ -42,28 +45,42 @@ def prose(number):
     return {"text": " ".join(WORDS[word] for word in drawn)}
 
 
-def batch_of(dimensions, start, metadata):
-    """Return ids, vectors, metadata."""
+def batch_of(dimensions, start, metadata, pairs):
+    """Return ids, vectors, metadata, and so many sparse values of each row."""
     vectors = np.random.default_rng(start).standard_normal((BATCH, dimensions), np.float32)
     ids = [f"row-{number:010d}" for number in range(start, start + BATCH)]
     each = map(metadata, range(start, start + BATCH))
     content = [json.dumps(row).encode() if row else b"" for row in each]
-    return records.Rows(ids, vectors, content)
+    rows = records.Rows(ids, vectors, content)
+    if not pairs:
+        return rows
+    numbers = np.random.default_rng(start)
+    indices = np.concatenate([numbers.choice(2**20, pairs, replace=False) for _ in range(BATCH)])
+    held = sparse.pairs_of(indices, numbers.exponential(size=len(indices)))
+    return dataclasses.replace(rows, sparse=ragged.of_counts(np.full(BATCH, pairs), held))
+
+
+def search(stub):
+    """Ask by a sparse vector, where there may be one: the estimate counts the postings that it makes."""
+    part = pb.QueryPart(field=config.SPARSE, indices=bytes(4), vectors=np.ones(1, "<f4").tobytes(), weight=1)
+    with contextlib.suppress(grpc.RpcError):
+        stub.Search(pb.SearchRequest(queries=[pb.Query(parts=[part], top_k=1)]))
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "metric", "metadata", "text"),
+    ("dimensions", "metric", "metadata", "text", "pairs"),
     [
-        (384, "cosine", none, False),
-        (384, "dotproduct", three_fields, False),
-        (384, "cosine", thirty_fields, False),
-        (64, "cosine", tags, False),
-        (64, "cosine", prose, True),
-        (1_536, "cosine", none, False),
-        (1_536, "dotproduct", none, False),
+        (384, "cosine", none, False, 0),
+        (384, "dotproduct", three_fields, False, 0),
+        (384, "cosine", thirty_fields, False, 0),
+        (64, "cosine", tags, False, 0),
+        (64, "cosine", prose, True, 0),
+        (1_536, "cosine", none, False, 0),
+        (1_536, "dotproduct", none, False, 0),
+        (64, "dotproduct", none, False, 150),
     ],
 )
-def test_rows_take_no_more_than_is_estimated(make_node, dimensions, metric, metadata, text):
+def test_rows_take_no_more_than_is_estimated(make_node, dimensions, metric, metadata, text, pairs):
     """With the largest write's own needs beside them; and the estimate is no wild one.
 
     One batch comes first: what a process takes for its first write it takes once.
@@ -83,14 +100,21 @@ def test_rows_take_no_more_than_is_estimated(make_node, dimensions, metric, meta
     used = functools.partial(meter.anonymous_bytes, node.process.pid)
     estimated = working = before = 0
     for start in range(0, ROWS + BATCH, BATCH):
-        rows = batch_of(dimensions, start, metadata)
+        rows = batch_of(dimensions, start, metadata, pairs)
         sent = pb.Rows(ids=rows.ids, vectors=rows.vectors.tobytes(), metadata=rows.metadata)
+        if pairs:
+            indices, values = (rows.sparse.items[name].tobytes() for name in ("index", "value"))
+            counts = rows.sparse.counts.tolist()
+            sent.fields.add(name=config.SPARSE, counts=counts, indices=indices, vectors=values)
         stub.Write(pb.WriteRequest(upsert=pb.Upsert(rows=sent)))
         if not start:
+            search(stub)  # so is what it takes for its first query
             before = used()
             continue
         write = estimates.write_of(rows, shape.Shape(index.serving.metric, dimensions, schema=schema), 0)
         estimated, working = estimated + write.growth, max(working, write.working)
+    if pairs:
+        search(stub)
     grown = used() - before
     told = f"{grown / ROWS:.0f} bytes a row, estimated {estimated / ROWS:.0f} and {working >> 20} MiB"
     assert grown <= estimated + working, told

@@ -14,7 +14,15 @@ import pytest
 from fixtures import folders, lives, page
 from oracles import bm25
 
-from vectorfleet_shardnode import files, filters, identity, log_format, text_search, write_ids_file
+from vectorfleet_shardnode import (
+    files,
+    filters,
+    identity,
+    log_format,
+    sparse,
+    text_search,
+    write_ids_file,
+)
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, clusters
 from vectorfleet_shardnode.multivector import question as questions
@@ -25,6 +33,7 @@ from vectorfleet_shardnode.segments import (
     manifest,
     offsets_file,
     part,
+    sparse_files,
     text_file,
     vectors_file,
 )
@@ -112,6 +121,7 @@ def test_a_change_of_format_brings_a_fixture():
         "filters": version_of("*/data/segments/*/filters.bin"),
         "clusters": version_of("*/data/segments/*/clusters.bin"),
         "text": version_of("*/data/segments/*/text-*.bin"),
+        "sparse": version_of("*/data/segments/*/sparse*.bin"),
         "write ids": version_of("*/data/write-ids-*.bin"),
     } == {
         "identity": identity.VERSION,
@@ -123,6 +133,7 @@ def test_a_change_of_format_brings_a_fixture():
         "filters": filter_file.VERSION,
         "clusters": clusters.VERSION,
         "text": text_file.VERSION,
+        "sparse": sparse_files.VERSION,
         "write ids": write_ids_file.VERSION,
     }
 
@@ -185,6 +196,7 @@ def test_every_kind_holds_what_it_is_there_for():
     assert held == {
         *("segment.json", "columns.arrow", "vectors.bin", "comparable.bin", "clusters.bin", "filters.bin"),
         *("graph.faiss", "codes.faiss", "ivf.faiss", "graph.hnswlib", "text-0.bin", "text-1.bin"),
+        *("sparse.bin", "sparse-postings.bin"),
         *(f"field-{number}-{name}.bin" for number in (0, 1) for name in ("offsets", "vectors", "comparable")),
         *(f"field-{number}-graph.faiss" for number in (0, 1)),
     }
@@ -284,4 +296,28 @@ def test_stored_vector_fields_answer(tmp_path, name):
         scores, place = multivector.search(state, asked)
         assert state.take(place, NAMES).ids == [row_id]
         np.testing.assert_allclose(scores, [len(items)], rtol=1e-4)
+    served.close()
+
+
+def test_stored_sparse_values_answer(tmp_path):
+    """Dense and sparse dot product, of each row that lives, and by the postings alone."""
+    folder, setting = NEWEST / "sparse", lives.KINDS["sparse"].setting
+    served = folders.open_folder(Path(shutil.copytree(folder / "data", tmp_path / "data")), setting)
+    state, rows = served.shard.snapshot, last_rows(folder)[0][""]
+    asked = {0: 2.0, 8: -1.5, 2**32 - 1: 0.5, 77: 9.0}
+    vector = sparse.Vector(np.array(list(asked), np.uint32), np.array(list(asked.values())))
+    dense = np.linspace(-1, 1, 8, dtype=np.float32)
+    right = {}
+    for row_id, row in rows.items():
+        values = np.frombuffer(bytes.fromhex(row[0]), "<f4").astype(np.float64)
+        pairs = struct.iter_unpack("<If", bytes.fromhex(row[2]["sparse values"] if len(row) > 2 else ""))
+        right[row_id] = values @ dense + sum(asked.get(index, 0) * value for index, value in pairs)
+    term = questions.Term("", dense[None], 1, late=False)
+    for exact in (True, False):
+        depths = questions.depths_of(5, 0, 1, (term,))
+        question = questions.Question("", (term,), 5, None, 64, depths, exact, vector)
+        scores, place = multivector.search(state, question)
+        best = sorted(right, key=right.get, reverse=True)[:5]
+        assert state.take(place, NAMES).ids == best
+        np.testing.assert_allclose(scores, [right[row_id] for row_id in best], rtol=1e-5)
     served.close()
