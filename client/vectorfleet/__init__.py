@@ -35,6 +35,7 @@ from .results import QueryResult as QueryResult
 from .results import Stats as Stats
 from .results import UpsertResult as UpsertResult
 from .rows import Row as Row
+from .sparse import SparseValues as SparseValues
 from .version import VERSION
 
 __version__ = VERSION

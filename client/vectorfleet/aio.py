@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from . import backoff, batches, calls, errors, queries, results, rows, sessions, wire
+from . import backoff, batches, calls, errors, queries, results, rows, sessions, sparse, wire
 
 T = TypeVar("T")
 
@@ -83,6 +83,7 @@ class Client:
         vector: rows.Vector | None = None,
         *,
         id: str | None = None,  # noqa: A002  # the API's word
+        sparse_vector: sparse.SparseLike | None = None,
         vectors: rows.Vectors | None = None,
         weights: Mapping[str, float] | None = None,
         text: str | None = None,
@@ -103,6 +104,7 @@ class Client:
         question = queries.Query(
             vector=vector,
             id=id,
+            sparse_vector=sparse_vector,
             vectors=vectors,
             weights=weights,
             text=text,
@@ -126,7 +128,7 @@ class Client:
         answers = [await self._send(call) for call in calls.fetch(ids, namespace)]
         return calls.merge_fetched(answers, namespace)
 
-    async def update(
+    async def update(  # noqa: PLR0913  # what one may change, each by its name
         self,
         id: str,  # noqa: A002  # the API's word
         *,
@@ -134,10 +136,11 @@ class Client:
         text: str | None = None,
         vectors: rows.Vectors | None = None,
         set_metadata: rows.Metadata | None = None,
+        sparse_values: sparse.SparseLike | None = None,
         namespace: str = "",
     ) -> None:
         """Replace a row's vectors, or set fields of its metadata; see `vectorfleet.Client.update`."""
-        change = calls.Change(values, text, vectors, set_metadata)
+        change = calls.Change(values, text, vectors, set_metadata, sparse_values)
         await self._send(calls.update(id, change, namespace))
 
     async def delete(

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import numpy as np
 
-from . import errors, queries, results, rows
+from . import errors, queries, results, rows, sparse
 
 T = TypeVar("T")
 
@@ -40,6 +40,7 @@ class Change:
     text: str | None = None
     vectors: rows.Vectors | None = None
     set_metadata: rows.Metadata | None = None
+    sparse_values: sparse.SparseLike | None = None
 
 
 def upsert(items: Iterable[rows.RowLike], namespace: str) -> Call[results.UpsertResult]:
@@ -85,7 +86,7 @@ def merge_fetched(answers: Sequence[results.FetchResult], namespace: str) -> res
 
 
 def update(id_: str, change: Change, namespace: str) -> Call[None]:
-    """Replace a row's vector, some of its vector fields, or some fields of its metadata."""
+    """Replace a row's vector, sparse values, some of its vector fields, or some fields of its metadata."""
     body: dict[str, Any] = {"id": id_, "namespace": namespace} | _changed(change)
     return _post_for_nothing("vectors/update", body)
 
@@ -100,10 +101,14 @@ def _changed(change: Change) -> dict[str, Any]:
         body["text"] = change.text
     if change.vectors:
         body["vectors"] = rows.vectors_of(change.vectors)
+    if change.sparse_values is not None:
+        body["sparseValues"] = sparse.plain_of(change.sparse_values)
     if change.set_metadata:
         body["setMetadata"] = rows.metadata_of(change.set_metadata)
     if not body:
-        raise errors.InvalidInputError("an update needs values, a text, vectors or set_metadata")
+        raise errors.InvalidInputError(
+            "an update needs values, sparse_values, a text, vectors or set_metadata"
+        )
     return body
 
 

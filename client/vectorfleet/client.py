@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from . import backoff, batches, calls, errors, queries, results, rows, sessions, wire
+from . import backoff, batches, calls, errors, queries, results, rows, sessions, sparse, wire
 
 T = TypeVar("T")
 
@@ -62,7 +62,8 @@ class Client:
         Args:
             rows: at most 1,000; each a `Row`, a mapping, or `(id, values[, metadata[, vectors]])`, its values
                 a sequence of numbers or a numpy array of shape (dimensions,). A row or a mapping may have a
-                `text` in their place, which an index with an embedder embeds. `upsert_batch` takes more.
+                `text` in their place, which an index with an embedder embeds, and in an index with the metric
+                dotproduct `sparse_values` beside them. `upsert_batch` takes more.
             namespace: "" is the default one.
 
         Raises:
@@ -119,6 +120,7 @@ class Client:
         vector: rows.Vector | None = None,
         *,
         id: str | None = None,  # noqa: A002  # the API's word
+        sparse_vector: sparse.SparseLike | None = None,
         vectors: rows.Vectors | None = None,
         weights: Mapping[str, float] | None = None,
         text: str | None = None,
@@ -140,6 +142,8 @@ class Client:
         Args:
             vector: what to search for, shape (dimensions,).
             id: in its place, the id of a row of the namespace.
+            sparse_vector: beside the vector, in an index with the metric dotproduct: its dot product with a
+                row's sparse values is added to the score. By an id, the row's own sparse values are taken.
             vectors: what to search for in vector fields, by name: of shape (dimensions,), or (tokens,
                 dimensions) with late interaction. Scores are added up, the vector's own among them.
             weights: what a score counts for in that sum, by field; `values` is the vector. 1 unless given.
@@ -166,6 +170,7 @@ class Client:
         question = queries.Query(
             vector=vector,
             id=id,
+            sparse_vector=sparse_vector,
             vectors=vectors,
             weights=weights,
             text=text,
@@ -192,7 +197,7 @@ class Client:
         answers = [self._send(call) for call in calls.fetch(ids, namespace)]
         return calls.merge_fetched(answers, namespace)
 
-    def update(
+    def update(  # noqa: PLR0913  # what one may change, each by its name
         self,
         id: str,  # noqa: A002  # the API's word
         *,
@@ -200,14 +205,17 @@ class Client:
         text: str | None = None,
         vectors: rows.Vectors | None = None,
         set_metadata: rows.Metadata | None = None,
+        sparse_values: sparse.SparseLike | None = None,
         namespace: str = "",
     ) -> None:
-        """Replace a row's vector or vector fields, or set fields of its metadata; what is not named stays.
+        """Replace a row's vector, sparse values or vector fields, or set fields of its metadata.
+
+        What is not named stays.
 
         A text, in place of values, is embedded by the index and kept in the row's metadata. A vector field
         that is None is removed. A row that does not exist is no error.
         """
-        change = calls.Change(values, text, vectors, set_metadata)
+        change = calls.Change(values, text, vectors, set_metadata, sparse_values)
         self._send(calls.update(id, change, namespace))
 
     def delete(

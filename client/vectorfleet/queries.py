@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from . import errors, rows
+from . import errors, rows, sparse
 
 
 class SearchParams(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
@@ -80,6 +80,7 @@ class Query:
 
     vector: rows.Vector | None = None
     id: str | None = None
+    sparse_vector: sparse.SparseLike | None = None
     vectors: rows.Vectors | None = None
     weights: Mapping[str, float] | None = None
     text: str | None = None
@@ -116,6 +117,7 @@ def body_of(question: Query) -> dict[str, Any]:
     options = {
         "vector": None if question.vector is None else rows.numbers_of(question.vector),
         "id": question.id,
+        "sparseVector": None if question.sparse_vector is None else sparse.plain_of(question.sparse_vector),
         "vectors": None if question.vectors is None else rows.vectors_of(question.vectors),
         "weights": None if question.weights is None else dict(question.weights),
         "text": question.text,

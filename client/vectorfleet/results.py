@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from . import errors, rows
+from . import errors, rows, sparse
 
 
 class Result(msgspec.Struct, frozen=True, rename="camel"):
@@ -27,7 +27,9 @@ class Match(Result, frozen=True, eq=False):
         values: float32, shape (dimensions,); None unless `include_values` was set.
         metadata: None unless `include_metadata` was set and the row has some.
         vectors: by vector field, as in `rows.Row`; None unless `include_values` was set and the row has some.
-        explain: rank and score in each of the fused lists; None unless `explain` was set.
+        explain: rank and score in each of the fused lists, and with a sparse vector the `dense` and the
+            `sparse` part of the score; None unless `explain` was set.
+        sparse_values: as in `rows.Row`; None unless `include_values` was set and the row has some.
     """
 
     id: str
@@ -36,11 +38,13 @@ class Match(Result, frozen=True, eq=False):
     metadata: dict[str, Any] | None = None
     vectors: dict[str, NDArray[np.float32]] | None = None
     explain: dict[str, Any] | None = None
+    sparse_values: sparse.SparseValues | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Match):
             return NotImplemented
-        mine, theirs = (self.id, self.score, self.metadata), (other.id, other.score, other.metadata)
+        mine = self.id, self.score, self.metadata, self.sparse_values
+        theirs = other.id, other.score, other.metadata, other.sparse_values
         same = rows.same_values(self.values, other.values)
         return mine == theirs and same and rows.same_vectors(self.vectors, other.vectors)
 

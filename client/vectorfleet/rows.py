@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from . import errors
+from . import errors, sparse
 
 Vector = Sequence[float] | NDArray[Any]
 """One vector: any sequence of numbers, or a one-dimensional numpy array."""
@@ -38,6 +38,8 @@ class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
             where the row has none or values were not asked for.
         text: to be embedded by the index, in place of values; a row that was read has none: its text is in
             its metadata.
+        sparse_values: beside the values, of an index with the metric dotproduct; None where the row has none
+            or values were not asked for.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
     metadata: dict[str, Any] | None = None
     vectors: dict[str, NDArray[np.float32]] | None = None
     text: str | None = None
+    sparse_values: sparse.SparseValues | None = msgspec.field(default=None, name="sparseValues")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Row):
@@ -55,6 +58,7 @@ class Row(msgspec.Struct, frozen=True, eq=False, omit_defaults=True):
             and (self.metadata or None) == (other.metadata or None)
             and same_vectors(self.vectors, other.vectors)
             and self.text == other.text
+            and self.sparse_values == other.sparse_values
         )
 
     __hash__ = None  # type: ignore[assignment]  # an array has none
@@ -68,6 +72,7 @@ class Parts(NamedTuple):
     metadata: Metadata | None = None
     vectors: Vectors | None = None
     text: str | None = None
+    sparse_values: sparse.SparseLike | None = None
 
 
 RowLike = (
@@ -78,10 +83,11 @@ RowLike = (
     | tuple[str, Vector, Metadata | None]
     | tuple[str, Vector, Metadata | None, Vectors | None]
 )
-"""A `Row`, a mapping of `id`, `values` or `text`, `metadata` and `vectors`, or a tuple of these but text."""
+"""A `Row`, a mapping of `id`, `values` or `text`, `metadata`, `vectors` and `sparse_values`, or a tuple of an
+id, values, metadata and vectors."""
 
 
-_PARTS = frozenset({"id", "values", "metadata", "vectors", "text"})
+_PARTS = frozenset({"id", "values", "metadata", "vectors", "text", "sparse_values"})
 
 
 def same_values(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
@@ -148,7 +154,7 @@ def fields_of(row: object) -> Parts:
     Raises:
         InvalidInputError: it has another form, lacks an id, or has not one of values and text.
     """
-    id_, values, metadata, vectors, text = _parts_of(row)
+    id_, values, metadata, vectors, text, pairs = _parts_of(row)
     if not isinstance(id_, str) or not id_:
         raise errors.InvalidInputError(f"a row's id is a string of 1 to 512 characters, not {_brief(id_)}")
     if values is None and text is None:
@@ -161,7 +167,7 @@ def fields_of(row: object) -> Parts:
         raise errors.InvalidInputError(f"the metadata of row {id_!r} is not a mapping: {_brief(metadata)}")
     if vectors is not None and not isinstance(vectors, Mapping):
         raise errors.InvalidInputError(f"the vectors of row {id_!r} are not a mapping: {_brief(vectors)}")
-    return Parts(id_, values, metadata, vectors, text)
+    return Parts(id_, values, metadata, vectors, text, pairs)
 
 
 def encode(row: RowLike) -> bytes:
@@ -170,7 +176,7 @@ def encode(row: RowLike) -> bytes:
     Raises:
         InvalidInputError: it is not a row, or something in it has no form in JSON; the id is named.
     """
-    id_, values, metadata, vectors, text = fields_of(row)
+    id_, values, metadata, vectors, text, pairs = fields_of(row)
     try:
         fields: dict[str, Any] = {"id": id_}
         if values is not None:
@@ -179,6 +185,8 @@ def encode(row: RowLike) -> bytes:
             fields["text"] = text
         if vectors:
             fields["vectors"] = vectors_of(vectors)
+        if pairs is not None:
+            fields["sparseValues"] = sparse.plain_of(pairs)
         if metadata:
             fields["metadata"] = metadata_of(metadata)
         return to_json(fields)
@@ -220,19 +228,26 @@ def id_of(row: object) -> str:
             return ""
 
 
-def _parts_of(row: object) -> tuple[Any, Any, Any, Any, Any]:
+def _parts_of(row: object) -> tuple[Any, Any, Any, Any, Any, Any]:
     match row:
         case Row():
-            return row.id, row.values, row.metadata, row.vectors, row.text
+            return row.id, row.values, row.metadata, row.vectors, row.text, row.sparse_values
         case Parts():
             return row
         case Mapping():
             _refuse_unknown(row)
             metadata, vectors = row.get("metadata"), row.get("vectors")
-            return row.get("id"), row.get("values"), metadata, vectors, row.get("text")
+            return (
+                row.get("id"),
+                row.get("values"),
+                metadata,
+                vectors,
+                row.get("text"),
+                row.get("sparse_values"),
+            )
         case (id_, values, *rest) if len(rest) <= 2:
             metadata, vectors = [*rest, None, None][:2]
-            return id_, values, metadata, vectors, None
+            return id_, values, metadata, vectors, None, None
         case _:
             raise errors.InvalidInputError(
                 f"a row is a Row, a mapping or (id, values[, metadata[, vectors]]), not {_brief(row)}"
@@ -243,7 +258,7 @@ def _refuse_unknown(row: Mapping[str, Any]) -> None:
     unknown = sorted(str(name) for name in row if name not in _PARTS)
     if unknown:
         raise errors.InvalidInputError(
-            f"a row has id, values, text, metadata and vectors, not {', '.join(unknown)}: "
+            f"a row has id, values, text, metadata, vectors and sparse_values, not {', '.join(unknown)}: "
             "put fields of your own into metadata"
         )
 

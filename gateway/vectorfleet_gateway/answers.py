@@ -35,6 +35,13 @@ class Nothing(Answer):
     """Done; there is nothing to tell."""
 
 
+class SparseValues(Answer):
+    """Weights of a few of 2^32 dimensions."""
+
+    indices: list[int]
+    values: list[float]
+
+
 class Row(Answer):
     """A row; `values` is empty where they were not asked for."""
 
@@ -42,6 +49,7 @@ class Row(Answer):
     values: list[float]
     vectors: dict[str, list[float | list[float]]] | None = None
     metadata: dict[str, Any] | None = None
+    sparse_values: SparseValues | None = None
 
 
 class Fetched(Answer):
@@ -63,7 +71,11 @@ class Match(Row, kw_only=True):
         ),
     ]
     explain: (
-        Annotated[dict[str, Any], msgspec.Meta(description="rank and score in each fused list")] | None
+        Annotated[
+            dict[str, Any],
+            msgspec.Meta(description="rank and score in each fused list; the parts of a score"),
+        ]
+        | None
     ) = None
 
 

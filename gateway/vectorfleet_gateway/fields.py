@@ -60,6 +60,8 @@ def unpack(columns: Sequence[shard_pb2.VectorColumn], generation: config.Generat
     rows: list[dict[str, NDArray[np.float32]]] = []
     declared = {field.name: field for field in generation.vectors}
     for column in columns:
+        if column.name == config.SPARSE:
+            continue
         field = declared[column.name]
         rows = rows or [{} for _ in column.counts]
         items = np.frombuffer(column.vectors, "<f4").reshape(-1, field.dimensions)

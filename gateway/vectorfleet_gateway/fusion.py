@@ -52,10 +52,11 @@ class Fusion:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a match stood in one list, from 1, and its score there."""
+    """Where a match stood in one list, from 1, and its score there; `sparse` as in `routing.Hit`."""
 
     rank: int
     score: np.float32
+    sparse: np.float32 | None = None
 
 
 class Fused(msgspec.Struct, frozen=True):
@@ -94,7 +95,7 @@ def _placed(
         for rank, hit in enumerate(hits, 1):
             if hit.row.id in wanted:
                 rows.setdefault(hit.row.id, hit.row)
-                places[hit.row.id][source] = Place(rank, hit.score)
+                places[hit.row.id][source] = Place(rank, hit.score, hit.sparse)
     return rows, places
 
 

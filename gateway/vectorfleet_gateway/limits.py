@@ -31,6 +31,10 @@ MAX_OVERSAMPLING = 100
 MAX_TOKENS = 1_024
 """Vectors of one row in a field with late interaction."""
 MAX_QUERY_TOKENS = 512
+MAX_PAIRS = 2_048
+"""Sparse values of one row, or of a query."""
+MAX_INDEX = 2**32 - 1
+"""Of a sparse value."""
 MAX_TEXT_CHARACTERS = 8_192
 MAX_EMBEDDED_CHARACTERS = 32_768
 """Of a row's text that is to be embedded; its metadata's limit holds besides."""

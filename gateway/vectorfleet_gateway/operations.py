@@ -67,7 +67,7 @@ OPERATIONS = (
         "POST",
         "/vectors/update",
         _WRITE,
-        "Replace a row's values or vector fields, or set fields of its metadata",
+        "Replace a row's values, sparse values or vector fields, or set fields of its metadata",
         answers.Nothing,
         schemas.Update,
         example="""/vectors/update -d '{"id": "a", "setMetadata": {"year": 2027}}'""",

@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 
 from vectorfleet_shardnode.api import config, shard_pb2
 
-from . import errors, fields, fusion, grouping, limits, schemas
+from . import errors, fields, fusion, grouping, limits, routing, schemas, sparse
 from .reranking import order
 
 CANDIDATES = 100
 """Matches of each list that a fusion looks at, unless more are to be returned or it says so."""
+ONLY_SPARSE = (
+    "a sparse vector alone is not searched: send a vector with it. "
+    # In Pinecone's words, for programs that look for them.
+    "Cannot query index with dense 'vector_type' with only sparse vector"
+)
 RERANKED = 50
 """Matches that are ordered anew, unless more are to be returned or the query says so."""
 
@@ -29,7 +34,7 @@ class Question(msgspec.Struct, frozen=True):
 
     Attributes:
         queries: what shards are asked: by vector, by text, or both.
-        row_id: the row whose values are yet to be put in as the vector; see `with_values`.
+        row_id: the row whose values are yet to be put in as the vector; see `with_row`.
         embed: the text whose vector is yet to be put in; see `with_values`.
         fusion: how the two lists become one; None where there is one list.
         top_k: how many matches to return.
@@ -51,8 +56,15 @@ class Question(msgspec.Struct, frozen=True):
     group_by: grouping.GroupBy | None = None
     includes_metadata: bool = False
 
+    def with_row(self, row: routing.Row, generation: config.Generation) -> None:
+        """Put in the values of the row that the query names, the sparse ones too."""
+        if row.pairs is not None:
+            _add_sparse(self.queries[fusion.Source.VECTOR], row.pairs, generation)
+        if row.values is not None:
+            self.with_values(row.values)
+
     def with_values(self, values: NDArray[np.float32]) -> None:
-        """Put in the vector: the values of the row that the query names, or what its text was embedded as."""
+        """Put in the vector, such as what the query's text was embedded as."""
         data = values.astype("<f4", copy=False).tobytes()
         query = self.queries[fusion.Source.VECTOR]
         for part in query.parts:
@@ -68,10 +80,6 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
     Raises:
         InvalidArgumentError: it contradicts itself, or is not what the index takes.
     """
-    only = schemas.given(request.vector) is None and schemas.given(request.id) is None
-    # In Pinecone's words, for programs that look for them.
-    said = "Cannot query index with dense 'vector_type' with only sparse vector" if only else "query"
-    schemas.refuse_sparse(said, request.sparse_vector)
     limits.check_range("topK", request.top_k, 1, limits.MAX_TOP_K)
     template = _template(request, namespace)
     text = schemas.given(request.text)
@@ -180,6 +188,10 @@ def _by_vector(
         query.vector = vector.tobytes()
     later = embeds or row_id is not None
     _weigh(request, query, generation, later=later)
+    if (pairs := _sparse(request, generation)) is not None:
+        if not query.vector and not query.parts and not later:
+            raise errors.InvalidArgumentError(ONLY_SPARSE)
+        _add_sparse(query, pairs, generation)
     if not query.vector and not query.parts and not later:
         if params is not None:
             raise errors.InvalidArgumentError("params is of a search by vector; this query has none")
@@ -188,6 +200,27 @@ def _by_vector(
     if params is not None:
         _set_params(params, query)
     return query
+
+
+def _sparse(request: schemas.Query, generation: config.Generation) -> sparse.Pairs | None:
+    given = schemas.given(request.sparse_vector)
+    if given is None:
+        return None
+    if schemas.given(request.id) is not None:
+        raise errors.InvalidArgumentError(
+            "a query by the id of a row takes the row's own sparse values; leave out sparseVector, or the id"
+        )
+    return sparse.parse("the query: sparseVector", given.indices, given.values, generation)
+
+
+def _add_sparse(query: shard_pb2.Query, pairs: sparse.Pairs, generation: config.Generation) -> None:
+    """Turn a query into a sum, if it is none yet, of which sparse values are a term."""
+    if not query.parts:
+        query.parts.add(vectors=query.vector, weight=1)
+        query.ClearField("vector")
+        if query.oversampling == generation.quantization.oversampling:
+            query.ClearField("oversampling")  # of a sum, shards look as deep as they need
+    query.parts.append(sparse.part_of(pairs))
 
 
 def _weigh(

@@ -38,8 +38,8 @@ class SearchVector(Line):
     """A vector of the caller's own; beside a text the two are fused."""
 
     values: schemas.Values | UnsetType | None = UNSET
-    sparse_values: schemas.Sparse | UnsetType = UNSET
-    sparse_indices: schemas.Sparse | UnsetType = UNSET
+    sparse_values: schemas.Weights | UnsetType | None = UNSET
+    sparse_indices: schemas.Indices | UnsetType | None = UNSET
 
 
 class SearchQuery(Line):
@@ -50,7 +50,7 @@ class SearchQuery(Line):
     vector: SearchVector | UnsetType | None = UNSET
     id: Annotated[schemas.Id, schemas.told("a row whose values are the vector")] | UnsetType | None = UNSET
     filter: schemas.Filter | UnsetType | None = UNSET
-    match_terms: schemas.Sparse | UnsetType = UNSET
+    match_terms: schemas.Refused | UnsetType = UNSET
 
 
 class SearchRerank(Line):

@@ -68,12 +68,10 @@ def question(request: record_schemas.Search, namespace: str, index: config.Index
     if schemas.given(query.match_terms) is not None:
         raise errors.InvalidArgumentError("query.match_terms is of sparse indexes, which there are none of")
     vector, inputs = schemas.given(query.vector), schemas.given(query.inputs)
-    if vector is not None:
-        schemas.refuse_sparse("query.vector", vector.sparse_values)
-        schemas.refuse_sparse("query.vector", vector.sparse_indices)
     wanted = schemas.Query(
         top_k=query.top_k,
         vector=msgspec.UNSET if vector is None else vector.values,
+        sparse_vector=msgspec.UNSET if vector is None else _sparse(vector),
         id=query.id,
         text=msgspec.UNSET if inputs is None else inputs.text,
         namespace=namespace,
@@ -82,6 +80,15 @@ def question(request: record_schemas.Search, namespace: str, index: config.Index
     )
     rerank = schemas.given(request.rerank)
     return wanted if rerank is None else _reranked(wanted, rerank, index)
+
+
+def _sparse(vector: record_schemas.SearchVector) -> schemas.SparseValues | None:
+    indices, values = schemas.given(vector.sparse_indices), schemas.given(vector.sparse_values)
+    if (indices is None) != (values is None):
+        raise errors.InvalidArgumentError(
+            "query.vector needs both of sparse_indices and sparse_values, or neither"
+        )
+    return None if indices is None or values is None else schemas.SparseValues(indices, values)
 
 
 def _reranked(

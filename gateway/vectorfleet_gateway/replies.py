@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import orjson
 
 from vectorfleet_shardnode.api import config
@@ -150,8 +151,8 @@ def _group(group: grouping.Group, *, explained: bool) -> dict[str, Any]:
 
 def _match(match: fusion.Fused, *, explained: bool) -> dict[str, Any]:
     body = _plain(match.hit)
-    if explained and (places := _places(match)):
-        body["explain"] = {name: {"rank": place.rank, "score": place.score} for name, place in places.items()}
+    if explained and (told := _explained(match)):
+        body["explain"] = told
     return body
 
 
@@ -162,6 +163,19 @@ def _plain(hit: routing.Hit) -> dict[str, Any]:
     body = _row(row)
     body["score"] = hit.score
     return body
+
+
+def _explained(match: fusion.Fused) -> dict[str, Any]:
+    """Return where a match stood in each list, and of what its score is the sum."""
+    told: dict[str, Any] = {
+        name: {"rank": place.rank, "score": place.score} | _parts(place.score, place.sparse)
+        for name, place in _places(match).items()
+    }
+    return told | _parts(match.hit.score, match.hit.sparse)
+
+
+def _parts(score: np.float32, sparse: np.float32 | None) -> dict[str, np.float32]:
+    return {} if sparse is None else {"dense": score - sparse, "sparse": sparse}
 
 
 def _places(match: fusion.Fused) -> dict[str, fusion.Place]:
@@ -175,6 +189,8 @@ def _row(row: routing.Row) -> dict[str, Any]:
     body: dict[str, Any] = {"id": row.id, "values": _NO_VALUES if row.values is None else row.values}
     if row.vectors:
         body["vectors"] = dict(row.vectors)
+    if row.pairs is not None:
+        body["sparseValues"] = row.pairs._asdict()
     if row.metadata:
         body["metadata"] = orjson.Fragment(row.metadata)
     return body

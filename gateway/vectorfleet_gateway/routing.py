@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vectorfleet_shardnode.api import config, placement, shard_pb2
 
-from . import errors, fields
+from . import errors, fields, sparse
 
 A = TypeVar("A")
 
@@ -27,19 +27,25 @@ class Row(msgspec.Struct, frozen=True):
         values: float32, shape (dimensions,), or None where they were not asked for.
         metadata: JSON of an object; empty for none.
         vectors: what it has of the index's vector fields; None where it has none, or they were not asked for.
+        pairs: its sparse values, likewise.
     """
 
     id: str
     values: NDArray[np.float32] | None
     metadata: bytes = b""
     vectors: fields.Named | None = None
+    pairs: sparse.Pairs | None = None
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """A row and its score: of the metric, of BM25, or of a fusion."""
+    """A row and its score: of the metric, of BM25, or of a fusion; and the part of it that sparse values are.
+
+    That part is told of explained queries alone.
+    """
 
     row: Row
     score: np.float32
+    sparse: np.float32 | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -86,7 +92,8 @@ def unpack(rows: shard_pb2.Rows, generation: config.Generation) -> list[Row]:
         values = np.frombuffer(rows.vectors, dtype="<f4").reshape(count, -1)
     metadata: Iterable[bytes] = rows.metadata or itertools.repeat(b"")
     vectors: Iterable[fields.Named | None] = fields.unpack(rows.fields, generation) or itertools.repeat(None)
-    return [Row(*parts) for parts in zip(rows.ids, values, metadata, vectors, strict=False)]
+    pairs: Iterable[sparse.Pairs | None] = sparse.unpack(rows.fields) or itertools.repeat(None)
+    return [Row(*parts) for parts in zip(rows.ids, values, metadata, vectors, pairs, strict=False)]
 
 
 def merge_matches(
@@ -99,18 +106,20 @@ def merge_matches(
         query: what they answer; under Euclidean distance a smaller score is better, unless it is of text.
         generation: of the index.
     """
-    hits = [
-        Hit(row, score)
-        for answer in answers
-        for row, score in zip(
-            unpack(answer.rows, generation), np.frombuffer(answer.scores, dtype="<f4"), strict=True
-        )
-    ]
+    hits = [hit for answer in answers for hit in _hits(answer, generation)]
     if len(answers) > 1:
         nearest = generation.metric is config.Metric.EUCLIDEAN and not query.text
         sign = 1 if nearest else -1
         hits.sort(key=lambda hit: (sign * hit.score, hit.row.id))
     return hits[: query.top_k]
+
+
+def _hits(answer: shard_pb2.Matches, generation: config.Generation) -> Iterable[Hit]:
+    scores = np.frombuffer(answer.scores, dtype="<f4")
+    parts: Iterable[np.float32 | None] = itertools.repeat(None)
+    if answer.sparse_scores:
+        parts = np.frombuffer(answer.sparse_scores, dtype="<f4")
+    return map(Hit, unpack(answer.rows, generation), scores, parts)
 
 
 def part_answers(answers: Sequence[A | BaseException]) -> tuple[list[A], dict[int, str]]:
@@ -159,5 +168,5 @@ def _pack(rows: Sequence[Row]) -> shard_pb2.Rows:
         ids=[row.id for row in rows],
         vectors=values.astype("<f4", copy=False).tobytes(),
         metadata=[row.metadata for row in rows],
-        fields=fields.pack([row.vectors for row in rows]),
+        fields=fields.pack([row.vectors for row in rows]) + sparse.pack([row.pairs for row in rows]),
     )

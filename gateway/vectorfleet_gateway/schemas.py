@@ -53,7 +53,22 @@ EmbeddedText = Annotated[
         maxLength=limits.MAX_EMBEDDED_CHARACTERS,
     ),
 ]
-Sparse = Annotated[Any, told("not supported: refused unless null")]
+Refused = Annotated[Any, told("not supported: refused unless null")]
+Indices = Annotated[
+    list[Annotated[int, told("a dimension", minimum=0, maximum=limits.MAX_INDEX)]],
+    told("each once", minItems=1, maxItems=limits.MAX_PAIRS, uniqueItems=True),
+]
+Weights = Annotated[list[Number], told("one for each index", minItems=1, maxItems=limits.MAX_PAIRS)]
+
+
+class SparseValues(Body):
+    """Weights of a few of 2^32 dimensions; of indexes with the metric dotproduct alone."""
+
+    indices: Indices
+    values: Weights
+
+
+Sparse = Annotated[SparseValues, told("scored by dot product, beside the dense values")]
 
 
 class Vector(Body):
@@ -64,7 +79,7 @@ class Vector(Body):
     vectors: Fields | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
     text: EmbeddedText | UnsetType | None = UNSET
-    sparse_values: Sparse | UnsetType = UNSET
+    sparse_values: Sparse | UnsetType | None = UNSET
 
 
 class Upsert(Body):
@@ -215,7 +230,7 @@ class Query(Body):
     allow_partial: (
         Annotated[bool, told("take an answer that lacks shards which can't answer")] | UnsetType | None
     ) = UNSET
-    sparse_vector: Sparse | UnsetType = UNSET
+    sparse_vector: Sparse | UnsetType | None = UNSET
 
 
 class Update(Body):
@@ -227,7 +242,7 @@ class Update(Body):
     set_metadata: Annotated[Metadata, told("fields to set; the others stay")] | UnsetType | None = UNSET
     text: EmbeddedText | UnsetType | None = UNSET
     namespace: Namespace | UnsetType | None = UNSET
-    sparse_values: Sparse | UnsetType = UNSET
+    sparse_values: Sparse | UnsetType | None = UNSET
 
 
 class Delete(Body):
@@ -323,9 +338,3 @@ def names_of(query: type[Body]) -> tuple[str, ...]:
 def given(value: V | UnsetType | None) -> V | None:
     """Return a field's value, or None where it was null or absent."""
     return None if value is UNSET else value
-
-
-def refuse_sparse(owner: str, value: Any) -> None:
-    """Refuse sparse values, which nothing would search."""
-    if given(value) is not None:
-        raise errors.InvalidArgumentError(f"{owner}: sparse values are not supported yet; send dense values")

@@ -21,6 +21,7 @@ class Cells:
         metadata: of Parquet's column of this name: a struct, or JSON in a string.
         vectors: likewise; each field is one vector, or a list of them.
         text: of a file that has no values: what is to be embedded in their place.
+        sparse_values: of Parquet's column of this name: a struct of two lists, or JSON in a string.
         others: the columns that have no meaning of their own: fields of metadata.
     """
 
@@ -29,6 +30,7 @@ class Cells:
     metadata: Any = None
     vectors: Any = None
     text: Any = None
+    sparse_values: Any = None
     others: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -57,7 +59,9 @@ def open_npy(path: str, ids_path: pathlib.Path | None) -> tuple[int, Iterator[Ce
 
 
 def open_parquet(path: str) -> tuple[int, Iterator[Cells]]:
-    """Open a Parquet file with the columns `id` and `values`, and perhaps `vectors` and others: its metadata.
+    """Open a Parquet file with the columns `id` and `values`, and perhaps others: its metadata.
+
+    `vectors` and `sparse_values` are what they are of a row.
 
     In a file without `values`, `text` is what is to be embedded.
 
@@ -100,6 +104,15 @@ def vectors_of(cells: Cells) -> rows.Vectors | None:
     return {name: value for name, value in given.items() if not _is_empty(value)} or None
 
 
+def sparse_of(cells: Cells) -> rows.Metadata | None:
+    """Return a row's sparse values, None for an empty cell.
+
+    Raises:
+        InvalidInputError: the column `sparse_values` holds something else than objects.
+    """
+    return _object_of("sparse_values", cells.sparse_values) or None
+
+
 def _object_of(column: str, given: Any) -> dict[str, Any] | None:
     if isinstance(given, str):
         try:
@@ -117,7 +130,7 @@ def _parquet_cells(file: Any) -> Iterator[Cells]:
             text = None if "values" in row else row.pop("text")
             id_, values = row.pop("id"), row.pop("values", None)
             metadata, vectors = row.pop("metadata", None), row.pop("vectors", None)
-            yield Cells(id_, values, metadata, vectors, text, row)
+            yield Cells(id_, values, metadata, vectors, text, row.pop("sparse_values", None), row)
 
 
 def _is_empty(value: object) -> bool:

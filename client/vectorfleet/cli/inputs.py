@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any
 import msgspec
 import typer
 
-from .. import errors, rows
+from .. import errors, rows, sparse
 from . import columns
 
 STDIN = "-"
@@ -32,6 +32,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
     id: Id | None = None
     metadata: dict[str, Any] | None = None
     vectors: dict[str, list[Any] | None] | None = None
+    sparse_values: sparse.SparseValues | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,8 @@ def _lines(path: str, report: Report, need_ids: bool) -> Iterator[rows.RowLike]:
             if (row.values is None) == (row.text is None):
                 report(f"{name}:{number}", "the row needs values, or a text, and not both")
                 continue
-            yield rows.Parts(row.id or str(number), row.values, row.metadata, row.vectors, row.text)
+            id_ = row.id or str(number)
+            yield rows.Parts(id_, row.values, row.metadata, row.vectors, row.text, row.sparse_values)
 
 
 def _opened(path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
@@ -111,6 +113,7 @@ def _checked(found: Iterator[columns.Cells], name: str, report: Report) -> Itera
     for number, cells in enumerate(found, 1):
         try:
             metadata, vectors = columns.metadata_of(cells), columns.vectors_of(cells)
-            yield rows.fields_of(rows.Parts(cells.id, cells.values, metadata, vectors, cells.text))
+            pairs = columns.sparse_of(cells)
+            yield rows.fields_of(rows.Parts(cells.id, cells.values, metadata, vectors, cells.text, pairs))
         except errors.InvalidInputError as error:
             report(f"{name}: row {number}", str(error))

@@ -21,6 +21,7 @@ class Asked:
     filter: dict[str, Any] | None
     include_values: bool
     include_metadata: bool
+    sparse_vector: dict[str, Any] | None = None
     vectors: dict[str, Any] | None = None
     weights: dict[str, float] | None = None
     text: str | None = None
@@ -81,6 +82,7 @@ def _settle(question: query_options.Question, taken: query_options.Taken, namesp
         "filter": session.json_object(taken.filter_, "--filter"),
         "include_values": taken.include_values,
         "include_metadata": taken.include_metadata,
+        "sparse_vector": session.json_object(question.sparse, "--sparse"),
         "vectors": session.json_object(question.vectors, "--vectors"),
         "weights": session.json_object(question.weights, "--weights"),
         "text": question.text,
@@ -147,7 +149,7 @@ def _answers(
 ) -> Iterator[tuple[str, results.QueryResult]]:
     for row in source.rows:
         parts = rows.fields_of(row)
-        own = {"vectors": parts.vectors, "text": parts.text}
+        own = {"vectors": parts.vectors, "text": parts.text, "sparse_vector": parts.sparse_values}
         answer = index.query(parts.values, **_arguments(asked, own))
         _tell_missing(answer)
         yield parts.id, answer

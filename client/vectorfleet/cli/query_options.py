@@ -56,6 +56,14 @@ class Question:
             "--vectors", show_default=False, help='Vectors of vector fields, as JSON: {"title": [0.1, 0.2]}'
         ),
     ] = None
+    sparse: Annotated[
+        str | None,
+        typer.Option(
+            "--sparse",
+            show_default=False,
+            help='Sparse values beside the vector, as JSON: {"indices": [7], "values": [0.5]}',
+        ),
+    ] = None
     weights: Annotated[
         str | None,
         typer.Option("--weights", show_default=False, help='What each counts for: {"values": 1, "title": 2}'),

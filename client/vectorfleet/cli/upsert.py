@@ -102,10 +102,11 @@ def upsert(  # noqa: PLR0913  # a command's options are its parameters
     """Write rows from files, replacing those with the same ids.
 
     A line of JSON Lines is `{"id": "a", "values": [0.1, 0.2], "metadata": {"colour": "red"}}`, with
-    `"vectors": {"title": [0.3, 0.4]}` for vector fields. An index with an embedder takes `"text": "…"` in
+    `"vectors": {"title": [0.3, 0.4]}` for vector fields and, where the metric is dotproduct,
+    `"sparse_values": {"indices": [7], "values": [0.5]}`. An index with an embedder takes `"text": "…"` in
     place of values, in a Parquet file the column `text` where there is no column `values`. A Parquet file has
-    the columns `id` and `values`; `vectors` (a struct, or JSON) holds vector fields, `metadata` and every
-    other column become metadata.
+    the columns `id` and `values`; `vectors` and `sparse_values` (structs, or JSON) are as in a line,
+    `metadata` and every other column become metadata.
 
     What is no row, or is refused, is named and left out, and the rest is written; the exit status is then 1.
     """

@@ -48,7 +48,7 @@ async def answer(
             rows = await served.fetch(namespace, [question.row_id], asked.remaining())
             if not rows or rows[0].values is None:
                 return telling.tell(_nothing(question, name), 1)
-            question.with_values(rows[0].values)
+            question.with_row(rows[0], served.generation)
         course = explaining.Course()
         if question.embed is not None:
             embedded = await served.embed([question.embed], wire.Role.QUERY, asked.remaining())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vectorfleet_shardnode.api import shard_pb2
 
-from .. import call, errors, fields, index, limits, metrics, replies, routing, schemas, texts, tokens
+from .. import call, errors, fields, index, limits, metrics, replies, routing, schemas, sparse, texts, tokens
 from ..embedding import wire
 
 LIST_LIMIT = 100
@@ -50,15 +50,17 @@ async def fetch(asked: call.Call, served: index.Index) -> replies.Reply:
 
 
 async def update(asked: call.Call, served: index.Index) -> replies.Reply:
-    """Replace a row's values, text, vectors, or fields of its metadata, where it exists."""
+    """Replace a row's values, sparse values, text, vectors, or fields of its metadata, where it exists."""
     request: schemas.Update = _update(asked.body)
     owner = f"id {request.id[:64]!r}"
-    schemas.refuse_sparse(owner, request.sparse_values)
     limits.check_id(request.id)
+    pairs = _pairs(owner, request.sparse_values, served)
     values, metadata = schemas.given(request.values), schemas.given(request.set_metadata)
     vectors, text = schemas.given(request.vectors), schemas.given(request.text)
-    if values is None and not metadata and not vectors and text is None:
-        raise errors.InvalidArgumentError("an update needs values, a text, vectors or setMetadata")
+    if values is None and not metadata and not vectors and text is None and pairs is None:
+        raise errors.InvalidArgumentError(
+            "an update needs values, sparseValues, a text, vectors or setMetadata"
+        )
     if text is not None:
         texts.check(owner, text, served.config, has_values=values is not None)
         metadata = texts.keep(owner, metadata, text, served.config)
@@ -70,6 +72,7 @@ async def update(asked: call.Call, served: index.Index) -> replies.Reply:
         change.merge_metadata = limits.metadata_of(owner, metadata, served.types)
     if vectors:
         change.fields.extend(fields.pack([fields.parse(owner, vectors, generation)]))
+    change.fields.extend(sparse.pack([pairs]))
     namespace = asked.namespace(schemas.given(request.namespace))
     if text is not None:
         embedded = await served.embed([text], wire.Role.DOCUMENT, asked.remaining())
@@ -132,7 +135,6 @@ def _rows(
     """Return the rows; those that are to be embedded are without values yet."""
     for vector in vectors:
         limits.check_id(vector.id)
-        schemas.refuse_sparse(f"id {vector.id[:64]!r}", vector.sparse_values)
     matrix = iter(_matrix([one for number, one in enumerate(vectors) if number not in to_embed], served))
     return [
         routing.Row(
@@ -140,6 +142,7 @@ def _rows(
             None if number in to_embed else next(matrix),
             _metadata(vector, to_embed.get(number), served),
             _vectors(vector, served),
+            _pairs(f"id {vector.id[:64]!r}", vector.sparse_values, served),
         )
         for number, vector in enumerate(vectors)
     ]
@@ -158,6 +161,15 @@ def _vectors(vector: schemas.Vector, served: index.Index) -> fields.Named | None
         return None
     found = fields.parse(f"id {vector.id[:64]!r}", given, served.generation)
     return {name: values for name, values in found.items() if values.size}
+
+
+def _pairs(
+    owner: str, given: schemas.SparseValues | msgspec.UnsetType | None, served: index.Index
+) -> sparse.Pairs | None:
+    found = schemas.given(given)
+    if found is None:
+        return None
+    return sparse.parse(f"{owner}: sparseValues", found.indices, found.values, served.generation)
 
 
 def _metadata(vector: schemas.Vector, text: str | None, served: index.Index) -> bytes:

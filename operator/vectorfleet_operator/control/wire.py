@@ -105,7 +105,10 @@ class Create(_Part):
     @pydantic.model_validator(mode="after")
     def _dense(self) -> Self:
         if self.vector_type == "sparse":
-            raise ValueError("vector_type: sparse values are not supported; make a dense index")
+            raise ValueError(
+                "vector_type: an index of sparse values alone is not supported; make a dense index with "
+                "the metric dotproduct, whose rows may have sparse values beside dense ones"
+            )
         if self.dimension is None:
             raise ValueError("dimension: a dense index needs one")
         return self

@@ -21,7 +21,7 @@ class Plain(DeterministicFakeEmbedding):
         return [self.embed_query(text) for text in texts]
 
 
-host, key = sys.argv[1:]
+host, hybrid_host, key = sys.argv[1:]
 embedding = Plain(size=4)
 index = pinecone.Pinecone(api_key=key).Index(host=host)
 store = PineconeVectorStore(index=index, embedding=embedding, namespace="langchain")
@@ -74,4 +74,11 @@ reply = index.upsert_from_dataframe(frame, namespace="frame", batch_size=100, sh
 assert reply.upserted_count == 250, reply
 assert index.describe_index_stats().namespaces["frame"].vector_count == 250
 assert index.fetch(["r7"], namespace="frame").vectors["r7"].metadata == {"n": 7.0}
+
+hybrid = pinecone.Pinecone(api_key=key).Index(host=hybrid_host)
+pairs = {"indices": [7, 2**32 - 1], "values": [0.5, 2.0]}
+frame["sparse_values"] = [pairs if number % 2 else None for number in range(250)]
+assert hybrid.upsert_from_dataframe(frame, batch_size=100, show_progress=False).upserted_count == 250
+rows = hybrid.fetch(["r7", "r8"]).vectors
+assert (list(rows["r7"].sparse_values.indices), rows["r8"].sparse_values) == ([7, 2**32 - 1], None)
 sys.stdout.write("langchain-pinecone and data frames: done\n")

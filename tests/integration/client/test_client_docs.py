@@ -45,6 +45,14 @@ def test_the_sdk_s_page_runs(serve, tmp_path, clean_environment):
     assert "dimension" in output
 
 
+def test_the_page_on_sparse_values_runs(serve, tmp_path, clean_environment):
+    """Both clients, one after the other, against a process started as the page says."""
+    served = serve("--dimensions", "4", "--metric", "dotproduct", key="dev-key")
+    served.until_ready("dev-key")
+    program = blocks("sparse-values.md", "python").replace("127.0.0.1:8080", f"127.0.0.1:{served.port}")
+    run([sys.executable, "-"], program, tmp_path, clean_environment)
+
+
 def test_the_page_on_texts_runs(serve, tmp_path, clean_environment, embedder_url):
     """The Python block, against a process started as the page says and a real embedder."""
     told = ("query.inputType=query", "document.inputType=passage")

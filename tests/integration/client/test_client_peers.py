@@ -34,7 +34,8 @@ def peers(tmp_path_factory):
 def test_langchain_and_data_frames(peers, serve):
     """Texts go in, are found, filtered, spread by relevance and deleted, in threads and in asyncio."""
     url = serve("--dimensions", "4", "--metric", "cosine").until_ready().url
-    command = [peers, "-W", "ignore", PROGRAM, url, KEY]
+    hybrid = serve("--dimensions", "4", "--metric", "dotproduct").until_ready().url
+    command = [peers, "-W", "ignore", PROGRAM, url, hybrid, KEY]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert "done" in done.stdout

@@ -164,7 +164,7 @@ def test_stats_and_namespaces(index):
             lambda index: index.upsert(
                 [pinecone.Vector("a", [1.0] * 4, sparse_values=pinecone.SparseValues([1], [1.0]))]
             ),
-            "not supported yet",
+            "sparse values need the metric dotproduct",
         ),
     ],
 )

@@ -102,7 +102,7 @@ async def test_the_asyncio_client(control, key):
             "spec.pod.source_collection: there",
         ),
         ({"spec": pinecone.PodSpec("x", metadata_config={"indexed": ["a"]})}, "spec.pod.metadata_config"),
-        ({"vector_type": "sparse", "dimension": None}, "sparse values are not supported"),
+        ({"vector_type": "sparse", "dimension": None}, "sparse values alone is not supported"),
         ({"dimension": None}, "a dense index needs one"),
         ({"tags": {"a b": "c"}}, "tags"),
     ],

@@ -153,6 +153,27 @@ def test_a_query_says_all_that_options_can(run):
     assert "vector" not in json.loads(run.requests[-1].content)
 
 
+def test_a_query_may_have_sparse_values(run, tmp_path):
+    """As an option beside the vector, or each row's own in a file; what is none sends nothing."""
+    pairs = {"indices": [7], "values": [0.5]}
+    run("query", "[1]", "--sparse", json.dumps(pairs))
+    assert json.loads(run.requests[-1].content)["sparseVector"] == pairs
+    (tmp_path / "q.jsonl").write_text(json.dumps({"values": [1], "sparse_values": pairs}))
+    run("query", "--input", str(tmp_path / "q.jsonl"))
+    assert json.loads(run.requests[-1].content)["sparseVector"] == pairs
+    sent = len(run.requests)
+    assert run("query", "[1]", "--sparse", '{"indices": [7]}').exit_code != 0
+    assert len(run.requests) == sent
+
+
+def test_sparse_values_are_shown_as_json(run):
+    """Beside the values, as a line of a file has them."""
+    match = MATCH | {"sparseValues": {"indices": [7], "values": [0.5]}}
+    answers = {"/query": httpx.Response(200, json={"matches": [match]})}
+    shown = json.loads(run("query", "[1]", "--include-values", "-o", "json", answers=answers).stdout)
+    assert shown["matches"][0]["sparse_values"] == {"indices": [7], "values": [0.5]}
+
+
 def test_what_a_query_did_is_shown_as_json(run):
     """The explanation of the whole, and of each match, as the API tells them; matrices as lists of lists."""
     match = MATCH | {"vectors": {"t": [[0.1, 2], [3, 4]]}, "explain": {"text": {"rank": 1, "score": 2}}}

@@ -55,6 +55,35 @@ def test_lines_may_have_vectors_of_fields(tmp_path, read):
     assert read(path) == ([{"id": "a", "values": [1], "vectors": vectors}], [])
 
 
+def test_lines_may_have_sparse_values(tmp_path, read):
+    """As the API has them, under the name that Python has for them."""
+    pairs = {"indices": [7, 2**32 - 1], "values": [0.5, 1.0]}
+    lines = [
+        {"id": "a", "values": [1], "sparse_values": pairs},
+        {"id": "b", "values": [1], "sparse_values": None},
+    ]
+    path = write(tmp_path / "rows.jsonl", "\n".join(map(json.dumps, lines)))
+    assert read(path) == ([{"id": "a", "values": [1], "sparseValues": pairs}, {"id": "b", "values": [1]}], [])
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["struct", "json"])
+def test_a_parquet_column_may_hold_sparse_values(tmp_path, read, as_json):
+    """A struct of two lists, as Pinecone's imports have it, or JSON; an empty cell is none."""
+    pairs = {"indices": [7, 2**31], "values": [0.5, 1.0]}
+    table = pyarrow.table(
+        {
+            "id": ["a", "b"],
+            "values": [[1.0], [2.0]],
+            "sparse_values": [json.dumps(pairs) if as_json else pairs, None],
+        }
+    )
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    assert read(tmp_path / "rows.parquet") == (
+        [{"id": "a", "values": [1], "sparseValues": pairs}, {"id": "b", "values": [2]}],
+        [],
+    )
+
+
 @pytest.mark.parametrize("as_json", [False, True], ids=["struct", "json"])
 def test_a_parquet_column_may_hold_vectors_of_fields(tmp_path, read, as_json):
     """A struct, or JSON; an empty cell is no vector."""

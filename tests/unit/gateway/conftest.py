@@ -1,6 +1,7 @@
 """An exact shard in memory, and the app over it: the twin that the gateway's routes are tried against."""
 
 import asyncio
+import itertools
 import json
 import re
 
@@ -28,7 +29,8 @@ class RefusedError(Exception):
 class TwinShard:
     """One shard: rows in a dictionary, every call exact. `calls` records what it was asked.
 
-    A row is its vector, its metadata and its vector fields; a text's score is how often its words are there.
+    A row is its vector, its metadata and its vector fields, sparse values (a dictionary) among them; a text's
+    score is how often its words are there.
     """
 
     def __init__(self, settled):
@@ -77,6 +79,13 @@ class TwinShard:
         """Return each row's matrices by field; one of no rows where a column says that it has none."""
         rows = [{} for _ in range(count)]
         for column in columns:
+            if column.name == config.SPARSE:
+                pairs = zip(
+                    np.frombuffer(column.indices, "<u4"), np.frombuffer(column.vectors, "<f4"), strict=True
+                )
+                for row, count_ in zip(rows, column.counts, strict=True):
+                    row[config.SPARSE] = dict(itertools.islice(pairs, count_))
+                continue
             dimensions = self._declared[column.name].dimensions
             items = np.frombuffer(column.vectors, "<f4").reshape(-1, dimensions)
             for row, part in zip(rows, np.split(items, np.cumsum(column.counts)[:-1]), strict=True):
@@ -98,6 +107,14 @@ class TwinShard:
             parts = [row[2].get(name, ()) for row in rows]
             data = b"".join(part.tobytes() for part in parts if len(part))
             message.fields.add(name=name, counts=map(len, parts), vectors=data)
+        held = [row[2].get(config.SPARSE, {}) for row in rows]
+        if any(held):
+            message.fields.add(
+                name=config.SPARSE,
+                counts=map(len, held),
+                indices=np.array([index for own in held for index in own], "<u4").tobytes(),
+                vectors=np.array([value for own in held for value in own.values()], "<f4").tobytes(),
+            )
         return message
 
     def _delete(self, rows, delete):
@@ -160,7 +177,10 @@ class TwinShard:
         )
         scores = np.array([score for score, _, _ in found], "<f4").tobytes()
         explanation = b'{"rows":%d}' % len(found) if query.explain else b""
-        return shard_pb2.Matches(rows=rows, scores=scores, explanation=explanation)
+        parts = [part for part in query.parts if part.field == config.SPARSE and query.explain]
+        sums = [self._part(part, row) for _, _, row in found for part in parts]
+        sparse = np.array(sums, "<f4").tobytes()
+        return shard_pb2.Matches(rows=rows, scores=scores, explanation=explanation, sparse_scores=sparse)
 
     def _score(self, query, row):
         if query.text:
@@ -171,6 +191,10 @@ class TwinShard:
         return self._compare(np.frombuffer(query.vector, "<f4"), row[0])
 
     def _part(self, part, row):
+        if part.field == config.SPARSE:
+            indices, weights = np.frombuffer(part.indices, "<u4"), np.frombuffer(part.vectors, "<f4")
+            own = row[2].get(config.SPARSE, {})
+            return sum(own.get(index, 0) * weight for index, weight in zip(indices, weights, strict=True))
         has = [row[0]] if not part.field else row[2].get(part.field, ())
         tokens = np.frombuffer(part.vectors, "<f4").reshape(-1, len(has[0])) if len(has) else ()
         return sum(max(self._compare(token, one) for one in has) for token in tokens)
@@ -280,8 +304,8 @@ class Gateway:
         return exchange
 
     async def upsert(self, rows, namespace=""):
-        """Write rows, given as (id, values), (id, values, metadata) or (id, values, metadata, vectors)."""
-        names = ("id", "values", "metadata", "vectors")
+        """Write rows, given as (id, values[, metadata[, vectors[, sparseValues]]])."""
+        names = ("id", "values", "metadata", "vectors", "sparseValues")
         vectors = [dict(zip(names, row, strict=False)) for row in rows]
         done = await self.ask("POST", "/vectors/upsert", {"vectors": vectors, "namespace": namespace})
         assert done.status == 200, done.body

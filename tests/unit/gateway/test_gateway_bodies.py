@@ -62,7 +62,10 @@ FIELDS = st.sampled_from(
         (UPSERT % (b',"other":' + DEEP), "unknown field `other`"),
         (UPSERT % b',"metadata":{"x":1,"x":2}', "'x' twice"),
         (UPSERT % b',"id":"b"', "'id' twice"),
-        (UPSERT % b',"sparseValues":{"indices":[1],"values":[1.0]}', "sparse values are not supported yet"),
+        (
+            UPSERT % b',"sparseValues":{"indices":[1],"values":[1.0]}',
+            "id 'a': sparseValues: sparse values need the metric dotproduct",
+        ),
     ],
 )
 async def test_bodies_that_are_refused(gateway, body, said):

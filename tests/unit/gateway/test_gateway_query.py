@@ -87,7 +87,10 @@ async def test_what_shards_are_asked(gateway):
         ({"topK": 1, "vector": [1.0, 2.0], "filter": {"n": {"$bad": 1}}}, "unknown operator $bad"),
         ({"topK": 1, "vector": [1.0, 2.0], "params": {"efSearch": 0}}, "params.efSearch is 0"),
         ({"topK": 1, "vector": [1.0, 2.0], "params": {"nprobe": 1}}, "unknown field `nprobe`"),
-        ({"topK": 1, "sparseVector": {"indices": [1], "values": [1.0]}}, "sparse values are not supported"),
+        (
+            {"topK": 1, "sparseVector": {"indices": [1], "values": [1.0]}},
+            "sparse values need the metric dotproduct",
+        ),
     ],
 )
 async def test_queries_that_are_refused(gateway, body, said):

@@ -71,6 +71,9 @@ def test_a_search_is_a_query():
     assert (query.top_k, query.text, query.vector, query.filter) == (2, "t", [1, 2], {"a": 1})
     assert (query.rerank.field, query.rerank.candidates, query.namespace) == ("body", 9, "shop")
     assert wanted(query={"top_k": 3, "id": "a"}, fields=["*"]).include_metadata is True
+    vector = {"values": [1, 2], "sparse_indices": [7, 3], "sparse_values": [0.5, 1]}
+    found = wanted(query={"top_k": 3, "vector": vector}).sparse_vector
+    assert (found.indices, found.values) == ([7, 3], [0.5, 1])
     assert wanted(query={"top_k": 3, "id": "a"}, fields=[]).include_metadata is False
 
 
@@ -78,7 +81,7 @@ def test_a_search_is_a_query():
     ("body", "said"),
     [
         ({"query": {"top_k": 1, "match_terms": {"terms": ["x"]}}}, "match_terms"),
-        ({"query": {"top_k": 1, "vector": {"sparse_values": [1.0], "sparse_indices": [3]}}}, "sparse"),
+        ({"query": {"top_k": 1, "vector": {"values": [1.0], "sparse_indices": [3]}}}, "needs both of sparse"),
         ({"rerank": {"model": "other", "rank_fields": ["b"]}}, "the index's reranker is 'judge'"),
         ({"rerank": {"model": "judge", "rank_fields": ["a", "b"]}}, "one metadata field"),
         ({"rerank": {"model": "judge", "rank_fields": ["a"], "parameters": {"x": 1}}}, "parameters"),
