@@ -21,6 +21,7 @@ import options
 import query
 import replication
 import report
+import sparse
 import text
 from peers import hybrid
 from peers import part as peers
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "filters": filters.measure,
     "text": text.measure,
     "multivector": multivector.measure,
+    "sparse": sparse.measure,
     "peers": peers.measure,
     "hybrid": hybrid.measure,
     "replication": replication.measure,

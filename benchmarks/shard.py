@@ -59,17 +59,21 @@ class Room:
         return since
 
 
-def config_of(dimensions: int, schema: config.Schema | None = None) -> config.IndexConfig:
-    """Return the configuration of an index of one shard, cosine, balanced."""
+def config_of(
+    dimensions: int, schema: config.Schema | None = None, metric: config.Metric = config.Metric.COSINE
+) -> config.IndexConfig:
+    """Return the configuration of an index of one shard, balanced."""
     address = config.ShardAddress(number=0, replicas=("127.0.0.1:7400",))
-    serving = config.Generation(dimensions=dimensions, shards=(address,))
+    serving = config.Generation(dimensions=dimensions, metric=metric, shards=(address,))
     return config.IndexConfig(index="bench", serving=serving, metadata=schema or config.Schema())
 
 
 @contextlib.asynccontextmanager
-async def room(dimensions: int = 384, schema: config.Schema | None = None) -> AsyncIterator[Room]:
+async def room(
+    dimensions: int = 384, schema: config.Schema | None = None, metric: config.Metric = config.Metric.COSINE
+) -> AsyncIterator[Room]:
     """Open an empty shard in a folder of its own; both are gone afterwards."""
-    index = config_of(dimensions, schema)
+    index = config_of(dimensions, schema, metric)
     with tempfile.TemporaryDirectory(prefix="vectorfleet-bench-") as name:
         folder = pathlib.Path(name)
         opened = await asyncio.to_thread(storage.open_shard, index, 0, folder, settings.Tuning())

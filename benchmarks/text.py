@@ -98,7 +98,7 @@ async def _relevance(folder: pathlib.Path) -> report.Section:
         documents = [json.loads(line) for line in lines]
     asked = [query["text"] for query in json.loads((folder / "queries.json").read_text())]
     texts = [f"{document['title']} {document['text']}" for document in documents]
-    grades = _grades(folder / "qrels.txt")
+    grades = grades_of(folder / "qrels.txt")
     ids = [str(document["id"]) for document in documents]
     async with shard.room(4, config.Schema(text=("text",))) as room:
         await _load(room, texts)
@@ -108,7 +108,7 @@ async def _relevance(folder: pathlib.Path) -> report.Section:
             _, place = text_search.search(state, text_search.Question("", query, 10, None))
             return [ids[int(one)] for one in state.take(place, part.Fields(False, False)).ids]
 
-        this = _ndcg(own, asked, grades)
+        this = ndcg(own, asked, grades)
     stem = Stemmer.Stemmer("english")
     yardstick = bm25s.BM25(k1=1.2, b=0.75)
     cut = {"stopwords": "en", "stemmer": stem, "show_progress": False}
@@ -118,12 +118,13 @@ async def _relevance(folder: pathlib.Path) -> report.Section:
         found, _ = yardstick.retrieve(bm25s.tokenize(query, **cut), k=10, show_progress=False)
         return [ids[one] for one in found[0]]
 
-    rows = [["this", this], [f"bm25s {bm25s.__version__}", _ndcg(theirs, asked, grades)]]
+    rows = [["this", this], [f"bm25s {bm25s.__version__}", ndcg(theirs, asked, grades)]]
     text = f"{len(documents):,} texts, {len(asked)} queries, k1 1.2, b 0.75."
     return report.Section("Relevance of text search, Cranfield", text, ["", "nDCG@10"], rows)
 
 
-def _grades(path: pathlib.Path) -> dict[int, dict[str, int]]:
+def grades_of(path: pathlib.Path) -> dict[int, dict[str, int]]:
+    """Return query's number, from 1 → document's id → grade, 0 or more."""
     grades: dict[int, dict[str, int]] = {}
     for line in path.read_text().splitlines():
         query, _, document, grade = line.split()
@@ -131,7 +132,7 @@ def _grades(path: pathlib.Path) -> dict[int, dict[str, int]]:
     return grades
 
 
-def _ndcg(rank: Rank, asked: list[str], grades: dict[int, dict[str, int]]) -> float:
+def ndcg(rank: Rank, asked: list[str], grades: dict[int, dict[str, int]]) -> float:
     """Return the mean nDCG@10 with linear gains (Järvelin and Kekäläinen, 2002)."""
     scores = []
     for number, query in enumerate(asked, 1):
