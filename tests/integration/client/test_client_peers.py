@@ -31,10 +31,11 @@ def peers(tmp_path_factory):
     return python
 
 
-def test_langchain_and_data_frames(peers, serve):
+def test_langchain_and_data_frames(peers, serve, tmp_path):
     """Texts go in, are found, filtered, spread by relevance and deleted, in threads and in asyncio."""
     url = serve("--dimensions", "4", "--metric", "cosine").until_ready().url
-    hybrid = serve("--dimensions", "4", "--metric", "dotproduct").until_ready().url
+    options = ("--dimensions", "4", "--metric", "dotproduct")
+    hybrid = serve(*options, data_dir=tmp_path / "hybrid").until_ready().url
     command = [peers, "-W", "ignore", PROGRAM, url, hybrid, KEY]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
