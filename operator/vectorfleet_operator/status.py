@@ -186,6 +186,9 @@ def _progress(done: Pass) -> tuple[str, str] | None:
     refusals = [*done.executed.small, *done.plan.refusals, *_waiting(done)]
     if refusals:
         return refusals[0].reason, _join(*(refusal.message for refusal in refusals), trouble)
+    if anew := [one for one in done.plan.actions if isinstance(one, actions.Delete) and one.orphan]:
+        named = ", ".join(" ".join(observed.ref(one.manifest)) for one in anew)
+        return "ExpandingVolumes", f"{named} is made anew: {anew[0].why}"
     workloads = (*done.seen.of_kind(ports.STATEFUL_SET), *done.seen.of_kind(ports.DEPLOYMENT))
     busy = [" ".join(observed.ref(one)) for one in workloads if not observed.is_rolled_out(one)]
     if busy:

@@ -449,6 +449,22 @@ async def test_volumes_grow(world):
     assert (await world.conditions())["Reconciling"]["reason"] == "ExpandingVolumes"
 
 
+async def test_an_index_is_under_way_while_its_stateful_set_is_made_anew(world):
+    """The pods serve on, and yet nobody is told that all is done before there is a StatefulSet again."""
+    await world.submit()
+    await world.settle()
+    grown = claim(0)
+    grown["spec"]["resources"]["requests"]["storage"] = "20Gi"
+    world.cluster.put(grown, {"phase": "Bound", "capacity": {"storage": "20Gi"}})
+
+    await world.submit(storage={"size": "20Gi"})
+    await world.take_pass()
+
+    told = await world.conditions()
+    assert ("StatefulSet", "products-g1-s0") not in world.names()
+    assert (told["Reconciling"]["status"], told["Reconciling"]["reason"]) == ("True", "ExpandingVolumes")
+
+
 async def test_volumes_that_can_not_grow_are_told(world):
     """The index serves on with those that it has; once they could grow, the condition is False."""
     await world.submit()
