@@ -383,7 +383,7 @@ class Shard:
     def close(self) -> None:
         """Make durable what was written, and take no more writes."""
         self.log.close()
-        self._states.fail(errors.UnknownOutcomeError("the shard stopped before the write was committed"))
+        self._states.end(errors.UnknownOutcomeError("the shard stopped before the write was committed"))
         self.digests.wait()
 
     def _on_durable(self, seq: int) -> None:
@@ -396,5 +396,5 @@ class Shard:
 
     def _on_failed(self, failure: errors.LogFailedError) -> None:
         self._failure = failure
-        self._states.fail(failure)
+        self._states.end(failure)
         self._listener.failed(failure)

@@ -55,6 +55,7 @@ class States:
         self._pending: collections.deque[_Pending] = collections.deque()
         self._limit = start.seq  # what may be seen
         self._seen = seen
+        self._failure: Exception | None = None  # of the log: what is not visible by then never is
 
     @property
     def visible(self) -> Snapshot:
@@ -73,9 +74,11 @@ class States:
         pending = _Pending(snapshot, [(written, done)] if written else [])
         with self._lock:
             self._pending.append(pending)
-            limit = self._limit
+            limit, failure = self._limit, self._failure
         if snapshot.seq <= limit:
             self.show(limit)
+        elif failure is not None:  # the log failed between the write and here
+            self.fail(failure)
         return done
 
     def wait(self, written: Written) -> Done:
@@ -85,8 +88,12 @@ class States:
             for pending in self._pending:
                 if pending.snapshot.seq >= written.seq:
                     pending.waiting.append((written, done))
-                    return done
-        done.set_result(written)
+                    break
+            else:
+                done.set_result(written)
+            failure = self._failure
+        if failure is not None:
+            self.fail(failure)
         return done
 
     def show(self, seq: int) -> None:
@@ -109,8 +116,14 @@ class States:
             self._limit = max(self._limit, snapshot.seq)
             self._seen(snapshot)
 
+    def end(self, failure: Exception) -> None:
+        """Tell everyone who waits, or ever will, of a failure that stays; the states stay as they are."""
+        with self._lock:
+            self._failure = failure
+        self.fail(failure)
+
     def fail(self, failure: Exception) -> None:
-        """Tell everyone who waits that it failed; the states stay as they are."""
+        """Tell everyone who waits now that it failed; the states stay as they are."""
         with self._lock:
             told = [done for pending in self._pending for _, done in pending.waiting]
             for pending in self._pending:
