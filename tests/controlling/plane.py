@@ -1,9 +1,9 @@
 """A control plane with its keys, on a cluster that is data only, and an HTTP client of it."""
 
 import contextlib
-import json
 
 import httpx
+from issuing import entries
 
 from vectorfleet_operator.adapters import memory
 from vectorfleet_operator.control import app, audit, indexes, listening
@@ -20,8 +20,7 @@ BODY = {
 
 def granted(name, key, **entry):
     """Return what an entry with a key's digest grants."""
-    digest = grants.digest_of(key).hex()
-    return grants.parse(name, json.dumps({"sha256": digest} | entry).encode())
+    return grants.parse(name, entries.entry(key, **entry))
 
 
 class World:

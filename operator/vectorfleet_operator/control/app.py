@@ -103,10 +103,11 @@ class App:
 
     def _admit(self, principal: grants.Principal, role: grants.Role) -> None:
         _authorize(principal, role)
-        meter = self._meters.of(principal, time.time())
+        now = time.time()
+        meter = self._meters.of(principal, now)
         if meter is not None:
             try:
-                meter.admit(time.time())
+                meter.admit(now)
             except quotas.SpentError as spent:
                 raise refusals.exhausted(str(spent), spent.seconds) from None
 

@@ -15,11 +15,9 @@ import pinecone
 import pytest
 from attacking import target as target_
 from crashing import warm
-from issuing import folders
+from issuing import entries, folders
 from replicated import making
 from services import embedder, loopback, proxy
-
-from vectorfleet_runtime import grants
 
 KEY = "integration-key"
 TOKEN = "integration-token"
@@ -202,19 +200,14 @@ def index(fleet):
     index.close()
 
 
-def digest(key, **granted):
-    """Return a file of a key by its digest."""
-    return json.dumps({"sha256": grants.digest_of(key).hex()} | granted)
-
-
 @pytest.fixture(scope="module")
 def running(make_fleet, tmp_path_factory):
     """A gateway with an admin's, a reader's and a tenant's key, and one shard."""
     temporary = tmp_path_factory.mktemp("tmp")
     fleet = make_fleet(start=False, shards=1)
     fleet.gateway._env["TMPDIR"] = str(temporary)
-    (fleet.keys / "reader").write_text(digest(target_.READER, role="read"))
-    (fleet.keys / "tenant").write_text(digest(target_.TENANT, role="write", namespaces=["tenant"]))
+    (fleet.keys / "reader").write_bytes(entries.entry(target_.READER, role="read"))
+    (fleet.keys / "tenant").write_bytes(entries.entry(target_.TENANT, role="write", namespaces=["tenant"]))
     return target_.Target(fleet.start(), temporary)
 
 

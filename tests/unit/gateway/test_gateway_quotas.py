@@ -1,15 +1,9 @@
 """Rates and quotas of keys, by requests to a gateway."""
 
-import hashlib
-import json
+from issuing import entries
 
 from vectorfleet_gateway import errors
 from vectorfleet_runtime import grants
-
-
-def entry(**limits):
-    """Return a key's file with limits."""
-    return json.dumps({"sha256": hashlib.sha256(b"key-1").hexdigest(), "limits": limits}).encode()
 
 
 def test_when_to_come_again_is_said():
@@ -20,13 +14,11 @@ def test_when_to_come_again_is_said():
 
 async def test_a_key_that_asks_too_often_is_told_so(gateway):
     """429 with Retry-After, on every route, after the role was looked at; other keys go on."""
-    content = json.loads(entry(requestsPerSecond=0.001, burst=2)) | {"role": "read"}
+    limits = {"requestsPerSecond": 0.001, "burst": 2}
     gateway.ring.replace(
         [
             grants.plain("first", "key-1"),
-            grants.parse(
-                "second", json.dumps(content | {"sha256": hashlib.sha256(b"key-2").hexdigest()}).encode()
-            ),
+            grants.parse("second", entries.entry("key-2", limits=limits, role="read")),
         ]
     )
     own = {"api-key": "key-2"}
@@ -40,7 +32,7 @@ async def test_a_key_that_asks_too_often_is_told_so(gateway):
 
 async def test_rows_of_a_key_are_counted(gateway):
     """An upsert beyond the rate is refused whole, before a shard sees a part of it."""
-    gateway.ring.replace([grants.parse("first", entry(rowsPerSecond=2))])
+    gateway.ring.replace([grants.parse("first", entries.entry("key-1", limits={"rowsPerSecond": 2}))])
     rows = [{"id": str(number), "values": [1, 1]} for number in range(50)]
     assert (await gateway.ask("POST", "/vectors/upsert", {"vectors": rows})).status == 200
     again = await gateway.ask("POST", "/vectors/upsert", {"vectors": rows})

@@ -1,10 +1,9 @@
 """Rates and quotas of keys, on a clock of our own."""
 
-import hashlib
-import json
 import math
 
 import pytest
+from issuing import entries
 
 from vectorfleet_runtime import grants, quotas
 
@@ -87,16 +86,12 @@ def test_keys_are_counted_apart():
     assert meters.of(grants.Principal("one", quota=grants.Quota(requests_per_second=2)), NOON) is not before
 
 
-def entry(**limits):
-    """Return a key's file with limits."""
-    return json.dumps({"sha256": hashlib.sha256(b"key-1").hexdigest(), "limits": limits}).encode()
-
-
 def test_a_file_of_a_key_says_its_limits():
     """Beside its role; what it leaves out has no bound."""
-    granted = grants.parse("a", entry(requestsPerSecond=0.5, burst=3, rowsPerSecond=10, requestsPerDay=100))
+    limits = {"requestsPerSecond": 0.5, "burst": 3, "rowsPerSecond": 10, "requestsPerDay": 100}
+    granted = grants.parse("a", entries.entry("key-1", limits=limits))
     assert granted.principal.quota == grants.Quota(0.5, 3, 10, 100)
-    assert grants.parse("a", entry()).principal.quota == grants.Quota()
+    assert grants.parse("a", entries.entry("key-1", limits={})).principal.quota == grants.Quota()
 
 
 @pytest.mark.parametrize(
@@ -113,4 +108,4 @@ def test_a_file_of_a_key_says_its_limits():
 def test_limits_that_are_none_grant_nothing(limits):
     """A limit that could not be meant does not turn into none."""
     with pytest.raises(ValueError, match="does not fit"):
-        grants.parse("a", entry(**limits))
+        grants.parse("a", entries.entry("key-1", limits=limits))
