@@ -121,9 +121,15 @@ def find(root: pathlib.Path) -> dict[pathlib.Path, Running]:
 
 
 def start_of(pid: int) -> int | None:
-    """Return when a process was started, in clock ticks since boot; None where there is none, or a zombie."""
+    """Return when a process was started, in clock ticks since boot; None where there is none, or a zombie.
+
+    One whose first thread has ended before the others is a zombie by its state only: it still holds its
+    ports and files, and nobody can be told its status yet.
+    """
     fields = _stat(_PROC / str(pid))
-    return None if not fields or fields[0] in "ZX" else int(fields[19])
+    if not fields or (fields[0] in "ZX" and int(fields[17]) <= 1):
+        return None
+    return int(fields[19])
 
 
 def memory_of(pid: int) -> int:
