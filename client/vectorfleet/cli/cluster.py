@@ -162,7 +162,7 @@ class Cluster:
         """Return what keeps each pod of some indexes from being ready, and where its log is."""
         found = [one for one in view.indexes(self._place) if (one.namespace, one.name) in mine]
         waiting = [pod for one in found for pod in one.pods if not pod.ready]
-        return "".join(f"\n  {pod.name}: {pod.trouble or 'not started'}; see {pod.log}" for pod in waiting)
+        return "".join(f"\n  {pod.name}: {_why(pod)}" for pod in waiting)
 
     def _known(self) -> list["_Named"]:
         """Return the indexes that there are, and those of which only volumes are left."""
@@ -202,6 +202,12 @@ class Cluster:
 class _Named:
     namespace: str
     name: str
+
+
+def _why(pod: view.PodView) -> str:
+    """Say why a pod isn't ready and where its log is, once."""
+    why = pod.trouble or "not started"
+    return why if pod.log in why else f"{why}; see {pod.log}"
 
 
 def _as_json(one: view.IndexView) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def test_taken_port_is_told(frail):
     assert told.returncode == 1
     assert log in told.stdout
     assert tried.returncode == 1
-    assert f"{SHARD}: its process ended with status 2; see {log}" in tried.stderr
+    assert f"\n  {SHARD}: its process ended with status 2; see {log}\n" in tried.stderr
     assert "can't be listened on" in pathlib.Path(log).read_text()
 
     assert up(frail).returncode == 0
