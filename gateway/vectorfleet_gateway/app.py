@@ -96,6 +96,15 @@ def _never() -> bool:
     return False
 
 
+def _refuse(error: errors.ApiError, request_id: str) -> replies.Reply:
+    """Count and log what is worth it, and say it to the caller."""
+    if isinstance(error, errors.ThrottledError):
+        metrics.REFUSALS.labels(error.reason).inc()
+    if error.status >= 500:
+        _log.warning("request failed", extra={"error": str(error), "request_id": request_id})
+    return replies.failure(error)
+
+
 class App:
     """The gateway, whatever serves it.
 
@@ -164,12 +173,10 @@ class App:
             return await self._answer(resolved, scope, exchange, entry)
         except asyncio.CancelledError:  # by cut_off, and by nothing else
             return replies.failure(errors.UnavailableError("the gateway is stopping"))
+        except quotas.SpentError as spent:  # of requests here, of rows in the route
+            return _refuse(errors.ThrottledError(str(spent), spent.seconds), request_id)
         except errors.ApiError as error:
-            if isinstance(error, errors.ThrottledError):
-                metrics.REFUSALS.labels(error.reason).inc()
-            if error.status >= 500:
-                _log.warning("request failed", extra={"error": str(error), "request_id": request_id})
-            return replies.failure(error)
+            return _refuse(error, request_id)
         except Exception:  # noqa: BLE001  # whatever went wrong, the caller gets an answer
             _log.exception("request failed by a fault of the gateway", extra={"request_id": request_id})
             problem = errors.InternalError(
@@ -187,10 +194,7 @@ class App:
         policy.authorize(principal, route.role)
         meter = self._meters.of(principal, now)
         if meter is not None:
-            try:
-                meter.admit(now)
-            except quotas.SpentError as spent:
-                raise errors.ThrottledError(str(spent), spent.seconds) from None
+            meter.admit(now)
         self._house.enter()
         try:
             return await self._work(_Asked(route, principal, resolved.name, meter), scope, exchange, entry)

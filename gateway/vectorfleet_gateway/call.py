@@ -46,13 +46,10 @@ class Call(msgspec.Struct, frozen=True):
         """Count rows that are to be written.
 
         Raises:
-            ThrottledError: the caller's key has written what it may.
+            SpentError: the caller's key has written what it may.
         """
         if self.meter is not None:
-            try:
-                self.meter.charge(rows, time.time())
-            except quotas.SpentError as spent:
-                raise errors.ThrottledError(str(spent), spent.seconds) from None
+            self.meter.charge(rows, time.time())
 
     def remaining(self) -> float:
         """Return the seconds that are left.
