@@ -10,6 +10,7 @@ from unittest import mock
 
 import hypothesis
 import numpy as np
+from fixtures import builders
 from hypothesis import stateful
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base
 from vectorfleet_shardnode.multivector import question as questions
 from vectorfleet_shardnode.multivector import search
-from vectorfleet_shardnode.segments import builder, part
+from vectorfleet_shardnode.segments import part
 from vectorfleet_shardnode.settings import Tuning
 
 DIMENSIONS = {"": 2, "title": 3, "body": 2}
@@ -48,24 +49,6 @@ def matrices(dimensions, least, most):
 values, titles, bodies = matrices(2, 1, 1), matrices(3, 0, 1), matrices(2, 0, 3)
 
 
-class Finished:
-    """A builder that did its job in this process."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        return 0
-
-    def communicate(self):
-        return b"", b""
-
-    def kill(self):
-        """Nothing is left to end."""
-
-
 class FieldsMachine(stateful.RuleBasedStateMachine):
     """The rules; `expected` is the dictionary: id → field → its vectors, the rows' values among them."""
 
@@ -92,7 +75,7 @@ class FieldsMachine(stateful.RuleBasedStateMachine):
         self.maintain(steps)
 
     def open(self):
-        self.opened = storage.open_shard(self.index, 0, self.folder, TUNING, Finished)
+        self.opened = storage.open_shard(self.index, 0, self.folder, TUNING, builders.Built)
 
     def teardown(self):
         if hasattr(self, "opened"):

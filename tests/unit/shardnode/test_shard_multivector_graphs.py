@@ -5,7 +5,6 @@ import pytest
 from fixtures.multivector import (
     COSINE,
     DOT,
-    IDS,
     QUERY,
     ask,
     check_exact,
@@ -15,6 +14,7 @@ from fixtures.multivector import (
     term,
     terms_of,
 )
+from fixtures.shards import IDS
 
 from vectorfleet_shardnode import filters, keys, operations, ragged, records
 from vectorfleet_shardnode.api import config

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from fixtures import builders
 
 from vectorfleet_shardnode import (
     errors,
@@ -26,7 +27,7 @@ from vectorfleet_shardnode import (
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import base
 from vectorfleet_shardnode.limits import disk, guard
-from vectorfleet_shardnode.segments import builder, manifest, part
+from vectorfleet_shardnode.segments import manifest, part
 
 TUNING = settings.Tuning(
     growing_rows=4,
@@ -43,24 +44,7 @@ def index_of(dimensions=2, metric=config.Metric.COSINE):
     return config.IndexConfig(index="shop", serving=config.Generation(dimensions=dimensions, metric=metric))
 
 
-class Finished:
-    """A builder that did its job in this process."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        """It has ended."""
-        return 0
-
-    def communicate(self):
-        """It said nothing."""
-        return b"", b""
-
-
-class Failing(Finished):
+class Failing(builders.Built):
     """A builder that ended badly."""
 
     returncode = 1
@@ -82,7 +66,7 @@ def opening(tmp_path):
     """Open the shard in tmp_path; what is open at the end is closed."""
     opened = []
 
-    def open_it(index=None, start_builder=Finished, number=0, tuning=TUNING):
+    def open_it(index=None, start_builder=builders.Built, number=0, tuning=TUNING):
         opened.append(storage.open_shard(index or index_of(), number, tmp_path, tuning, start_builder))
         return opened[-1]
 

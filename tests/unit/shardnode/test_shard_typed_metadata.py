@@ -5,6 +5,7 @@ import json
 import msgspec
 import numpy as np
 import pytest
+from fixtures import builders
 
 from vectorfleet_shardnode import (
     errors,
@@ -17,7 +18,7 @@ from vectorfleet_shardnode import (
     typed_metadata,
 )
 from vectorfleet_shardnode.api import config, shard_pb2
-from vectorfleet_shardnode.segments import builder, filter_file
+from vectorfleet_shardnode.segments import filter_file
 
 TYPES = {kind.value: kind for kind in config.FieldType}
 
@@ -83,23 +84,6 @@ def passing(opened, tree):
     return set(state.matching_ids("", filters.parse(json.dumps(tree).encode(), state.shape.dates)))
 
 
-class Inline:
-    """A builder that does its job in this process."""
-
-    returncode = 0
-
-    def __init__(self, job, path):
-        builder.run(job, path.parent)
-
-    def poll(self):
-        """It has ended."""
-        return 0
-
-    def communicate(self):
-        """It said nothing."""
-        return b"", b""
-
-
 TUNING = settings.Tuning(
     growing_rows=4, index_min_rows=6, settle_seconds=0, build_threads=1, reserved_bytes=0
 )
@@ -110,7 +94,7 @@ def test_dates_are_compared_in_every_kind_of_segment_and_under_a_schema_that_cam
 ):
     """What was stored before the field was declared answers as what came after, and nothing is rewritten."""
     monkeypatch.setattr(filter_file, "MIN_ROWS", 6)
-    opened = storage.open_shard(index_of(), 0, tmp_path, TUNING, Inline)
+    opened = storage.open_shard(index_of(), 0, tmp_path, TUNING, builders.Built)
     for number in range(8):
         upsert(opened, {f"old{number}": {"at": f"2024-01-0{number + 1}T01:00+02:00"}})
         opened.maintenance.step()
@@ -118,7 +102,7 @@ def test_dates_are_compared_in_every_kind_of_segment_and_under_a_schema_that_cam
     assert passing(opened, {"at": "2024-01-03T01:00+02:00"}) == {"old2"}
     opened.close()
 
-    opened = storage.open_shard(index_of(("at", "datetime")), 0, tmp_path, TUNING, Inline)
+    opened = storage.open_shard(index_of(("at", "datetime")), 0, tmp_path, TUNING, builders.Built)
     upsert(opened, {"new": {"at": ["2020-01-01", "2024-01-07"]}})
     with pytest.raises(errors.BadRequestError, match='field "at" is declared datetime'):
         upsert(opened, {"bad": {"at": "yesterday"}})
@@ -150,7 +134,7 @@ def test_a_delete_by_filter_understands_declared_dates():
 
 def test_an_explanation_understands_declared_dates(tmp_path):
     """It counts the rows that the query's filter passes, by the index's schema."""
-    opened = storage.open_shard(index_of(("at", "datetime")), 0, tmp_path, TUNING, Inline)
+    opened = storage.open_shard(index_of(("at", "datetime")), 0, tmp_path, TUNING, builders.Built)
     upsert(opened, {"a": {"at": "2024-01-01"}, "b": {"at": "2024-01-02T00:00+01:00"}, "c": {}})
     query = shard_pb2.Query(top_k=1, filter=b'{"at": {"$gte": "2024-01-01T12:00"}}')
     told = explaining.explain(opened.shard.snapshot, query, 0, explaining.Pass(1, 0.001))
