@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorfleet_shardnode import service, settings, storage
+from vectorfleet_shardnode import reporting, service, settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import part
 
@@ -103,7 +103,7 @@ def start_alone(folder: pathlib.Path, asked: NDArray[np.float32]) -> tuple[float
 def _start_here(folder: pathlib.Path, asked: NDArray[np.float32]) -> tuple[float, int]:
     index = config_of(asked.shape[1])
     faiss.omp_set_num_threads(1)
-    before, begin = service.resident_bytes(), time.perf_counter()
+    before, begin = reporting.resident_bytes(), time.perf_counter()
     opened = storage.open_shard(index, 0, folder, settings.Tuning())
     seconds, state = time.perf_counter() - begin, opened.shard.snapshot
     for query in asked:
@@ -112,7 +112,7 @@ def _start_here(folder: pathlib.Path, asked: NDArray[np.float32]) -> tuple[float
         )
         for _, place in state.search(question):
             state.take(place, part.Fields(False, True))
-    resident = service.resident_bytes() - before
+    resident = reporting.resident_bytes() - before
     opened.close()
     return seconds, resident
 

@@ -16,7 +16,7 @@ import uvloop
 
 from vectorfleet_runtime import credentials, listener, logs, parties
 
-from . import errors, refusing, server, service
+from . import errors, refusing, reporting, server, service
 from .api import config, shard_pb2
 from .limits import meter
 from .replication import replica
@@ -124,7 +124,7 @@ async def _open(
             index=index.index,
             generation=index.serving.name,
             shard=settings.shard,
-            version=service.program_version(),
+            version=reporting.program_version(),
             memory_limit_bytes=measured.limit,
             memory_used_bytes=measured.used(),
         )
