@@ -1,8 +1,8 @@
 """Drives the core of a replica: brings it one event at a time, and carries out what it decides.
 
 One task takes events from a queue and ends each one's effects before the next. What is sent is sent by tasks
-of its own; answers, fsyncs and time come back as events. The disk is used in threads: the event loop, which
-serves searches too, never waits for it.
+of its own (`sending`); answers, fsyncs and time come back as events. The disk is used in threads: the event
+loop, which serves searches too, never waits for it.
 """
 
 import asyncio
@@ -10,43 +10,17 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
-from .. import digests, errors, files, incoming, metrics
+from .. import errors, files, incoming, metrics
 from ..api import replication_pb2
-from . import links, messages, protocol, term, wire
+from . import links, messages, protocol, sending
+from .disk import Disk
 from .history import History
 
 _LOG = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 0.1
 _TELL_SECONDS = 0.005  # after a commit, until followers that get no more records are told
-SHIPPED_BYTES = 8 << 20
-
-
-class Disk(Protocol):
-    """The shard as the driver uses it; every call may block, and raise `errors.ShardError` or OSError."""
-
-    # ruff: noqa: D102 (the effects say what each does)
-    def store(self, stored: messages.Stored) -> None: ...
-    def append(self, entries: tuple[replication_pb2.Entry, ...]) -> None: ...
-    def cut(self, after: int) -> None: ...
-    def lead(self, epoch: int, *, resumes: bool) -> int: ...
-    def follow(self) -> int: ...
-    def commit(self, seq: int) -> int: ...
-    def read(self, first: int, upto: int, most_bytes: int) -> list[replication_pb2.Entry]: ...
-    def give_up(self) -> str: ...
-    @property
-    def cuts(self) -> int: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Identity:
-    """Which shard this is, and what a new configuration does not say: where replicas listen, by name."""
-
-    index: str
-    generation: str
-    shard: int
-    addresses: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,27 +43,23 @@ class Driver:
 
     def __init__(
         self,
-        identity: Identity,
+        identity: sending.Identity,
         core: protocol.Replica,
         disk: Disk,
         ways: links.Links,
     ) -> None:
         self.identity = identity
         self.core = core
+        self.sending = sending.Sending(identity, core, disk, ways, self._post)
         self.problem = ""
         self.leaving = False
-        self.began_at = self.heard_at = self.quorum_at = time.monotonic()
-        self.answered_at: dict[str, float] = {}
-        self.digests: Callable[[], list[digests.Digest]] = list
-        self.no_room: Callable[[], str] = str
-        self.built: Callable[[], tuple[int, bool]] = lambda: (0, False)
+        self.heard_at = time.monotonic()
         self.hears: Callable[[replication_pb2.AppendRequest], None] = lambda _: None
         self.in_office: Callable[[bool], None] = lambda _: None
         self.received: incoming.Incoming | None = None
         self.starting_over = asyncio.Event()
         self.copier: Callable[[replication_pb2.AppendRequest], Coroutine[Any, Any, None]] | None = None
         self._disk = disk
-        self._ways = ways
         self._opened = False  # the shard takes writes
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._asked: set[asyncio.Future[messages.Reply]] = set()
@@ -115,7 +85,7 @@ class Driver:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._ways.close()
+        await self.sending.close()
 
     # ------------------------------------------------------------------------------------- events
 
@@ -206,12 +176,13 @@ class Driver:
                 if not token.done():
                     token.set_result(reply)
             case messages.Send(to, message):
-                self.spawn(self._send(to, message))
+                self.spawn(self.sending.send(to, message))
             case messages.Copy():
                 if self.copier is not None and event.request is not None:
                     self.spawn(self.copier(event.request))
             case messages.Open():
-                self._opened, self.quorum_at = True, time.monotonic()
+                self._opened = True
+                self.sending.note_quorum()
                 self._left.clear()
                 self.in_office(True)
                 _LOG.info("this replica is the primary", extra={"epoch": self.core.promised})
@@ -264,7 +235,7 @@ class Driver:
     async def _commit(self, seq: int) -> None:
         if self.core.term is not None:
             self._disk.commit(seq)  # the records are applied, and only shown
-            self.quorum_at = time.monotonic()
+            self.sending.note_quorum()
             if not self._telling:
                 self._telling = True
                 self._loop.call_later(_TELL_SECONDS, self._tell)
@@ -298,66 +269,6 @@ class Driver:
         last = await asyncio.to_thread(self._disk.follow)
         _LOG.info("this replica follows", extra={"epoch": self.core.promised})
         await self._carry_out_all(self.core.stopped(last))
-
-    # ------------------------------------------------------------------------------------ sending
-
-    async def _send(self, to: messages.Member, message: messages.Append | messages.Confirm) -> None:
-        try:
-            match message:
-                case messages.Append():
-                    await self._append(to, message)
-                case messages.Confirm():
-                    request = replication_pb2.ConfirmRequest(epoch=message.epoch, to_disk=to.disk)
-                    reply = await self._ways.confirm(self._address(to), request)
-                    heard = messages.ConfirmReply(reply.promised)
-                    self._post(lambda: self.core.confirm_reply(to.disk, message, heard))
-        except (links.LinkError, errors.ShardError, LookupError, OSError) as failed:
-            _LOG.debug("a replica did not answer", extra={"replica": to.name, "reason": str(failed)})
-            self._post(lambda: self.core.unreachable(to.disk, message.epoch))
-
-    async def _append(self, to: messages.Member, message: messages.Append) -> None:
-        current = self.core.term
-        entries: list[replication_pb2.Entry] = []
-        if message.upto > message.previous.seq:
-            span = (message.previous.seq + 1, message.upto, SHIPPED_BYTES)
-            entries = await asyncio.to_thread(self._disk.read, *span)
-        if current is None or self.core.term is not current or current.epoch != message.epoch:
-            return  # out of office: what was read may be another's
-        built, building = self.built()
-        request = replication_pb2.AppendRequest(
-            index=self.identity.index,
-            generation=self.identity.generation,
-            shard=self.identity.shard,
-            epoch=message.epoch,
-            to_disk=to.disk,
-            previous=wire.position(message.previous),
-            entries=entries,
-            committed=message.committed,
-            log_begin=message.log_begin,
-            built=built,
-            building=building,
-            **{"from": self.core.me.name},
-        )
-        reply = wire.to_append_reply(await self._ways.append(self._address(to), request))
-        self._note_answer(current, to)
-        self._post(lambda: self.core.append_reply(to.disk, message.epoch, reply))
-
-    def _note_answer(self, current: term.Term, to: messages.Member) -> None:
-        self.answered_at[to.disk] = now = time.monotonic()
-        quorum = current.configuration.write_quorum - 1
-        heard = (self.answered_at.get(peer.member.disk, 0.0) for peer in current.members())
-        newest = sorted(heard, reverse=True)
-        self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else now)
-
-    def quorum_silence(self) -> float:
-        """Return the seconds since a write quorum last answered; none where nobody else is needed."""
-        current = self.core.term
-        if current is None or current.configuration.write_quorum <= 1:
-            return 0.0
-        return time.monotonic() - self.quorum_at
-
-    def _address(self, to: messages.Member) -> str:
-        return to.address or self.identity.addresses.get(to.name, "")
 
     # -------------------------------------------------------------------------------------- other
 

@@ -32,7 +32,7 @@ class PrimaryGate:
             raise self.not_primary()
         if epoch not in (0, core.promised):
             raise errors.NotHereError(f"this shard is in epoch {core.promised}, not {epoch}")
-        if self._driver.quorum_silence() > QUORUM_SECONDS:
+        if self._driver.sending.quorum_silence() > QUORUM_SECONDS:
             raise errors.UnavailableError(self.missing())
         if self._waiting + size > MOST_WAITING_BYTES:
             raise errors.UnavailableError(

@@ -10,7 +10,7 @@ from vectorfleet_runtime import credentials
 from .. import checkpoints, outset, storage
 from ..api import config, replication_pb2
 from ..settings import Tuning
-from . import adopting, copying, driver, gate, ledger, links, messages, protocol, reporting, service
+from . import adopting, copying, driver, gate, ledger, links, messages, protocol, reporting, sending, service
 
 _EXPIRE_SECONDS = 10.0
 LEAVE_SECONDS = 25.0
@@ -41,7 +41,7 @@ class Replica:
         service: the calls of replication.proto.
     """
 
-    def __init__(self, opened: storage.OpenShard, identity: driver.Identity, membership: Membership) -> None:
+    def __init__(self, opened: storage.OpenShard, identity: sending.Identity, membership: Membership) -> None:
         self.opened = opened
         kept = ledger.Ledger(opened)
         address = identity.addresses.get(membership.name, "")
@@ -51,13 +51,11 @@ class Replica:
         self.driver = driver.Driver(identity, core, kept, ways)
         self.gate = gate.PrimaryGate(self.driver)
         source = copying.Source(checkpoints.Checkpoints(opened.shard, opened.maintenance))
-        self.service = service.ReplicationService(self.driver, source)
-        self.driver.digests = lambda: opened.shard.digests.newest
-        self.driver.no_room = lambda: opened.shard.limits.no_room
+        self.service = service.ReplicationService(self.driver, source, opened.shard)
         pace = opened.shard.tuning.copy_bytes_per_second
         self.driver.copier = copying.Copier(self.driver, ways, opened.shard.folder, pace).copy
         adopter = adopting.Adopter(self.driver, ways, opened)
-        self.driver.hears, self.driver.built = adopter.hear, adopter.built
+        self.driver.hears, self.driver.sending.built = adopter.hear, adopter.built
         self.driver.in_office = adopter.note_office
         self.driver.spawn(source.expire(_EXPIRE_SECONDS))
         opened.shard.listen(outset.Listener(self.driver.synced, self.driver.failed, self.driver.trimmed))
@@ -103,7 +101,7 @@ async def open_replica(
     opened = await asyncio.to_thread(opening)
     addresses = index.serving.shards[number].replicas
     named = {address.partition(".")[0].partition(":")[0]: address for address in addresses}
-    identity = driver.Identity(index.index, index.serving.name, number, named)
+    identity = sending.Identity(index.index, index.serving.name, number, named)
     made = Replica(opened, identity, membership)
     await made.driver.start()
     return made

@@ -2,6 +2,7 @@
 
 import time
 
+from .. import shard
 from ..api import replication_pb2
 from . import driver, term, wire
 
@@ -9,10 +10,10 @@ _QUORUM_PATIENCE = 3.0
 """Seconds without an answer of a write quorum after which a primary says that it can't acknowledge."""
 
 
-def state_of(driven: driver.Driver) -> replication_pb2.ReplicaState:
-    """Return what the operator and the gateway need to know of a replica."""
+def state_of(driven: driver.Driver, held: shard.Shard) -> replication_pb2.ReplicaState:
+    """Return what the operator and the gateway need to know of a replica, and of the shard that it holds."""
     core, now = driven.core, time.monotonic()
-    quorum_silence = driven.quorum_silence()
+    quorum_silence = driven.sending.quorum_silence()
     return replication_pb2.ReplicaState(
         self=wire.member(core.me),
         role=role_of(driven),
@@ -28,11 +29,11 @@ def state_of(driven: driver.Driver) -> replication_pb2.ReplicaState:
         caught_up=is_caught_up(driven),
         digests=[
             replication_pb2.Digest(seq=one.seq, epoch=one.epoch, rows=one.rows, count=one.count)
-            for one in driven.digests()
+            for one in held.digests.newest
         ],
         problem=driven.problem,
         log_begin=core.history.base.seq + 1,
-        no_room=driven.no_room(),
+        no_room=held.limits.no_room,
     )
 
 
@@ -61,7 +62,7 @@ def _followers(driven: driver.Driver, now: float) -> list[replication_pb2.Follow
             disk=peer.member.disk,
             verified=peer.verified,
             applied=peer.applied,
-            silence_seconds=now - driven.answered_at.get(peer.member.disk, driven.began_at),
+            silence_seconds=now - driven.sending.answered_at.get(peer.member.disk, driven.sending.began_at),
             copying=peer.copying,
         )
         for peer in peers

@@ -6,7 +6,7 @@ from typing import Any
 
 import google_crc32c
 
-from .. import errors
+from .. import errors, shard
 from ..api import replication_pb2
 from . import copying, driver, messages, reporting, wire
 
@@ -32,9 +32,10 @@ class ReplicationService:
             ("Rebuild", self.rebuild),
         )
 
-    def __init__(self, driven: driver.Driver, source: copying.Source) -> None:
+    def __init__(self, driven: driver.Driver, source: copying.Source, held: shard.Shard) -> None:
         self._driver = driven
         self._source = source
+        self._shard = held
 
     async def append(self, request: replication_pb2.AppendRequest) -> replication_pb2.AppendReply:
         """Take records of a primary; answered after the fsync."""
@@ -115,7 +116,7 @@ class ReplicationService:
 
     def state_now(self) -> replication_pb2.ReplicaState:
         """Return the same at once."""
-        return reporting.state_of(self._driver)
+        return reporting.state_of(self._driver, self._shard)
 
     def _check_shard(self, index: str, generation: str, shard: int) -> None:
         mine = self._driver.identity

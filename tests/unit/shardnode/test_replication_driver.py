@@ -5,7 +5,7 @@ import errno
 
 import pytest
 
-from vectorfleet_shardnode.replication import driver, history, messages, protocol
+from vectorfleet_shardnode.replication import driver, history, messages, protocol, sending
 
 A, B, C = (messages.Member(name, f"disk-{name}", f"{name}:1") for name in "abc")
 KNOWN = messages.Configuration(1, "b", (A, B, C), 2)
@@ -45,7 +45,7 @@ async def driven():
     """A follower at work whose log holds three records of epoch 1."""
     disk, log = Disk(), history.History().extended(1, 3)
     core = protocol.Replica(A, messages.Stored(1, KNOWN), log)
-    identity = driver.Identity("shop", "g1", 0, {})
+    identity = sending.Identity("shop", "g1", 0, {})
     made = driver.Driver(identity, core, disk, Nowhere())
     made.disk = disk
     await made.start()
