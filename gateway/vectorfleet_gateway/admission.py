@@ -63,7 +63,8 @@ class House:
 
     def give(self, amount: int) -> None:
         """Give bytes back."""
-        self._return(amount)
+        self._free += amount
+        self._grant()
 
     async def _wait(self, amount: int) -> None:
         mine = asyncio.get_running_loop().create_future()
@@ -74,7 +75,7 @@ class House:
                 await mine
         except BaseException as error:
             if mine.done() and not mine.cancelled():  # granted in the same moment
-                self._return(amount)
+                self.give(amount)
             else:
                 if asked in self._waiting:
                     self._waiting.remove(asked)
@@ -86,10 +87,6 @@ class House:
                 RETRY_SECONDS,
                 "bodies",
             ) from None
-
-    def _return(self, amount: int) -> None:
-        self._free += amount
-        self._grant()
 
     def _grant(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:

@@ -67,18 +67,7 @@ class SearchRerank(Line):
         | UnsetType
         | None
     ) = UNSET
-    query: (
-        Annotated[
-            str,
-            schemas.told(
-                "what texts are compared with; the query's own text unless given",
-                minLength=1,
-                maxLength=limits.MAX_TEXT_CHARACTERS,
-            ),
-        ]
-        | UnsetType
-        | None
-    ) = UNSET
+    query: schemas.Judged | UnsetType | None = UNSET
     parameters: (
         Annotated[dict[str, Any], schemas.told("not supported: refused unless empty")] | UnsetType | None
     ) = UNSET

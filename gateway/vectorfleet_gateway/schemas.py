@@ -141,21 +141,21 @@ class Fusion(Body):
     ) = UNSET
 
 
+Judged = Annotated[
+    str,
+    told(
+        "what texts are compared with; the query's own text unless given",
+        minLength=1,
+        maxLength=limits.MAX_TEXT_CHARACTERS,
+    ),
+]
+"""What a reranker compares texts with."""
+
+
 class Rerank(Body):
     """How the first matches are ordered anew by the index's reranker: our addition to Pinecone's query."""
 
-    query: (
-        Annotated[
-            str,
-            told(
-                "what texts are compared with; the query's own text unless given",
-                minLength=1,
-                maxLength=limits.MAX_TEXT_CHARACTERS,
-            ),
-        ]
-        | UnsetType
-        | None
-    ) = UNSET
+    query: Judged | UnsetType | None = UNSET
     field: Annotated[str, told("the metadata field that is judged")] | UnsetType | None = UNSET
     candidates: (
         Annotated[

@@ -30,29 +30,27 @@ def attach(served: index.Index, keys: Keys) -> None:
 
 
 def _embedder(settings: services.Embedder, served: index.Index, key_file: Path | None) -> embedder.Embedder:
-    terms = service.Terms(
-        name="the embedder",
-        url=settings.url,
-        key_file=key_file,
-        timeout=settings.timeout_seconds,
-        retries=settings.retries,
-        concurrency=settings.concurrency,
-        rate=settings.requests_per_second,
-        max_bytes=wire.max_bytes(settings, served.generation.dimensions),
-    )
+    most = wire.max_bytes(settings, served.generation.dimensions)
+    terms = _terms("the embedder", settings, key_file, most)
     asked = service.Service(terms, metrics.observe_embedder_call)
     return embedder.Embedder(settings, served.generation, asked, remembering.IndexMemory(served))
 
 
 def _reranker(settings: services.Reranker, key_file: Path | None) -> reranker.Reranker:
-    terms = service.Terms(
-        name="the reranker",
+    terms = _terms("the reranker", settings, key_file, reranking_wire.MAX_BYTES)
+    return reranker.Reranker(settings, service.Service(terms, metrics.observe_reranker_call))
+
+
+def _terms(
+    name: str, settings: services.Embedder | services.Reranker, key_file: Path | None, max_bytes: int
+) -> service.Terms:
+    return service.Terms(
+        name=name,
         url=settings.url,
         key_file=key_file,
         timeout=settings.timeout_seconds,
         retries=settings.retries,
         concurrency=settings.concurrency,
         rate=settings.requests_per_second,
-        max_bytes=reranking_wire.MAX_BYTES,
+        max_bytes=max_bytes,
     )
-    return reranker.Reranker(settings, service.Service(terms, metrics.observe_reranker_call))

@@ -18,18 +18,6 @@ FINALIZER = f"{names.GROUP}/operator"
 _STOP_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 3.0
 _IDENTITY: Any = "vectorfleet-operator"
-_OWNED = (
-    ports.STATEFUL_SET,
-    ports.DEPLOYMENT,
-    ports.SERVICE,
-    ports.CONFIG_MAP,
-    ports.SECRET,
-    ports.SERVICE_ACCOUNT,
-    ports.POD_DISRUPTION_BUDGET,
-    ports.POD,
-    ports.PERSISTENT_VOLUME_CLAIM,
-    ports.NETWORK_POLICY,
-)
 
 
 class Patience:
@@ -67,7 +55,7 @@ def build_registry(attendant: attend.Attendant, board: attend.Board) -> kopf.Ope
     kopf.daemon(*index, registry=registry, cancellation_timeout=_STOP_SECONDS)(daemon)
     kopf.on.event(*index, registry=registry)(on_index)
     kopf.on.event(*shard, registry=registry)(on_shard)
-    for kind in _OWNED:
+    for kind in ports.OWNED:
         kopf.on.event(*_selector(kind), registry=registry, labels={names.LABEL_INDEX: kopf.PRESENT})(on_owned)
     return registry
 
@@ -83,7 +71,7 @@ def build_settings() -> kopf.OperatorSettings:
     # Namespaces are given by name or not at all, and our kinds are there before kopf starts; so the
     # operator needs no right to look at namespaces and definitions.
     settings.scanning.disabled = True
-    for kind in _OWNED:
+    for kind in ports.OWNED:
         settings.watching.label_selectors[_selector(kind)] = names.LABEL_INDEX
     return settings
 

@@ -14,19 +14,7 @@ from .api import vector_index
 from .desired import inputs, names
 from .plan import observed
 
-LISTED = (
-    ports.VECTOR_SHARD,
-    ports.STATEFUL_SET,
-    ports.DEPLOYMENT,
-    ports.SERVICE,
-    ports.CONFIG_MAP,
-    ports.SECRET,
-    ports.SERVICE_ACCOUNT,
-    ports.POD_DISRUPTION_BUDGET,
-    ports.NETWORK_POLICY,
-    ports.POD,
-    ports.PERSISTENT_VOLUME_CLAIM,
-)
+LISTED = (ports.VECTOR_SHARD, *ports.OWNED)
 
 
 async def observe(cluster: ports.Cluster, index: vector_index.VectorIndex) -> observed.Observed:

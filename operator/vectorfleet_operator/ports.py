@@ -38,6 +38,12 @@ POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionb
 CERTIFICATE = Kind("cert-manager.io/v1", "Certificate", "certificates")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 
+OWNED = (
+    STATEFUL_SET, DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, POD_DISRUPTION_BUDGET,
+    NETWORK_POLICY, POD, PERSISTENT_VOLUME_CLAIM,
+)  # fmt: skip
+"""What there is because of an index: watched, and read in each pass. VectorShards are another matter."""
+
 KINDS: dict[str, Kind] = {
     kind.kind: kind
     for kind in (

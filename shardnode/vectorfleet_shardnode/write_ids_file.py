@@ -47,12 +47,7 @@ def read(folder: Path, listed: manifest.WriteIds | None) -> list[log_index.Known
     if listed is None:
         return []
     path = folder / listed.file
-    try:
-        found = descriptor.sum_of(path)
-    except FileNotFoundError as missing:
-        raise errors.DataLossError(f"file {path} of write ids is missing") from missing
-    if found != listed.content:
-        raise errors.DataLossError(f"file {path} of write ids is damaged")
+    descriptor.check(path, listed.content, f"file {path} of write ids")
     return _parse(path.read_bytes(), path)
 
 

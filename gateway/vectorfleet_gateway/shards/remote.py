@@ -153,7 +153,7 @@ class RemoteShard:
         except conversation.RefusedError as refused:
             code = refused.code
             _log.debug("shard call failed", extra={"shard": self._dial.shard, "code": code.name})
-            await self._follow_hosts()
+            self._follow_hosts()
             raise statuses.error_of(code, str(refused), self._dial.shard, refused.more) from None
         else:
             self._away_since = None
@@ -196,7 +196,7 @@ class RemoteShard:
             return False
         return True
 
-    async def _follow_hosts(self) -> None:
+    def _follow_hosts(self) -> None:
         if hosts.target_of(self._dial.address, self._dial.hosts_file) != self._target:
             self._reconnect()
 

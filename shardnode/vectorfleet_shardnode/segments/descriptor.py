@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pydantic
 
-from .. import files
+from .. import errors, files
 from ..api import config
 from ..engines import base
 
@@ -125,3 +125,20 @@ class Descriptor(Model):
 def sum_of(path: Path) -> FileSum:
     """Measure a file."""
     return FileSum(bytes=path.stat().st_size, sha256=files.sha256_of(path))
+
+
+def check(path: Path, written: FileSum, name: str) -> None:
+    """Check that a file is as it was written; `name` is what a message calls it.
+
+    Raises:
+        DataLossError: it is missing, or another.
+    """
+    try:
+        found = sum_of(path)
+    except FileNotFoundError as missing:
+        raise errors.DataLossError(f"{name} is missing") from missing
+    if found != written:
+        raise errors.DataLossError(
+            f"{name} is damaged: {found.bytes} bytes with sha256 {found.sha256}, "
+            f"written were {written.bytes} with {written.sha256}"
+        )

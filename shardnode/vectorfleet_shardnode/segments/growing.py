@@ -17,7 +17,7 @@ from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
 from ..engines import base, flat, sketch
-from . import appending, growing_fields, growing_filters, growing_sparse, growing_text, part
+from . import appending, growing_fields, growing_filters, growing_sparse, growing_text, living, part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,11 +134,8 @@ class GrowingSegment:
 
 
 @dataclasses.dataclass(frozen=True)
-class GrowingView:
+class GrowingView(living.Living[GrowingSegment]):
     """The first rows of a growing segment, and which of them live, see `part.Part`."""
-
-    segment: GrowingSegment
-    live: Mask
 
     def extended(self) -> "GrowingView":
         """Return the view that includes, as live, what was appended since."""
@@ -149,24 +146,6 @@ class GrowingView:
     def columns(self) -> Columns:
         """The columns of this view's rows."""
         return self.segment.columns(len(self.live))
-
-    @functools.cached_property
-    def live_rows(self) -> int:
-        """How many rows exist."""
-        return int(np.count_nonzero(self.live))
-
-    @property
-    def dead_rows(self) -> int:
-        """How many rows were replaced or deleted."""
-        return len(self.live) - self.live_rows
-
-    def without(self, rows: RowNumbers) -> "GrowingView":
-        """Return the view in which these rows are dead too."""
-        if not len(rows):
-            return self
-        live = self.live.copy()
-        live[rows] = False
-        return GrowingView(self.segment, live)
 
     def find(self, sought: keys.Keys) -> RowNumbers:
         """Return the live row of each key, -1 where this part has none."""

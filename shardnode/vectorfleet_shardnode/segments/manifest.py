@@ -130,12 +130,7 @@ def read_live(folder: Path, rows: int, tombstones: Tombstones | None) -> Mask:
     if tombstones is None:
         return np.ones(rows, np.bool_)
     path = folder / tombstones.file
-    try:
-        found = descriptor.sum_of(path)
-    except FileNotFoundError as missing:
-        raise errors.DataLossError(f"tombstone file {path} is missing") from missing
-    if found != tombstones.content:
-        raise errors.DataLossError(f"tombstone file {path} is damaged")
+    descriptor.check(path, tombstones.content, f"tombstone file {path}")
     dead = np.unpackbits(np.frombuffer(path.read_bytes(), np.uint8), count=rows, bitorder="little")
     live: Mask = dead == 0
     return live

@@ -18,6 +18,7 @@ from . import (
     field_files,
     filter_fields,
     filter_file,
+    living,
     part,
     sealed_search,
     sealed_texts,
@@ -114,41 +115,12 @@ def check_files(folder: Path, expected: dict[str, descriptor.FileSum]) -> None:
         DataLossError: a file is missing or not as it was written.
     """
     for name, wanted in expected.items():
-        try:
-            found = descriptor.sum_of(folder / name)
-        except FileNotFoundError as missing:
-            raise errors.DataLossError(f"segment {folder.name}: {name} is missing") from missing
-        if found != wanted:
-            raise errors.DataLossError(
-                f"segment {folder.name}: {name} is damaged: {found.bytes} bytes with sha256 {found.sha256}, "
-                f"written were {wanted.bytes} with {wanted.sha256}"
-            )
+        descriptor.check(folder / name, wanted, f"segment {folder.name}: {name}")
 
 
 @dataclasses.dataclass(frozen=True)
-class SealedView:
+class SealedView(living.Living[SealedSegment]):
     """A sealed segment and which of its rows live, see `part.Part`."""
-
-    segment: SealedSegment
-    live: Mask
-
-    @functools.cached_property
-    def live_rows(self) -> int:
-        """How many rows exist."""
-        return int(np.count_nonzero(self.live))
-
-    @property
-    def dead_rows(self) -> int:
-        """How many rows were replaced or deleted."""
-        return len(self.live) - self.live_rows
-
-    def without(self, rows: RowNumbers) -> "SealedView":
-        """Return the view in which these rows are dead too."""
-        if not len(rows):
-            return self
-        live = self.live.copy()
-        live[rows] = False
-        return SealedView(self.segment, live)
 
     def find(self, sought: keys.Keys) -> RowNumbers:
         """Return the live row of each key, -1 where this part has none."""
