@@ -1,5 +1,7 @@
 """Named troubles, played on the simulator: one thing goes wrong, and what is expected of it is asked."""
 
+import operator
+
 import pytest
 from simulation import mutants, plan, promises, world
 
@@ -43,13 +45,13 @@ def cut(made, some, others):
 def ask(made, name, method, *args):
     """Ask a replica something; returns the list that its answer comes into."""
     node, heard = made.nodes[name], []
-    node.enter(None, getattr(node, method), *args, heard.append)
+    node.enter(None, operator.attrgetter(method)(node), *args, heard.append)
     return heard
 
 
 def write(made, name, write_id, value):
     """Write a key at a replica, and wait for the answer."""
-    heard = ask(made, name, "write", (write_id, "key", value))
+    heard = ask(made, name, "serving.write", (write_id, "key", value))
     wait_for(made, lambda: heard)
     return heard[0]
 
@@ -95,7 +97,7 @@ def test_r11_a_primary_cut_from_its_followers_loses_its_tail_and_nothing_acknowl
     old = made.primary()
     cut(made, [old.name], [*made.nodes, *made.operators])
     committed = old.core.committed
-    late = ask(made, old.name, "write", ("late", "key", "late"))
+    late = ask(made, old.name, "serving.write", ("late", "key", "late"))
     promoted(made, old.name)
     pass_time(made, 100)
     assert old.core.committed == committed
@@ -134,8 +136,8 @@ def test_r13_a_frozen_primary_that_goes_on_acknowledges_nothing():
     old = made.primary()
     old.freeze()
     promoted(made, old.name)
-    late = ask(made, old.name, "write", ("late", "key", "late"))
-    read = ask(made, old.name, "strong_read", "key")
+    late = ask(made, old.name, "serving.write", ("late", "key", "late"))
+    read = ask(made, old.name, "serving.strong_read", "key")
     old.thaw()
     pass_time(made, 300)
     assert all(what != "done" for what, _ in late + read)
@@ -268,20 +270,20 @@ def test_a_shard_whose_disks_are_all_gone_begins_anew_where_a_person_says_so():
     for one in made.nodes.values():
         one.lose_disk()
         one.start()
-        ask(made, one.name, "configure", current, ())
+        ask(made, one.name, "obeying.configure", current, ())
     pass_time(made, 100)
     assert all(one.core.configuration == current for one in made.nodes.values())
     members = tuple(messages.Member(one.name, one.disk.identity) for one in made.nodes.values())
     epoch = current.epoch + 1
     made.promises.log.clear()  # what was promised is lost
     for one in members:
-        [reply] = ask(made, one.name, "seal", one.disk, epoch, False)
+        [reply] = ask(made, one.name, "obeying.seal", one.disk, epoch, False)
         assert reply.sealed
     wanted = messages.Configuration(epoch, members[0].name, members, 2)
-    led = ask(made, members[0].name, "lead", wanted, 10.0)
+    led = ask(made, members[0].name, "obeying.lead", wanted, 10.0)
     wait_for(made, lambda: led)
     assert led[0].held
-    ask(made, members[0].name, "configure", wanted, ())
+    ask(made, members[0].name, "obeying.configure", wanted, ())
     wait_for(made, lambda: made.nodes[members[0].name].open)
 
 

@@ -43,7 +43,7 @@ class Client:
 
     def _ask(self, name, method, *args):
         node = self.world.nodes[name]
-        method = getattr(node, method)
+        method = getattr(node.serving, method)
 
         def deliver(answer):
             node.enter(None, method, *args, answer)

@@ -1,16 +1,14 @@
 """A simulated replica: the real core, a disk that forgets, and what drives them.
 
-It does what the driver of the shard node does, with the worst timing that the contract allows.
+It does what the driver of the shard node does, with the worst timing that the contract allows. What clients
+and the operator ask of it, and what it copies from others, are rooms of their own.
 """
 
 import dataclasses
-import types
 
-from simulation import loop, promises, records, reporting, values
+from simulation import copying, obeying, promises, records, serving
 
-from vectorfleet_operator import replication
-from vectorfleet_shardnode import rebuilding
-from vectorfleet_shardnode.replication import history, messages, protocol
+from vectorfleet_shardnode.replication import messages, protocol
 
 PATIENCE = 25  # of a call to another replica
 TICK = 12
@@ -31,6 +29,8 @@ class Node:
         self._inbox = []
         self.slow_disk = self.pace = 1.0
         self.fuse = None  # how many effects are carried out before it is killed
+        self.serving, self.copying = serving.Serving(self), copying.Copying(self)
+        self.obeying = obeying.Obeying(self)
 
     # ------------------------------------------------------------------------------------ the process
 
@@ -43,8 +43,8 @@ class Node:
         self.heard_at = self.quorum_at = self.began_at = self.clock.now
         self.answered_at = {}
         self._syncing = self._telling = self._again = False
-        self._waiting = {}  # seq -> answers that wait for its commit
-        self._copying = None
+        self.serving.start()
+        self.copying.under_way = None
         disk = self.disk
         if disk.damaged and "damage_refused" in self.world.dropped:
             disk.lose_behind(self.rng)
@@ -56,11 +56,11 @@ class Node:
         known = max(disk.mark, disk.snapshot.place.seq)
         member = messages.Member(self.name, disk.identity)
         self.core = protocol.Replica(member, disk.stored, disk.history(), min(known, disk.last_seq))
-        self._load()
+        self.load()
         self._ticking = False
         self.do(self.core.start)
 
-    def _load(self):
+    def load(self):
         """Build rows and write ids from snapshot and log, rows up to what is committed."""
         disk = self.disk
         self.rows, self.ids = dict(disk.snapshot.rows), dict(disk.snapshot.ids)
@@ -77,26 +77,19 @@ class Node:
             self.disk.lose_power(self.rng)
 
     def _give_up(self, effect, _):
+        self.begin_anew(effect.token)
+
+    def begin_anew(self, answer):
+        """Go on with an empty disk that has the old one's promise, and say which."""
         kept = self.disk.stored
         self.lose_disk()
         self.disk.stored = kept
-        effect.token(messages.GiveUpReply(self.disk.identity))
+        answer(messages.GiveUpReply(self.disk.identity))
         self.world.restart_later(self)
 
     def give_up(self, epoch, answer):
         """The core is told to give up its data."""
         self.do(self.core.give_up, answer, epoch)
-
-    def rebuild(self, disk, epoch, answer):
-        """A Rebuild arrives, meant for a disk."""
-        if disk != self.disk.identity:
-            return
-        if self.core is not None:
-            self.give_up(epoch, lambda reply: answer(reply.disk or None))
-            return
-        known = types.SimpleNamespace(uid=disk, configuration=self.disk.stored.configuration)
-        if not rebuilding.keeps_damaged(known, epoch):
-            self._give_up(messages.GiveUp(lambda reply: answer(reply.disk)), ())
 
     def lose_disk(self):
         """Lose the volume: whoever comes back under this name is another member."""
@@ -104,6 +97,16 @@ class Node:
         if "disk_identity" not in self.world.dropped:
             self.disks += 1
         self.disk = records.Disk(f"{self.name}{self.disks}")
+
+    def leave(self):
+        """It is told to end: a primary waits for its place to be taken."""
+        self.leaving = True
+
+    @property
+    def has_left(self):
+        """Whether it may end, having been told to."""
+        current = self.core.term
+        return self.leaving and (current is None or len(current.configuration.members) == 1)
 
     def freeze(self):
         """Stop the process, as SIGSTOP does; what comes waits."""
@@ -159,8 +162,9 @@ class Node:
 
     def _store(self, effect, _):
         self.disk.stored = effect.stored
-        if self._copying and self._copying[0] < effect.stored.promised and self.rng.random() < 0.5:
-            self.later(0, self._abort_copy, self._copying)
+        under_way = self.copying.under_way
+        if under_way and under_way[0] < effect.stored.promised and self.rng.random() < 0.5:
+            self.later(0, self.copying.abort, under_way)
 
     def _cut(self, effect, _):
         self.promises.cuts(self.disk, effect.after)
@@ -171,11 +175,12 @@ class Node:
     def _write(self, effect, given):
         for record in given[1]:
             if record.seq >= effect.first:
-                self._append(record)
+                self.log_record(record)
         if "ack_fsync" in self.world.dropped:
             self.later(0, self.synced, self.disk.last_seq, self.disk.cuts)
 
-    def _append(self, record):
+    def log_record(self, record):
+        """Append a record to the log."""
         if record.seq != self.disk.last_seq + 1:
             raise promises.BrokenPromiseError(f"{record} does not follow {self.disk.last_seq}")
         self.disk.records.append(record)
@@ -185,7 +190,7 @@ class Node:
 
     def _lead(self, effect, _):
         if not effect.resumes and "start_record" not in self.world.dropped:
-            self._append(records.Record(effect.epoch, self.disk.last_seq + 1))
+            self.log_record(records.Record(effect.epoch, self.disk.last_seq + 1))
         if self.disk.last_seq != self.core.history.last_seq:
             raise promises.BrokenPromiseError(
                 f"the log ends at {self.disk.last_seq}, not as the core believes"
@@ -201,10 +206,7 @@ class Node:
 
     def _follow(self, effect, _):
         self.open = False
-        waiting, self._waiting = self._waiting, {}
-        for answers in waiting.values():
-            for answer, _ in answers:
-                answer(("unknown", None))
+        self.serving.break_off()
         if self.rng.random() < 0.5:
             self._stopped()
         else:
@@ -219,9 +221,7 @@ class Node:
         self._apply(effect.seq)
         if self.rng.random() < self.world.plan.retention:
             self.later(0, self.trim)
-        for seq in [seq for seq in self._waiting if seq <= effect.seq]:
-            for answer, write_id in self._waiting.pop(seq):
-                self._acknowledge(seq, answer, write_id)
+        self.serving.committed(effect.seq)
         if self.core.term is not None:
             self.quorum_at = self.clock.now
         if self.core.term is not None and not self._telling:
@@ -240,6 +240,9 @@ class Node:
 
     def _answer(self, effect, _):
         effect.token(effect.reply)
+
+    def _copy(self, _, given):
+        self.copying.begin(given)
 
     # ---------------------------------------------------------------------------------------- the disk
 
@@ -300,11 +303,6 @@ class Node:
         if disk == self.disk.identity:
             self.do(self.core.confirm, answer)
 
-    def checkpoint(self, epoch, answer):
-        """A replica asks for segments."""
-        if self.core.promised <= epoch:
-            answer(self.disk.snapshot)
-
     def _send(self, effect, _):
         to, message = effect.to, effect.message
         core, epoch = self.core, message.epoch
@@ -343,158 +341,6 @@ class Node:
             )
             self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else self.clock.now)
         self.do(decide, disk, context, reply)
-
-    # -------------------------------------------------------------------------------------- copying
-
-    def _copy(self, effect, given):
-        message, _, source = given
-        run = self.runs
-        self._copying = copying = (message.epoch, object())
-
-        def deliver(answer):
-            source.enter(None, source.checkpoint, message.epoch, answer)
-
-        def answered(snapshot):
-            if snapshot is None or self.rng.random() < 0.3:
-                self.enter(run, self._abort_copy, copying)
-            if snapshot is not None:
-                # A copy that began on a slow disk has to end within the time in which all gets well.
-                delay = self.rng.choice((1, 5, 60)) * min(self.slow_disk, 10.0)
-                self.clock.after(delay, self.enter, run, self._install, copying, snapshot)
-
-        self.world.network.ask((self.name, source.name), deliver, answered, PATIENCE * 2)
-
-    def _abort_copy(self, copying):
-        if self._copying is copying:
-            self._copying = None
-            self.do(self.core.copy_failed)
-
-    def _install(self, copying, snapshot):
-        """A copy is whole; it may come after it was given up."""
-        log = history.starting(snapshot.place)
-        try:
-            self.core.check_install(copying[0], log)
-        except protocol.ProtocolError:
-            self._abort_copy(copying)
-            return
-        if self.core.copying and self._copying is not copying:
-            return  # another copy has begun since
-        self._copying = None
-        if "ids_copied" in self.world.dropped:
-            snapshot = dataclasses.replace(snapshot, ids={})
-        self.disk.install(snapshot)
-        self.promises.installs(self.disk)
-        self.do(self.core.installed, copying[0], log)
-        self._load()
-
-    # ------------------------------------------------------------------------------ from the operator
-
-    def seal(self, disk, epoch, begins, answer):
-        """A Seal arrives."""
-        if disk != self.disk.identity:
-            answer(None)
-            return
-
-        def sealed(reply):
-            answer(replication.Sealed(reply.sealed, reply.promised, values.place(reply.last), disk))
-
-        self.do(lambda: self.core.seal(sealed, epoch, begins=begins))
-
-    def lead(self, wanted, seconds, answer):
-        """A Lead arrives; it is answered as soon as enough hold the log, or when the time is up."""
-        waiting = [answer]
-
-        def led(reply):
-            if waiting:
-                waiting.pop()(replication.Led(reply.leading, reply.held, values.place(reply.last)))
-
-        def late():
-            leads = self.core.term is not None and self.core.term.epoch == wanted.epoch
-            led(messages.LeadReply(leads, last=self.core.history.last))
-
-        self.later(seconds * loop.SECOND, late)
-        self.do(self.core.lead, led, wanted)
-
-    def configure(self, configuration, learners, answer):
-        """A Configure arrives."""
-        self.do(self.core.configure, lambda reply: answer(reply.epoch), configuration, learners)
-
-    def leave(self):
-        """It is told to end: a primary waits for its place to be taken."""
-        self.leaving = True
-
-    @property
-    def has_left(self):
-        """Whether it may end, having been told to."""
-        current = self.core.term
-        return self.leaving and (current is None or len(current.configuration.members) == 1)
-
-    def report(self, answer):
-        """Say what it is."""
-        if self.refuses:
-            answer(replication.Damage(self.disk.identity, "a bit has flipped"))
-        else:
-            answer(reporting.state_of(self))
-
-    # -------------------------------------------------------------------------------- from clients
-
-    def write(self, write, answer):
-        """A client's write arrives: (id, key, value)."""
-        if not self.open or self.core.term is None:
-            answer(("refused", self._primary()))
-            return
-        self.later(self.rng.choice((0, 1)), self._plan, write, answer)
-
-    def _plan(self, write, answer):
-        write_id, key, value = write
-        seq = self.ids.get(write_id)
-        if self.office is None:
-            answer(("refused", self._primary()))
-        elif seq is None:
-            seq = self.disk.last_seq + 1
-            self._append(records.Record(self.office, seq, write_id, key, value))
-            if "ship_fsynced" in self.world.dropped:
-                self.core.history = self.core.history.extended(self.office, seq)
-            self._wait(seq, answer, write_id)
-        elif seq <= self.core.committed:
-            self._acknowledge(seq, answer, write_id)
-        else:
-            self._wait(seq, answer, write_id)
-
-    def _wait(self, seq, answer, write_id):
-        if self.open:
-            self._waiting.setdefault(seq, []).append((answer, write_id))
-        else:
-            answer(("unknown", None))
-
-    def _acknowledge(self, seq, answer, write_id):
-        if self.core.term is None or not self.open:
-            answer(("unknown", None))
-            return
-        self.promises.acknowledges(self.disk.identity, self.core.term.epoch, seq, write_id)
-        answer(("done", seq))
-
-    def strong_read(self, key, answer):
-        """A strong read arrives."""
-
-        def answered(reply):
-            if reply.seq is None:
-                answer(("refused", self._primary()))
-            else:
-                answer(("done", (self.core.committed, self.rows.get(key))))
-
-        self.do(self.core.strong_read, answered)
-
-    def read(self, key, at_least, answer, tries=4):
-        """A read arrives that demands a position."""
-        if self.core.committed >= at_least:
-            answer(("done", (self.core.committed, self.rows.get(key))))
-        elif tries:
-            self.later(20, self.read, key, at_least, answer, tries - 1)
-
-    def _primary(self):
-        known = self.core.configuration
-        return known.primary if known is not None else None
 
 
 CARRY_OUT = {

@@ -91,11 +91,11 @@ class Shards(Caller):
 
     async def state(self, address, token):
         node = self._node(address)
-        return await self.ask(node.name, self._to(node, node.report), _STATE_SECONDS)
+        return await self.ask(node.name, self._to(node, node.obeying.report), _STATE_SECONDS)
 
     async def report(self, address, token):
         node = self._node(address)
-        state = await self.ask(node.name, self._to(node, node.report), _REPORT_SECONDS)
+        state = await self.ask(node.name, self._to(node, node.obeying.report), _REPORT_SECONDS)
         if not isinstance(state, replication.ReplicaState):
             return None
         return ports.ShardReport(
@@ -129,7 +129,9 @@ class Shards(Caller):
 
     async def _step(self, address, method, *args, more=0.0):
         node = self._node(address)
-        return await self.step(node.name, self._to(node, getattr(node, method), *args), _CALL_SECONDS + more)
+        return await self.step(
+            node.name, self._to(node, getattr(node.obeying, method), *args), _CALL_SECONDS + more
+        )
 
     def _node(self, address):
         return self._world.nodes[address.partition(".")[0]]
