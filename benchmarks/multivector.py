@@ -18,8 +18,9 @@ import options
 import report
 from numpy.typing import NDArray
 
-from vectorfleet_shardnode import files, service, settings, storage
+from vectorfleet_shardnode import files, settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.serving import service
 
 K = 10
 BATCH = 100

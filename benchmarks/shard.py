@@ -17,9 +17,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorfleet_shardnode import reporting, service, settings, storage
+from vectorfleet_shardnode import settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import part
+from vectorfleet_shardnode.serving import reporting, service
 
 CORES = len(os.sched_getaffinity(0))
 

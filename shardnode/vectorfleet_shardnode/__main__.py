@@ -16,10 +16,11 @@ import uvloop
 
 from vectorfleet_runtime import credentials, listener, logs, parties
 
-from . import errors, refusing, reporting, server, service
+from . import errors
 from .api import config, shard_pb2
 from .limits import meter
 from .replication import replica
+from .serving import refusing, reporting, server, service
 from .settings import Settings
 
 _LOG = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from vectorfleet_gateway import errors as gateway_errors
 from vectorfleet_gateway.shards import inprocess
 from vectorfleet_runtime import listener, logs
 from vectorfleet_shardnode import errors as shard_errors
-from vectorfleet_shardnode import service
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.serving import service
 
 from . import errors, guarding
 

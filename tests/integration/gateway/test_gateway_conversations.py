@@ -8,9 +8,9 @@ import pytest
 from vectorfleet_gateway import errors
 from vectorfleet_gateway.shards import remote
 from vectorfleet_runtime import credentials
-from vectorfleet_shardnode import conversing, rpc, server
 from vectorfleet_shardnode import errors as shard_errors
 from vectorfleet_shardnode.api import shard_pb2, shard_pb2_grpc
+from vectorfleet_shardnode.serving import conversing, rpc, server
 
 PATIENCE = 30
 TRUSTED = credentials.Trusted("between-the-two")

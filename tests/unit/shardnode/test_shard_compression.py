@@ -7,10 +7,11 @@ import pydantic
 import pytest
 from fixtures import builders
 
-from vectorfleet_shardnode import errors, fitness, operations, records, service, settings, storage
+from vectorfleet_shardnode import errors, fitness, operations, records, settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import base, gpu, registry
 from vectorfleet_shardnode.segments import descriptor, part, vectors_file
+from vectorfleet_shardnode.serving import service
 
 DIMENSIONS, ROWS = 16, 600
 TUNING = settings.Tuning(

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import service
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.serving import service
 from vectorfleet_shardnode.settings import Tuning
 
 

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from vectorfleet_shardnode import errors, readers
+from vectorfleet_shardnode import errors
+from vectorfleet_shardnode.serving import readers
 
 
 def thread_name() -> str:

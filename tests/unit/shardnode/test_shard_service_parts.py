@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, service
+from vectorfleet_shardnode import errors
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.serving import service
 from vectorfleet_shardnode.settings import Tuning
 
 FIELDS = (

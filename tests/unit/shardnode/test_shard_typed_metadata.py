@@ -7,18 +7,10 @@ import numpy as np
 import pytest
 from fixtures import builders
 
-from vectorfleet_shardnode import (
-    errors,
-    explaining,
-    filters,
-    operations,
-    settings,
-    shape,
-    storage,
-    typed_metadata,
-)
+from vectorfleet_shardnode import errors, filters, operations, settings, shape, storage, typed_metadata
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import filter_file
+from vectorfleet_shardnode.serving import explaining
 
 TYPES = {kind.value: kind for kind in config.FieldType}
 

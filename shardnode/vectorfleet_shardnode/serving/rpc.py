@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 
-from . import errors, metrics
+from .. import errors, metrics
 
 _LOG = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]

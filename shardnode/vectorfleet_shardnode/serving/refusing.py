@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import errors, rebuilding
-from .api import replication_pb2, shard_pb2
+from .. import errors, rebuilding
+from ..api import replication_pb2, shard_pb2
 
 _LOG = logging.getLogger(__name__)
 _REFUSED = ("Append", "Confirm", "Seal", "Lead", "Configure", "State", "Checkpoint")

@@ -12,8 +12,8 @@ import grpc
 
 from vectorfleet_runtime import credentials, parties
 
+from ..api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 from . import conversing, rpc
-from .api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 
 MAX_MESSAGE_BYTES = 64 << 20
 METHODS = ("Write", "Search", "Fetch", "List", "Stats", "Report")

@@ -1,8 +1,8 @@
 """What replies have in common, as messages: positions, and rows that are written where they stand already."""
 
-from . import records, states
-from .api import config, shard_pb2
-from .snapshot import Snapshot
+from .. import records, states
+from ..api import config, shard_pb2
+from ..snapshot import Snapshot
 
 
 def position(shard: int, at: states.Written | Snapshot) -> shard_pb2.Position:

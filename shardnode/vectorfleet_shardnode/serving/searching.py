@@ -3,14 +3,15 @@
 import time
 from collections.abc import Sequence
 
-from . import errors, explaining, filters, replying, text_search
-from . import shape as shapes
-from .api import config, shard_pb2
-from .arrays import Scores
-from .multivector import question as parts_question
-from .multivector import search as parts_search
-from .segments import part
-from .snapshot import Place, Snapshot
+from .. import errors, filters, text_search
+from .. import shape as shapes
+from ..api import config, shard_pb2
+from ..arrays import Scores
+from ..multivector import question as parts_question
+from ..multivector import search as parts_search
+from ..segments import part
+from ..snapshot import Place, Snapshot
+from . import explaining, replying
 
 MAX_TOP_K = 10_000
 MAX_OVERSAMPLING = 100

@@ -13,27 +13,15 @@ from pathlib import Path
 import prometheus_client
 import threadpoolctl
 
-from . import (
-    errors,
-    filters,
-    gate,
-    keys,
-    metrics,
-    operations,
-    readers,
-    replying,
-    reporting,
-    searching,
-    states,
-    storage,
-)
-from .api import config, shard_pb2
-from .limits import cgroup, meter
-from .replication import replica
-from .replication import service as replication
-from .segments import part
-from .settings import Tuning
-from .snapshot import Snapshot
+from .. import errors, filters, gate, keys, metrics, operations, states, storage
+from ..api import config, shard_pb2
+from ..limits import cgroup, meter
+from ..replication import replica
+from ..replication import service as replication
+from ..segments import part
+from ..settings import Tuning
+from ..snapshot import Snapshot
+from . import readers, replying, reporting, searching
 
 MAX_PAGE = 10_000
 _PATIENCE = 1.0  # seconds that a read waits for the write it demands

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 
-from . import metrics, rpc
-from .api import shard_pb2
+from .. import metrics
+from ..api import shard_pb2
+from . import rpc
 
 MOST = 256
 """Searches of one conversation that are under way; no more are taken meanwhile."""

@@ -8,11 +8,11 @@ import dataclasses
 import msgspec
 import numpy as np
 
-from . import filters, sparse, text_search
-from .api import shard_pb2
-from .multivector import question
-from .segments import sealed
-from .snapshot import Snapshot
+from .. import filters, sparse, text_search
+from ..api import shard_pb2
+from ..multivector import question
+from ..segments import sealed
+from ..snapshot import Snapshot
 
 GROWING = "growing"
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import faiss
 
-from . import errors
+from .. import errors
 
 SHORT = 0.5e-3
 """Seconds: what short reads take lately must be below this for the next to run on the loop."""

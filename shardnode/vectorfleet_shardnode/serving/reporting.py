@@ -5,10 +5,11 @@ import importlib.metadata
 import os
 from pathlib import Path
 
-from . import files, fitness, keys, replying, storage
-from .api import config, reserved, shard_pb2
-from .limits import guard
-from .snapshot import Snapshot
+from .. import files, fitness, keys, storage
+from ..api import config, reserved, shard_pb2
+from ..limits import guard
+from ..snapshot import Snapshot
+from . import replying
 
 
 class Reporter:
