@@ -7,7 +7,7 @@ import sys
 
 import uvloop
 
-from vectorfleet_runtime import listener, logs
+from vectorfleet_runtime import garbage, listener, logs
 
 from . import app, audit, errors, index, server, services, settings, sockets
 from .auth import entrance, keys
@@ -94,7 +94,8 @@ async def _serve(application: app.App, wanted: settings.Settings) -> None:
             f"can't listen on {wanted.host}:{wanted.metrics_port}: {error.strerror or error}"
         ) from error
     try:
-        await server.serve(application, listening, stop, started, shown)
+        with garbage.set_apart():
+            await server.serve(application, listening, stop, started, shown)
         _log.info("stopped")
     finally:
         probes.close()

@@ -14,7 +14,7 @@ import pydantic
 import pydantic_core
 import uvloop
 
-from vectorfleet_runtime import credentials, listener, logs, parties
+from vectorfleet_runtime import credentials, garbage, listener, logs, parties
 
 from . import errors
 from .api import config, shard_pb2
@@ -159,7 +159,8 @@ async def _serve_until(
     ready.ask = lambda: served.refusal
     _LOG.info("serving", extra={"host": settings.host, "port": port, "shard": settings.shard})
     ends = [asyncio.ensure_future(one) for one in (stop.wait(), served.starts_over())]
-    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    with garbage.set_apart():
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     for one in ends:
         one.cancel()
     if stop.is_set():

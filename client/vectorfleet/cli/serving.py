@@ -17,7 +17,7 @@ import uvloop
 from vectorfleet_gateway import app, index, server, services, sockets
 from vectorfleet_gateway import errors as gateway_errors
 from vectorfleet_gateway.shards import inprocess
-from vectorfleet_runtime import listener, logs
+from vectorfleet_runtime import garbage, listener, logs
 from vectorfleet_shardnode import errors as shard_errors
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.serving import service
@@ -94,7 +94,8 @@ async def _serve(settled: config.IndexConfig, data_dir: pathlib.Path, door: Door
             bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
             application = app.App(served, entering, bounds, open_docs=door.open_docs)
             try:
-                await server.serve(application, claimed, stop, started, shown)
+                with garbage.set_apart():
+                    await server.serve(application, claimed, stop, started, shown)
             finally:
                 await served.close()
     _log.info("stopped")
