@@ -17,6 +17,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from vectorfleet_runtime import garbage
 from vectorfleet_shardnode import settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import part
@@ -81,7 +82,8 @@ async def room(
         opened.maintenance.start()
         served = service.ShardService(opened, index, 0, CORES)
         try:
-            yield Room(opened, served, folder)
+            with garbage.set_apart():  # as each process of ours does once it serves
+                yield Room(opened, served, folder)
         finally:
             await served.close()
 
