@@ -23,7 +23,7 @@ import replication
 import report
 import sparse
 import text
-from peers import hybrid
+from peers import hybrid, scale
 from peers import part as peers
 
 PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
@@ -39,14 +39,20 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "sparse": sparse.measure,
     "peers": peers.measure,
     "hybrid": hybrid.measure,
+    "scale": scale.measure,
     "replication": replication.measure,
 }
+
+
+LONG = ("scale",)
+"""What is measured only where it is named."""
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = options.parser(__doc__)
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: all)")
+    usual = ",".join(name for name in PARTS if name not in LONG)
+    parser.add_argument("--only", default=usual, help=f"parts, separated by commas (default: {usual})")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended with us
     given, parts, sections = options.of(asked), [], []

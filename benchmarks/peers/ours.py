@@ -6,7 +6,7 @@ import json
 import pathlib
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ BATCH = 500
 class Running:
     """A server of ours."""
 
-    def __init__(self, roots: Sequence[int], api: rest.Api, probes: str, asked: rest.Asked) -> None:
+    def __init__(self, roots: Sequence[int], api: rest.Api, probes: Sequence[int], asked: rest.Asked) -> None:
         self.roots = roots
         self.api = api
         self._probes, self._asked = probes, asked
@@ -30,7 +30,7 @@ class Running:
         """Return the bodies of the upserts."""
         return [upsert(work, piece) for piece in work.pieces(BATCH)]
 
-    def load(self, bodies: list[bytes]) -> None:
+    def load(self, bodies: Iterable[bytes]) -> None:
         """Upsert all rows."""
         rest.send_all(self.api, "POST", "/vectors/upsert", bodies)
 
@@ -39,10 +39,7 @@ class Running:
         return processes.settled(lambda: not self._busy())
 
     def _busy(self) -> bool:
-        with urllib.request.urlopen(f"{self._probes}/metrics", timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-        waiting = ("vectorfleet_shard_unindexed_rows", "vectorfleet_shard_building")
-        return any(float(line.split()[-1]) > 0 for line in lines if line.startswith(waiting))
+        return any(map(_builds, self._probes))
 
     def answers(self, effort: int) -> NDArray[np.int64]:
         """Ask every query once."""
@@ -103,11 +100,18 @@ class Serve:
             processes.wait_until(lambda: _ready(probes), process, log)
             spoken = api(f"http://127.0.0.1:{port}")
             asked = rest.Asked(spoken, work, folder)
-            yield Running([process.pid], spoken, f"http://127.0.0.1:{probes}", asked)
+            yield Running([process.pid], spoken, [probes], asked)
 
 
 class Apart:
-    """A gateway and a shard node on one machine, gRPC between them."""
+    """A gateway and shard nodes on one machine, gRPC between them.
+
+    Args:
+        shards: how many nodes, each of a shard of its own.
+    """
+
+    def __init__(self, shards: int = 1) -> None:
+        self._shards = shards
 
     name = "Vectorfleet, gateway and shard"
     served = True
@@ -122,37 +126,47 @@ class Apart:
 
     @contextlib.contextmanager
     def start(self, folder: pathlib.Path, work: workload.Workload) -> Iterator[Running]:
-        """Run both processes."""
-        grpc, port, probes, own = (processes.free_port() for _ in range(4))
-        _configure(folder, work.dimensions, grpc)
+        """Run all processes."""
+        places = [(processes.free_port(), processes.free_port()) for _ in range(self._shards)]
+        port, own = processes.free_port(), processes.free_port()
+        _configure(folder, work.dimensions, [grpc for grpc, _ in places])
         usual = {"CONFIG": folder / "index.json", "INTERNAL_TOKEN_FILE": folder / "token"}
-        node = {"SHARD": 0, "DATA_DIR": folder / "data", "GRPC_PORT": grpc, "METRICS_PORT": probes}
-        door = {"HTTP_PORT": port, "API_KEYS_DIR": folder / "keys", "METRICS_PORT": own}
+        asked = [("vectorfleet_gateway", {"HTTP_PORT": port, "API_KEYS_DIR": folder / "keys"}, own)]
+        for number, (grpc, probe) in enumerate(places):
+            data = folder / f"data-{number}"
+            data.mkdir()
+            node = {"SHARD": number, "DATA_DIR": data, "GRPC_PORT": grpc}
+            asked.append(("vectorfleet_shardnode", node, probe))
         with contextlib.ExitStack() as stack:
             started = []
-            for module, told, probe in (
-                ("vectorfleet_shardnode", usual | node, probes),
-                ("vectorfleet_gateway", usual | door, own),
-            ):
-                log = folder / f"{module}.log"
-                env = {f"VECTORFLEET_{name}": str(value) for name, value in told.items()}
+            for module, told, probe in reversed(asked):
+                log = folder / f"{module}-{probe}.log"
+                every = usual | told | {"METRICS_PORT": probe}
+                env = {f"VECTORFLEET_{name}": str(value) for name, value in every.items()}
                 process = stack.enter_context(processes.started([sys.executable, "-m", module], log, env))
                 processes.wait_until(lambda probe=probe: _ready(probe), process, log)  # type: ignore[misc]
                 started.append(process.pid)
             spoken = api(f"http://127.0.0.1:{port}")
-            yield Running(started, spoken, f"http://127.0.0.1:{probes}", rest.Asked(spoken, work, folder))
+            yield Running(started, spoken, [probe for _, probe in places], rest.Asked(spoken, work, folder))
 
 
-def _configure(folder: pathlib.Path, dimensions: int, grpc: int) -> None:
-    address = {"number": 0, "replicas": [f"127.0.0.1:{grpc}"]}
-    serving = {"dimensions": dimensions, "metric": "cosine", "shards": [address]}
+def _configure(folder: pathlib.Path, dimensions: int, ports: Sequence[int]) -> None:
+    shards = [{"number": number, "replicas": [f"127.0.0.1:{port}"]} for number, port in enumerate(ports)]
+    serving = {"dimensions": dimensions, "metric": "cosine", "shards": shards}
     (folder / "index.json").write_text(json.dumps({"index": "bench", "serving": serving}))
     for name, secret in (("keys/api-key", KEY), ("token", "between-the-two")):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(secret)
         path.chmod(0o600)
-    (folder / "data").mkdir()
+
+
+def _builds(port: int) -> bool:
+    """Return whether rows of a node wait for a graph, or one is built."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    waiting = ("vectorfleet_shard_unindexed_rows", "vectorfleet_shard_building")
+    return any(float(line.split()[-1]) > 0 for line in lines if line.startswith(waiting))
 
 
 def _ready(port: int) -> bool:

@@ -6,7 +6,7 @@ import http.client
 import json
 import pathlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,17 +68,22 @@ def say(api: Api, method: str, path: str, told: object = None) -> Any:
     return Caller(api).call(method, path, None if told is None else json.dumps(told).encode())
 
 
-def send_all(api: Api, method: str, path: str, bodies: Sequence[bytes], loaders: int = LOADERS) -> None:
-    """Send prepared bodies, each once, some at a time; return when all are answered."""
-    local = threading.local()
+def send_all(api: Api, method: str, path: str, bodies: Iterable[bytes], loaders: int = LOADERS) -> None:
+    """Send bodies, each once, some at a time, drawn when they are sent; return when all are answered."""
+    waiting, turn = iter(bodies), threading.Lock()
 
-    def send(body: bytes) -> None:
-        if not hasattr(local, "caller"):
-            local.caller = Caller(api)
-        local.caller.call(method, path, body)
+    def send() -> None:
+        caller = Caller(api)
+        while True:
+            with turn:
+                body = next(waiting, None)
+            if body is None:
+                return
+            caller.call(method, path, body)
 
     with concurrent.futures.ThreadPoolExecutor(loaders) as pool:
-        list(pool.map(send, bodies))
+        for one in [pool.submit(send) for _ in range(loaders)]:
+            one.result()
 
 
 class Asked:
