@@ -8,28 +8,22 @@ Segments are tiny, so that a few steps already flush, merge, and search graphs.
 
 import contextlib
 import json
-import shutil
-import tempfile
-from pathlib import Path
 from unittest import mock
 
-import hypothesis
 import numpy as np
-from fixtures import builders
+from fixtures.sparse_rows import column_of
 from hypothesis import stateful
 from hypothesis import strategies as st
+from modelling import machines
 from oracles import bm25
 
 from vectorfleet_shardnode import (
     failpoints,
-    files,
     filters,
     keys,
     operations,
-    ragged,
     records,
     sparse,
-    storage,
     text_search,
 )
 from vectorfleet_shardnode.api import config
@@ -81,19 +75,14 @@ KEEPING = [name for name in failpoints.REGISTERED if not name.startswith(IN_THE_
 """What maintenance comes by."""
 
 
-def column_of(rows):
-    """Return dictionaries of index → value as a column."""
-    indices = [index for row in rows for index in row]
-    items = sparse.pairs_of(np.array(indices, np.uint32), np.array([v for row in rows for v in row.values()]))
-    return ragged.of_counts(np.array([len(row) for row in rows]), items)
-
-
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
 
-class ShardMachine(stateful.RuleBasedStateMachine):
+class ShardMachine(machines.OneShard):
     """The rules; `expected` is the dictionary."""
+
+    tuning = TUNING
 
     @stateful.initialize(
         metric=st.sampled_from(config.Metric),
@@ -102,20 +91,14 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         steps=st.sampled_from([0, 3, 9, 9, 9]),
     )
     def begin(self, metric, engine, code, steps):
-        self.syncing = mock.patch.object(files, "fsync")  # a process that is killed loses no written pages
-        self.syncing.start()
-        self.root = Path(tempfile.mkdtemp(prefix="shard-model-"))
-        self.folder = self.root / "0"
-        self.crashes = 0
         hnsw = config.HnswParameters(m=2, ef_construction=8, ef_search=1)
         coded = config.Quantization(kind=code if engine is not config.EngineKind.HNSWLIB else "none")
         generation = config.Generation(
             dimensions=DIMENSIONS, metric=metric, engine=engine, hnsw=hnsw, quantization=coded
         )
         schema = config.Schema(text=TEXTS)
-        self.index = config.IndexConfig(index="model", serving=generation, metadata=schema)
         self.expected: dict[tuple[str, str], tuple[bytes, bytes, dict[int, float]]] = {}
-        self.open()
+        self.move_in(config.IndexConfig(index="model", serving=generation, metadata=schema))
         numbers = np.random.default_rng(len(metric) + len(engine))
         for start in range(0, 40, 10):
             rows = {
@@ -129,20 +112,6 @@ class ShardMachine(stateful.RuleBasedStateMachine):
             self.put("", rows)
         self.maintain(steps)
 
-    def open(self):
-        self.opened = storage.open_shard(self.index, 0, self.folder, TUNING, builders.Built)
-
-    def teardown(self):
-        if hasattr(self, "opened"):
-            self.opened.close()
-            shutil.rmtree(self.root)
-            self.syncing.stop()
-
-    def write(self, operation):
-        while len(self.opened.shard.snapshot.growing) > 2:
-            self.opened.maintenance.step()
-        return self.opened.shard.write(operation).result(10).affected
-
     @stateful.rule(
         namespace=namespaces,
         rows=st.dictionaries(ids, st.tuples(vectors, metadata, sparse_values), min_size=1, max_size=24),
@@ -155,7 +124,7 @@ class ShardMachine(stateful.RuleBasedStateMachine):
             list(rows),
             np.concatenate([vector for vector, *_ in rows.values()]),
             [json.dumps(data).encode() if data else b"" for _, data, _ in rows.values()],
-            sparse=column_of([pairs for *_, pairs in rows.values()]),
+            sparse=column_of(*(pairs for *_, pairs in rows.values())),
         )
         assert self.write(operations.Upsert(namespace, columns)) == len(rows)
         for row_id, (vector, data, pairs) in rows.items():
@@ -188,7 +157,7 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         pairs=st.none() | sparse_values,
     )
     def update(self, namespace, row_id, vector, merge, pairs):
-        column = None if pairs is None else column_of([pairs])
+        column = None if pairs is None else column_of(pairs)
         affected = self.write(operations.Update(namespace, row_id, vector, merge, sparse=column))
         assert affected == ((namespace, row_id) in self.expected)
         if affected:
@@ -221,29 +190,6 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         assert self.write(records.Clear(namespace)) == len(rows)
         for key in rows:
             del self.expected[key]
-
-    @stateful.rule(steps=st.integers(1, 6))
-    def keep(self, steps):
-        self.maintain(steps)
-
-    def maintain(self, steps):
-        for _ in range(steps):
-            self.opened.maintenance.step()
-
-    @stateful.rule()
-    def restart(self):
-        self.opened.close()
-        self.open()
-
-    @stateful.rule()
-    def crash(self):
-        """Go on from a copy of the files as they are, as after a SIGKILL."""
-        self.crashes += 1
-        copy = self.root / str(self.crashes)
-        shutil.copytree(self.folder, copy)
-        self.opened.close()
-        self.folder = copy
-        self.open()
 
     @stateful.rule(name=st.sampled_from(KEEPING), late=st.integers(0, 4), seed=st.integers(0, 10_000))
     def crash_while_keeping(self, name, late, seed):
@@ -411,11 +357,5 @@ class ShardMachine(stateful.RuleBasedStateMachine):
         ]
 
 
-ShardMachine.TestCase.settings = hypothesis.settings(
-    max_examples=30,
-    stateful_step_count=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
+ShardMachine.TestCase.settings = machines.settings(30)
 TestShardModel = ShardMachine.TestCase

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-import hypothesis
 from fixtures.replica_logs import FAR, entries, everything, opened, settle
 from hypothesis import stateful
 from hypothesis import strategies as st
+from modelling import machines
 
 
 class LogMachine(stateful.RuleBasedStateMachine):
@@ -83,13 +83,7 @@ def _temporary():
         yield Path(folder)
 
 
-LogMachine.TestCase.settings = hypothesis.settings(
-    max_examples=60,
-    stateful_step_count=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
+LogMachine.TestCase.settings = machines.settings(60)
 
 
 TestLogModel = LogMachine.TestCase

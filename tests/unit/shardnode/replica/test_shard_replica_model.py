@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-import hypothesis
 import numpy as np
 from fixtures.replicas import BOTH, opened, rows, settle, upsert
 from hypothesis import stateful
 from hypothesis import strategies as st
+from modelling import machines
 
 from vectorfleet_shardnode import (
     keys,
@@ -151,13 +151,6 @@ class ReplicaMachine(stateful.RuleBasedStateMachine):
             assert head.list_ids(part.Page("", "", "", 100)) == sorted(self.history[-1])
 
 
-ReplicaMachine.TestCase.settings = hypothesis.settings(
-    max_examples=40,
-    stateful_step_count=30,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
-
+ReplicaMachine.TestCase.settings = machines.settings(40, steps=30)
 
 TestReplicaModel = ReplicaMachine.TestCase
