@@ -33,6 +33,7 @@ MAX_TOKENS = 1_024
 MAX_QUERY_TOKENS = 512
 MAX_PAIRS = 2_048
 """Sparse values of one row, or of a query."""
+_MAX_SQUARE = np.float32(config.MAX_LENGTH**2)
 MAX_INDEX = 2**32 - 1
 """Of a sparse value."""
 MAX_TEXT_CHARACTERS = 8_192
@@ -144,11 +145,11 @@ def vectors_of(
     Args:
         named: what an error calls each vector, and its values, finite float64.
         dimensions: values that each must have.
-        metric: under cosine, no vector may be all zero.
+        metric: under cosine, no vector may be all zero; under the others none longer than MAX_LENGTH.
 
     Raises:
         InvalidArgumentError: a vector is of another dimension, a value is too great for float32, or a vector
-            has no direction.
+            has no direction or is too long.
     """
     for name, values in named:
         if len(values) != dimensions:
@@ -166,8 +167,8 @@ def vectors_of(
             matrix = np.array([values for _, values in named], dtype=np.float32)
             squares = np.vecdot(matrix, matrix)
             least, most = squares.min(initial=1), squares.max(initial=1)
-    if 0 < least <= most < math.inf:
-        return matrix  # every value is finite and no row all zero; the usual case, told by one pass
+    if 0 < least <= most <= _MAX_SQUARE:
+        return matrix  # every value is finite, no row too long or all zero; the usual case, told by one pass
     finite = np.isfinite(matrix)
     if not finite.all():
         row, place = divmod(int(np.argmin(finite)), dimensions)
@@ -178,6 +179,14 @@ def vectors_of(
     if metric is config.Metric.COSINE and not (directed := matrix.any(axis=1)).all():
         name, _ = named[int(np.argmin(directed))]
         raise errors.InvalidArgumentError(f"{name} is all zero, which has no cosine similarity to anything")
+    if metric is not config.Metric.COSINE:
+        lengths = np.linalg.norm(matrix.astype(np.float64), axis=1)
+        if (longest := lengths.max(initial=0)) > config.MAX_LENGTH:
+            name, _ = named[int(np.argmax(lengths))]
+            raise errors.InvalidArgumentError(
+                f"{name} has length {longest:.3g}; under {metric} it is at most {config.MAX_LENGTH:g}, "
+                "so that scores stay finite"
+            )
     return matrix
 
 

@@ -193,11 +193,12 @@ def check_values(vectors: Vectors, metric: config.Metric, name: str) -> None:
     """Refuse what can't be compared; `name` is what a message calls a vector.
 
     Raises:
-        BadRequestError: NaN, infinity, or under cosine a vector of zeros.
+        BadRequestError: NaN, infinity, under cosine a vector of zeros, or under the others one that is longer
+            than `config.MAX_LENGTH`.
     """
     if len(vectors) == 1:
         alone = vectors[0].astype(np.float64)  # in which no square overflows or vanishes
-        if 0 < alone.dot(alone) < np.inf:
+        if 0 < alone.dot(alone) <= config.MAX_LENGTH**2:
             return  # the common case, told by one product
     if not np.isfinite(vectors).all():
         row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
@@ -207,3 +208,11 @@ def check_values(vectors: Vectors, metric: config.Metric, name: str) -> None:
         raise errors.BadRequestError(
             f"{name} {row} is all zeros, which has no cosine; use another metric or vector"
         )
+    if metric is not config.Metric.COSINE:
+        with np.errstate(over="ignore"):  # infinity is too long too
+            squares = np.vecdot(vectors, vectors)
+        if (longest := squares.max(initial=0)) > config.MAX_LENGTH**2:
+            raise errors.BadRequestError(
+                f"{name} {int(np.argmax(squares))} has length {longest**0.5:.3g}; under {metric} it is at "
+                f"most {config.MAX_LENGTH:g}, so that scores stay finite"
+            )

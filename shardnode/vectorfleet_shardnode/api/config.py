@@ -20,6 +20,14 @@ class Metric(StrEnum):
     EUCLIDEAN = "euclidean"
 
 
+MAX_LENGTH = 1e15
+"""Euclidean length of a vector under dot product and Euclidean distance.
+
+Scores of such vectors stay within float32 (3.4e38), with 512 tokens of 16 fields weighted by 1,000 too. Under
+cosine vectors are compared at length 1, whatever theirs is.
+"""
+
+
 class EngineKind(StrEnum):
     """What searches a sealed segment."""
 

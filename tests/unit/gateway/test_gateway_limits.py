@@ -87,9 +87,23 @@ def test_float32_overflow_names_the_value():
 
 
 def test_the_greatest_float32_is_taken():
-    """The limit itself is inside of it."""
+    """Under cosine, which compares directions."""
     greatest = float(np.finfo(np.float32).max)
-    assert limits.vectors_of([("x", [greatest, -greatest])], 2, DOT).tolist() == [[greatest, -greatest]]
+    assert limits.vectors_of([("x", [greatest, -greatest])], 2, COSINE).tolist() == [[greatest, -greatest]]
+
+
+@pytest.mark.parametrize("metric", [DOT, config.Metric.EUCLIDEAN])
+@pytest.mark.parametrize("before", [[], [("id 'a'", [1.0, 2.0])]])
+def test_a_vector_whose_scores_would_overflow_is_refused(metric, before):
+    """With its length and the limit; one of the limit's length is taken, and its score is finite."""
+    long = float(np.finfo(np.float32).max)
+    said = refusal(limits.vectors_of, [*before, ("id 'b'", [0.0, long])], 2, metric)
+    assert said.startswith(f"id 'b' has length 3.4e+38; under {metric} it is at most 1e+15")
+    said = refusal(limits.vectors_of, [*before, ("id 'b'", [1.1e15, 0.0])], 2, metric)
+    assert said.startswith("id 'b' has length 1.1e+15; ")
+    longest = float(np.float32(0.99e15))
+    matrix = limits.vectors_of([*before, ("id 'b'", [longest, 0.0])], 2, metric)
+    assert matrix[-1].tolist() == [longest, 0.0]
 
 
 @pytest.mark.parametrize("values", [[0.0, 0.0], [-0.0, 0.0], [1e-50, 0.0]])
@@ -147,6 +161,6 @@ def test_filters_are_kept_from_being_endless():
 def test_the_bound_of_float32():
     """The greatest number below it is taken, and it is not."""
     below = float(np.nextafter(limits.FLOAT32_BOUND, 0))
-    assert np.isfinite(limits.vectors_of([("a", [below])], 1, config.Metric.DOTPRODUCT)).all()
+    assert np.isfinite(limits.vectors_of([("a", [below])], 1, COSINE)).all()
     with pytest.raises(errors.InvalidArgumentError, match="float32"):
-        limits.vectors_of([("a", [limits.FLOAT32_BOUND])], 1, config.Metric.DOTPRODUCT)
+        limits.vectors_of([("a", [limits.FLOAT32_BOUND])], 1, COSINE)

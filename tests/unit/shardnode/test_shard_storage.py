@@ -335,6 +335,24 @@ def test_every_finite_number_is_taken_and_compared(value, rows):
     assert compared == pytest.approx(np.full((rows, 2), np.sign(value) * 0.5**0.5), abs=1e-6)
 
 
+@pytest.mark.parametrize("metric", ["dotproduct", "euclidean"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_vector_whose_scores_would_overflow_is_refused(metric, rows):
+    """Where lengths count; the limit leaves room for weights and sums of many tokens."""
+    within = shape.Shape(config.Metric(metric), 2)
+    long = np.ones((rows, 2), "<f4")
+    long[-1] = [1.1e15, 0]
+    with pytest.raises(
+        errors.BadRequestError, match=rf"vector {rows - 1} has length 1.1e\+15; .* at most 1e\+15"
+    ):
+        shape.parse_vectors(long.tobytes(), rows, within)
+    long[-1] = 3e38
+    with pytest.raises(errors.BadRequestError, match="has length"):
+        shape.parse_vectors(long.tobytes(), rows, within)
+    long[-1] = [0.99e15, 0]
+    assert shape.parse_vectors(long.tobytes(), rows, within).tolist() == long.tolist()
+
+
 def test_of_a_repeated_id_the_last_row_counts():
     """Within one request, with its own vector and metadata."""
     vectors = np.arange(6, dtype="<f4").reshape(3, 2) + 1

@@ -28,7 +28,7 @@ BODY = config.VectorField(name="body", dimensions=2, late_interaction=True)
 SHAPE = shape.Shape(config.Metric.COSINE, 2, (TITLE, BODY))
 TUNING = Tuning(index_min_rows=6, settle_seconds=0, build_threads=1, reserved_bytes=0)
 BOTH = part.Fields(values=True, metadata=True)
-AWKWARD = (-0.0, 1e-45, 3.4e38)
+AWKWARD = (-0.0, 1e-45, 3.4e14)
 
 
 def index_of(*fields, metric=config.Metric.COSINE):
