@@ -17,7 +17,10 @@ LOCK_NAME = "lock"
 
 
 class Identity(pydantic.BaseModel):
-    """What must not change under a folder's data. `vectors` is left out where there are none."""
+    """What must not change under a folder's data.
+
+    `vectors` is left out where there are none. Codes are no part of it: segments say which they have.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +58,7 @@ def of(settings: config.IndexConfig, shard: int) -> Identity:
         shard=shard,
         dimensions=generation.dimensions,
         metric=generation.metric,
-        vectors=tuple(sorted(generation.vectors, key=lambda field: field.name)),
+        vectors=tuple(sorted((field.uncoded for field in generation.vectors), key=lambda field: field.name)),
     )
 
 

@@ -153,7 +153,7 @@ class Maintenance:
         state = self._shard.snapshot
         if len(state.growing) > 1:
             self._flush(state.growing[0])
-        if self._policy.indexes:
+        if not self._merging.exact:
             sketching.extend(self._shard.snapshot)
         if self.building:
             self._finish_build()  # its inputs must stay, so nothing is adopted meanwhile

@@ -49,6 +49,7 @@ class Merging:
     Attributes:
         under_way: the builder at work, None where there is none.
         policy: when what is merged.
+        exact: whether nothing is ever built over the rows' values, whose scores are then never estimated.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class Merging:
         self._generation = generation
         self._start_builder = start_builder
         tuning = served.tuning
+        self.exact = self.recipe(indexed=True).spec.exact
         self.policy = compaction.Policy(
-            not self.recipe(indexed=True).spec.exact,
+            self.recipe(indexed=True).indexes,
             tuning.unindexed_bytes,
             tuning.index_min_rows,
             tuning.stale_share,
@@ -82,7 +84,7 @@ class Merging:
             hnsw=wanted.hnsw,
             ivf=wanted.ivf,
             quantization=wanted.quantization if indexed else config.Quantization(),
-            vectors=wanted.vectors,
+            vectors=wanted.vectors if indexed else tuple(field.uncoded for field in wanted.vectors),
             text=schema.text,
             language=schema.language if schema.text else config.Language.ENGLISH,
             analysis=analysis.VERSION if schema.text else 0,

@@ -23,9 +23,8 @@ from vectorfleet_shardnode.segments import part
 from vectorfleet_shardnode.settings import Tuning
 
 DIMENSIONS = {"": 2, "title": 3, "body": 2}
-FIELDS = (
-    config.VectorField(name="title", dimensions=3),
-    config.VectorField(name="body", dimensions=2, late_interaction=True),
+CODES = st.sampled_from(
+    [config.Quantization(kind=kind, ratio=4, oversampling=1) for kind in config.QuantizationKind]
 )
 TUNING = Tuning(
     growing_rows=6,
@@ -55,14 +54,20 @@ class FieldsMachine(stateful.RuleBasedStateMachine):
     @stateful.initialize(
         metric=st.sampled_from([config.Metric.COSINE, config.Metric.DOTPRODUCT]),
         steps=st.sampled_from([0, 3, 9]),
+        title=CODES,
+        body=CODES,
     )
-    def begin(self, metric, steps):
+    def begin(self, metric, steps, title, body):
         self.syncing = mock.patch.object(files, "fsync")
         self.syncing.start()
         self.root = Path(tempfile.mkdtemp(prefix="shard-model-fields-"))
         self.folder, self.crashes, self.metric = self.root / "0", 0, metric
         hnsw = config.HnswParameters(m=2, ef_construction=8, ef_search=1)
-        generation = config.Generation(dimensions=2, metric=metric, hnsw=hnsw, vectors=FIELDS)
+        fields = (
+            config.VectorField(name="title", dimensions=3, quantization=title),
+            config.VectorField(name="body", dimensions=2, late_interaction=True, quantization=body),
+        )
+        generation = config.Generation(dimensions=2, metric=metric, hnsw=hnsw, vectors=fields)
         self.index = config.IndexConfig(index="model", serving=generation)
         self.expected: dict[str, dict[str, np.ndarray]] = {}
         self.open()

@@ -101,16 +101,27 @@ _NO_CODES = {
 }
 
 
+_NO_QUANTIZATION = Quantization()
+
+
 class VectorField(base.Model):
     """A vector that rows may have beside their values, compared by the index's metric.
 
     With `late_interaction` it is a matrix, one vector for each token, scored by MaxSim: the sum over the
-    query's tokens of the best similarity to any of the row's.
+    query's tokens of the best similarity to any of the row's. `quantization` is of each of its vectors.
     """
 
     name: str = Field(pattern=FIELD_NAME)
     dimensions: int = Field(ge=1, le=20_000)
     late_interaction: bool = False
+    quantization: Quantization = Field(
+        default=_NO_QUANTIZATION, exclude_if=lambda given: given == _NO_QUANTIZATION
+    )
+
+    @property
+    def uncoded(self) -> "VectorField":
+        """The field without its compression: what its stored vectors are."""
+        return self.model_copy(update={"quantization": _NO_QUANTIZATION})
 
     @model_validator(mode="after")
     def _distinct(self) -> "VectorField":
@@ -210,15 +221,9 @@ class Generation(base.Model):
 
     @model_validator(mode="after")
     def _buildable(self) -> "Generation":
-        kind, ratio = self.quantization.kind, self.quantization.ratio
-        if kind in _NO_CODES.get(self.engine, ()):
-            raise ValueError(f"the engine {self.engine} can't search {kind} codes; use hnsw, ivf or flat")
-        if kind is QuantizationKind.PQ and (ratio % 4 or self.dimensions % (ratio // 4)):
-            fitting = [str(fit) for fit in range(4, 33, 4) if self.dimensions % (fit // 4) == 0]
-            raise ValueError(
-                f"pq can't cut {self.dimensions} dimensions at ratio {ratio}: a code of one byte stands for "
-                f"ratio / 4 dimensions; ratios that fit are {', '.join(fitting)}"
-            )
+        _check_codes("", self.engine, self.dimensions, self.quantization)
+        for field in self.vectors:
+            _check_codes(f'vector field "{field.name}": ', self.engine, field.dimensions, field.quantization)
         if self.ivf.lists and self.ivf.probes > self.ivf.lists:
             raise ValueError(f"a query can't look into {self.ivf.probes} of {self.ivf.lists} lists")
         return self
@@ -231,6 +236,23 @@ class Generation(base.Model):
         if self.metric is Metric.EUCLIDEAN and any(field.late_interaction for field in self.vectors):
             raise ValueError("late interaction adds up similarities; use the metric cosine or dotproduct")
         return self
+
+    def of_field(self, field: VectorField) -> "Generation":
+        """Return what a vector field is built from, as if it were the rows' values."""
+        own = {"dimensions": field.dimensions, "quantization": field.quantization, "vectors": ()}
+        return self.model_copy(update=own)
+
+
+def _check_codes(what: str, engine: EngineKind, dimensions: int, wanted: Quantization) -> None:
+    kind, ratio = wanted.kind, wanted.ratio
+    if kind in _NO_CODES.get(engine, ()):
+        raise ValueError(f"{what}the engine {engine} can't search {kind} codes; use hnsw, ivf or flat")
+    if kind is QuantizationKind.PQ and (ratio % 4 or dimensions % (ratio // 4)):
+        fitting = [str(fit) for fit in range(4, 33, 4) if dimensions % (fit // 4) == 0]
+        raise ValueError(
+            f"{what}pq can't cut {dimensions} dimensions at ratio {ratio}: a code of one byte stands for "
+            f"ratio / 4 dimensions; ratios that fit are {', '.join(fitting)}"
+        )
 
 
 class ResultCache(base.Model):

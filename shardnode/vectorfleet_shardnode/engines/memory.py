@@ -42,9 +42,9 @@ class Bytes:
 
 
 def needed(generation: config.Generation, rows: int) -> Bytes:
-    """Return what a generation's engine takes, in segments of `rows` rows; payload columns not counted.
+    """Return what the engine over the rows' values takes, in segments of `rows` rows; payload not counted.
 
-    Vector fields are not counted here: their vectors are never compressed.
+    Of a vector field the same is told by `generation.of_field(field)` and the number of its vectors.
     """
     vector, code = generation.dimensions * _FLOAT, code_bytes(generation)
     quantizer = _quantizer(generation)

@@ -12,7 +12,7 @@ from .. import shape as shapes
 from ..api import config
 from ..engines import memory as engine_memory
 from ..engines import registry, sketch
-from ..segments import descriptor, sparse_files, writer
+from ..segments import descriptor, field_files, sparse_files, writer
 from ..settings import Tuning
 from . import memory
 
@@ -106,20 +106,28 @@ def replay_of(log_bytes: int, shape: shapes.Shape, tuning: Tuning) -> int:
 
 def resident_of(described: descriptor.Descriptor) -> Resident:
     """Return what a segment holds once it is open."""
-    read = sum(summed.bytes for name, summed in described.files.items() if name.endswith(_READ_WHOLE))
-    mapped = sum(summed.bytes for name, summed in described.files.items() if name.endswith(_MAPPED))
+    searched = ["", *(field_files.names_of(number).start for number in range(len(described.recipe.vectors)))]
+    read = sum(_bytes(described, start, _READ_WHOLE) for start in searched)
     live = 2 * described.rows
-    compared = 0 if mapped or not read else _compared(described)
-    return Resident(live + read, read, mapped + compared)
+    return Resident(live + read, read, sum(_wanted(described, start) for start in searched))
 
 
 _READ_WHOLE = (registry.GRAPH, registry.HNSWLIB)
 _MAPPED = (registry.CODES, registry.LISTS)
 
 
-def _compared(described: descriptor.Descriptor) -> int:
-    own = described.files.get(writer.COMPARABLE) or described.files.get(writer.VECTORS)
-    return own.bytes if own else 0
+def _wanted(described: descriptor.Descriptor, start: str) -> int:
+    """Return the pages that are read all the time of the values, or of the field whose files begin so."""
+    if mapped := _bytes(described, start, _MAPPED):
+        return mapped
+    if not _bytes(described, start, _READ_WHOLE):
+        return 0
+    return _bytes(described, start, (writer.COMPARABLE,)) or _bytes(described, start, (writer.VECTORS,))
+
+
+def _bytes(described: descriptor.Descriptor, start: str, names: Sequence[str]) -> int:
+    held = (described.files.get(start + name) for name in names)
+    return sum(summed.bytes for summed in held if summed)
 
 
 def merge_of(
@@ -136,12 +144,7 @@ def merge_of(
     columns = sum(_share(described, writer.COLUMNS, live) for described, live in inputs)
     metadata = max(0, columns - rows * COLUMN_BYTES)
     vectors = sum(_share(described, writer.VECTORS, live) for described, live in inputs)
-    fields = sum(
-        _share(described, name, live)
-        for described, live in inputs
-        for name in described.files
-        if name.startswith("field-") and name.endswith(writer.VECTORS)
-    )
+    fields = _field_bytes(inputs)
     sparse = sum(
         _share(described, name, live)
         for described, live in inputs
@@ -149,15 +152,32 @@ def merge_of(
     )
     building = BUILDER_BYTES + BUFFER_BYTES + GATHERED_FACTOR * metadata + 2 * columns
     building += SORTING_BYTES if sparse else 0
-    built = _built(making, rows) if making else 0
+    engines = [(making, rows), *_field_engines(making, fields)] if making else []
+    built = sum(_built(*engine) for engine in engines)
     twice = vectors if making and extended else 0
-    opened = _opened(making, rows) if making else 0
-    indexed = built + (fields if making else 0)
     return Merged(
-        building + indexed + twice,
-        2 * rows + opened,
-        columns + metadata + 2 * (vectors + fields) + sparse + built,
+        building + built + twice,
+        2 * rows + sum(_opened(*engine) for engine in engines),
+        columns + metadata + 2 * (vectors + sum(fields.values())) + sparse + built,
     )
+
+
+def _field_bytes(inputs: Sequence[tuple[descriptor.Descriptor, int]]) -> dict[str, int]:
+    """Return the bytes of vectors that the live rows have in each vector field, about."""
+    found: dict[str, int] = {}
+    for described, live in inputs:
+        for number, field in enumerate(described.recipe.vectors):
+            held = _share(described, field_files.names_of(number).vectors, live)
+            found[field.name] = found.get(field.name, 0) + held
+    return found
+
+
+def _field_engines(making: config.Generation, held: dict[str, int]) -> list[tuple[config.Generation, int]]:
+    """Return what is built over each vector field, and over how many vectors."""
+    return [
+        (making.of_field(field), held.get(field.name, 0) // (4 * field.dimensions))
+        for field in making.vectors
+    ]
 
 
 def _built(making: config.Generation, rows: int) -> int:

@@ -26,13 +26,16 @@ MAX_QUERY_TOKENS = 512
 class Term:
     """One term of the sum: weight x the score of `queries`, (tokens, dimensions), comparable, in a field.
 
-    The field of an empty name is the rows' values. `late` terms are scored by MaxSim.
+    The field of an empty name is the rows' values. `late` terms are scored by MaxSim. Where candidates are
+    found by codes, `oversampling` and `rescore` are as in `part.Sought`; scores are exact all the same.
     """
 
     field: str
     queries: Vectors
     weight: float
     late: bool
+    oversampling: int = 0
+    rescore: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,12 +129,13 @@ def parse_sparse(parts: Sequence[shard_pb2.QueryPart], shape: shapes.Shape) -> s
 def _parse_term(number: int, part: shard_pb2.QueryPart, shape: shapes.Shape) -> Term:
     _check_weight(number, part)
     if not part.field:
-        vectors, late = shapes.parse_vectors(part.vectors, 1, shape), False
-    else:
-        field = shape.field(part.field)
-        vectors, late = shapes.parse_items(part.vectors, field, shape.metric), field.late_interaction
-        _check_tokens(field, len(vectors))
-    return Term(part.field, base.comparable(shape.metric, vectors), part.weight, late)
+        vectors = shapes.parse_vectors(part.vectors, 1, shape)
+        return Term("", base.comparable(shape.metric, vectors), part.weight, late=False)
+    field = shape.field(part.field)
+    vectors = shapes.parse_items(part.vectors, field, shape.metric)
+    _check_tokens(field, len(vectors))
+    compared, code = base.comparable(shape.metric, vectors), field.quantization
+    return Term(field.name, compared, part.weight, field.late_interaction, code.oversampling, code.rescore)
 
 
 def _check_weight(number: int, part: shard_pb2.QueryPart) -> None:

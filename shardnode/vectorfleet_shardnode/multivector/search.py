@@ -129,10 +129,7 @@ class _PartSearch:
         if len(self._rows) <= depth:
             return None
         terms = [_leading(term) for term in self._question.terms]
-        nearest = [
-            self._view.nearest(part.Sought(term.field, term.queries, depth, self._rows, self._question.ef))
-            for term in terms
-        ]
+        nearest = [self._view.nearest(self._sought(term, depth)) for term in terms]
         if all(near is None for near in nearest):
             return None
         found = [
@@ -146,6 +143,10 @@ class _PartSearch:
             bounds[np.searchsorted(rows, near.rows)] += term.weight * near.gains
         near_rows = _Candidates(rows, bounds, bound)
         return near_rows if self._products is None else self._lifted(near_rows, self._products, floor)
+
+    def _sought(self, term: questions.Term, depth: int) -> part.Sought:
+        look = (self._question.ef, term.oversampling, term.rescore)
+        return part.Sought(term.field, term.queries, depth, self._rows, *look)
 
     def _lifted(self, near: _Candidates, products: sparse.Products, floor: float) -> _Candidates:
         """Return the rows near by vectors and those that sparse values may lift as high, with bounds."""

@@ -39,7 +39,7 @@ class Recipe(Model):
         hnsw: the graphs' parameters.
         ivf: those of inverted lists.
         quantization: the codes that searches walk over in place of the vectors.
-        vectors: the vector fields; their files are numbered by their place here.
+        vectors: the vector fields, each with codes of its own; their files are numbered by their place here.
         text: the text fields; their files are numbered by their place here.
         language: of the texts.
         analysis: version of what made terms of them.
@@ -67,10 +67,15 @@ class Recipe(Model):
         """What the engine is built from."""
         return base.Spec(self.metric, self.engine, self.hnsw, self.ivf, self.quantization)
 
+    def field_spec(self, number: int) -> base.Spec:
+        """Return what the engine of vector field `number` is built from."""
+        return dataclasses.replace(self.spec, quantization=self.vectors[number].quantization)
+
     @property
-    def field_spec(self) -> base.Spec:
-        """What the engine of a vector field is built from: its vectors are never made into codes."""
-        return dataclasses.replace(self.spec, quantization=_CODES)
+    def indexes(self) -> bool:
+        """Whether something is built over the values or over a vector field."""
+        fields = (self.field_spec(number) for number in range(len(self.vectors)))
+        return any(not spec.exact for spec in (self.spec, *fields))
 
     def builds_the_same_graph(self, other: "Recipe") -> bool:
         """Tell whether a graph of the other recipe can be extended by this one; efSearch is no part of it."""
@@ -79,6 +84,8 @@ class Recipe(Model):
         searched = self.hnsw.model_copy(update={"ef_search": other.hnsw.ef_search})
         changes: dict[str, object] = {"hnsw": searched, "ivf": other.ivf, "quantization": other.quantization}
         changes |= {"text": other.text, "language": other.language, "analysis": other.analysis}
+        if [field.uncoded for field in self.vectors] == [field.uncoded for field in other.vectors]:
+            changes["vectors"] = other.vectors
         return self.model_copy(update=changes) == other
 
 
@@ -103,7 +110,7 @@ class Descriptor(Model):
 
     `ghosts` are nodes of its graph behind the rows: rows of the past, which are never returned. Of its rows'
     `sparse_values` it says how many there are: a program that knows none refuses the segment by this field.
-    `measured` is known of inverted lists and of codes.
+    `measured` is known of inverted lists and of codes, `measured_fields` of vector fields that have codes.
     """
 
     version: int = VERSION
@@ -115,6 +122,7 @@ class Descriptor(Model):
     last_seq: int
     files: dict[str, FileSum]
     measured: Measured | None = pydantic.Field(default=None, exclude_if=lambda none: none is None)
+    measured_fields: dict[str, Measured] = pydantic.Field(default={}, exclude_if=lambda none: not none)
 
     @property
     def bytes(self) -> int:

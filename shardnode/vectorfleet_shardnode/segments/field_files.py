@@ -1,8 +1,8 @@
-"""The vector fields of a sealed segment: ragged columns in files, and a graph over their items.
+"""The vector fields of a sealed segment: ragged columns in files, and an engine over their items.
 
 Field n of the segment's recipe has `field-<n>-offsets.bin` and `field-<n>-vectors.bin`, under cosine
 `field-<n>-comparable.bin`, and where it has items enough what its engine needs, such as
-`field-<n>-graph.faiss`; a field without items has no files.
+`field-<n>-graph.faiss` and `field-<n>-codes.faiss`; a field without items has no files.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from .. import bits, errors, ragged
 from ..api import config
 from ..arrays import RowNumbers, Vectors
 from ..engines import base, choice, registry
-from . import descriptor, extension, offsets_file, part, vectors_file
+from . import descriptor, extension, measuring, offsets_file, part, vectors_file
 
 _CHUNK_BYTES = 2 << 20
 # Many vectors against all items are one matrix product: measured at 128 dimensions with 16 vectors.
@@ -57,8 +57,10 @@ def names_of(number: int) -> Names:
 
 def write(
     folder: Path, number: int, recipe: descriptor.Recipe, sources: Sequence[Source], order: RowNumbers
-) -> None:
+) -> descriptor.Measured | None:
     """Write field `number` of the recipe, the sources' rows concatenated and in this order.
+
+    Returns what its codes find, None where it has none.
 
     Raises:
         OSError: the disk is full or failing.
@@ -66,13 +68,14 @@ def write(
     counts = np.concatenate([source.column.counts[source.rows] for source in sources])[order]
     items = int(counts.sum())
     if not items:
-        return
+        return None
     names, dimensions = names_of(number), recipe.vectors[number].dimensions
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     offsets_file.write(folder / names.offsets, offsets)
     chunks = functools.partial(_chunks, sources, order, offsets)
     vectors_file.write(folder / names.vectors, dimensions, items, chunks())
-    indexed = not recipe.field_spec.exact and items >= recipe.index_min_items
+    spec = recipe.field_spec(number)
+    indexed = not spec.exact and items >= recipe.index_min_items
     taken = _taken(sources, order) if indexed else None
     ghosts = taken.ghosts if taken else np.zeros((0, dimensions), np.float32)
     compared = folder / names.vectors
@@ -80,10 +83,11 @@ def write(
         compared = folder / names.comparable
         comparable = (base.comparable(recipe.metric, chunk) for chunk in chunks())
         vectors_file.write(compared, dimensions, items + len(ghosts), itertools.chain(comparable, [ghosts]))
-    if indexed:
-        nodes = vectors_file.VectorsFile(compared).vectors
-        extended = taken.extension(nodes) if taken else None
-        registry.build(recipe.field_spec, nodes, base.Home(folder, names.start), extended)
+    if not indexed:
+        return None
+    nodes, home = vectors_file.VectorsFile(compared), base.Home(folder, names.start)
+    registry.build(spec, nodes.vectors, home, taken.extension(nodes.vectors) if taken else None)
+    return measuring.measured(spec, nodes, items, home) if spec.coded else None
 
 
 def _taken(sources: Sequence[Source], order: RowNumbers) -> extension.Taken | None:
@@ -127,35 +131,52 @@ class SealedField:
         stored: the vectors as they were sent.
         compared: the vectors as they are compared.
         engine: what searches the items of `compared`; None where they are searched exactly.
-        m: HNSW's M.
+        spec: what it was built from.
         graph: the engine's graph, where it is one of FAISS's that may be extended.
     """
 
     stored: ragged.Ragged
     compared: ragged.Ragged
     engine: base.Engine | None
-    m: int
+    spec: base.Spec
     graph: extension.Graph | None = None
 
     def nearest(self, sought: part.Sought) -> part.Nearest | None:
         """Return rows with items near the queries, see `part.Part`."""
+        if self.engine is None:
+            return None
         counts = self.compared.counts
         passing, items = int(counts[sought.rows].sum()), len(self.compared.items)
-        gain = _MATRIX_GAIN if len(sought.queries) >= _MANY else 1
-        ef = choice.graph_ef(
-            choice.Question(passing // gain, max(1, items // gain), sought.count, sought.ef, self.m)
-        )
-        if self.engine is None or ef == 0:
+        wanted = self._effort(sought, passing)
+        effort = self.engine.widened(passing, sought.count, wanted) if wanted else None
+        if effort is None:
             return None
         selected = None
         if passing < items:
             chosen = np.zeros(len(counts), np.bool_)
             chosen[sought.rows] = True
             selected = bits.of_mask(np.repeat(chosen, counts))
-        found = self.engine.search(sought.queries, min(sought.count, passing), selected, base.Effort(ef=ef))
+        found = self.engine.search(sought.queries, min(sought.count, passing), selected, effort)
         if (found.rows[:, 0] < 0).any():
             return None
         return part.nearest_of(found, self.compared.owners(found.rows[found.rows >= 0]))
+
+    def _effort(self, sought: part.Sought, passing: int) -> base.Effort | None:
+        """Return how much to look at, None to compare with every vector that passes.
+
+        Where there are codes the full vectors may have to come from the disk, so that no matrix product is
+        cheap. The deeper a look, the less it needs oversampling: a graph gives no more than `MAX_EF`.
+        """
+        items, times = len(self.compared.items), 1
+        if self.spec.coded and sought.rescore:
+            wanted = sought.oversampling or self.spec.quantization.oversampling
+            times = max(1, min(wanted, choice.MAX_EF // sought.count))
+        gain = _MATRIX_GAIN if len(sought.queries) >= _MANY and not self.spec.coded else 1
+        count, nodes = min(items, sought.count * times), max(1, items // gain)
+        asked = choice.Question(passing // gain, nodes, count, sought.ef, self.spec.hnsw.m)
+        if not choice.graph_ef(asked):
+            return None
+        return base.Effort(ef=sought.ef, oversampling=times, rescore=sought.rescore)
 
 
 def open_field(
@@ -170,20 +191,22 @@ def open_field(
     names = names_of(number)
     if names.offsets not in described.files:
         nothing = ragged.none(described.rows, recipe.vectors[number].dimensions)
-        return SealedField(nothing, nothing, None, recipe.hnsw.m)
+        return SealedField(nothing, nothing, None, recipe.field_spec(number))
     offsets = offsets_file.read(folder / names.offsets)
     stored = compared = vectors_file.VectorsFile(folder / names.vectors)
     if names.comparable in described.files:
         compared = vectors_file.VectorsFile(folder / names.comparable)
     if len(offsets) != described.rows + 1 or offsets[-1] != stored.rows:
         raise errors.DataLossError(f"{folder / names.offsets} does not fit {names.vectors}")
-    home, spec = base.Home(folder, names.start), recipe.field_spec
+    home, spec = base.Home(folder, names.start), recipe.field_spec(number)
     engine = graph = None
     if all(names.start + name in described.files for name in registry.files_of(spec)):
+        if spec.coded:
+            compared.expect_few()
         engine = registry.open_engine(spec, compared, stored.rows, home) if graphs else None
         if registry.GRAPH in registry.files_of(spec):
             graph = extension.Graph(home.path(registry.GRAPH), compared.vectors)
     items = compared.vectors[: stored.rows]
     return SealedField(
-        ragged.Ragged(offsets, stored.vectors), ragged.Ragged(offsets, items), engine, recipe.hnsw.m, graph
+        ragged.Ragged(offsets, stored.vectors), ragged.Ragged(offsets, items), engine, spec, graph
     )

@@ -64,6 +64,9 @@ class Sought:
         count: how many of the nearest vectors are wanted for each query.
         rows: the rows that may be returned, ascending.
         ef: HNSW's efSearch.
+        oversampling: vectors that are scored anew where there are codes, as a multiple of `count`; 0 for the
+            engine's own.
+        rescore: whether they are; else what codes tell of them counts.
     """
 
     field: str
@@ -71,6 +74,8 @@ class Sought:
     count: int
     rows: RowNumbers
     ef: int
+    oversampling: int = 0
+    rescore: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

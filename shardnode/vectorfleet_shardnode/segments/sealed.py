@@ -68,7 +68,7 @@ class SealedSegment:
             for number, field in enumerate(described.recipe.vectors)
         }
         self.sparse = sparse_files.open_files(folder, described)
-        self._values = field_files.SealedField(values, values, self.engine, described.recipe.hnsw.m)
+        self._values = field_files.SealedField(values, values, self.engine, spec)
         nodes = described.rows + described.ghosts
         self.sketch = sketch.Sketch(metric)
         waits = None if self.indexed else self.sketch
@@ -88,8 +88,8 @@ class SealedSegment:
 
     @property
     def indexed(self) -> bool:
-        """Whether an engine was built over its rows, opened or not."""
-        return not self.descriptor.recipe.spec.exact
+        """Whether an engine was built over its rows or over a vector field, opened or not."""
+        return self.descriptor.recipe.indexes
 
     @property
     def bytes_per_row(self) -> int:

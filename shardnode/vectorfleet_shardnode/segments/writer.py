@@ -17,8 +17,18 @@ import pyarrow.compute as pc
 from .. import failpoints, files, postings, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
-from ..engines import base, clusters, recall, registry
-from . import columns, descriptor, extension, field_files, filter_file, sparse_files, text_file, vectors_file
+from ..engines import base, clusters, registry
+from . import (
+    columns,
+    descriptor,
+    extension,
+    field_files,
+    filter_file,
+    measuring,
+    sparse_files,
+    text_file,
+    vectors_file,
+)
 
 Texts = Callable[[str], postings.Postings]
 """Gives the postings of a text field, by row number."""
@@ -101,14 +111,19 @@ def write(
         vectors_file.write(
             folder / COMPARABLE, recipe.dimensions, rows, itertools.chain(comparable, [ghosts])
         )
-    for number, field in enumerate(recipe.vectors):
-        field_files.write(folder, number, recipe, _field_sources(field.name, sources, extended), order)
+    found = {
+        field.name: field_files.write(
+            folder, number, recipe, _field_sources(field.name, sources, extended), order
+        )
+        for number, field in enumerate(recipe.vectors)
+    }
+    fields = {name: measured for name, measured in found.items() if measured}
     for number, name in enumerate(recipe.text):
         held = [postings.Source(source.texts(name), source.rows) for source in sources]
         text_file.write(folder / text_file.name_of(number), postings.merged(held, order))
     pairs = sparse_files.write(folder, [(source.sparse, source.rows) for source in sources], order)
     measured = _build(folder, recipe, len(order), taken)
-    return _seal(folder, table.column("seq"), recipe, _Told(len(ghosts), pairs, measured))
+    return _seal(folder, table.column("seq"), recipe, _Told(len(ghosts), pairs, measured, fields))
 
 
 def _build(
@@ -122,17 +137,7 @@ def _build(
     registry.build(spec, stored.vectors, home, taken.extension(stored.vectors) if taken else None)
     if spec.engine is config.EngineKind.HNSW and not spec.coded and rows >= clusters.MIN_ROWS:
         clusters.build(spec.metric, stored.vectors[:rows], folder / CLUSTERS)
-    if not spec.measured:
-        return None
-    sample = recall.sample_of(spec.metric, stored.vectors[:rows])
-    engine = registry.open_engine(spec, stored, rows, home)
-    effort = base.Effort(spec.hnsw.ef_search, spec.ivf.probes, spec.quantization.oversampling)
-    return descriptor.Measured(
-        queries=len(sample.rows),
-        recall=sample.recall(engine, effort) if engine else 1,
-        estimated=sample.recall(engine, dataclasses.replace(effort, rescore=False)) if engine else 1,
-        oversampling=effort.oversampling,
-    )
+    return measuring.measured(spec, stored, rows, home) if spec.measured else None
 
 
 def _nodes(sources: Sequence[Source], extended: Extended) -> RowNumbers:
@@ -165,6 +170,7 @@ class _Told:
     ghosts: int
     pairs: int
     measured: descriptor.Measured | None
+    fields: dict[str, descriptor.Measured]
 
 
 def _seal(
@@ -186,6 +192,7 @@ def _seal(
         last_seq=bounds["max"].as_py(),
         files=sums,
         measured=told.measured,
+        measured_fields=told.fields,
     )
     content = sealed.model_dump_json(indent=1).encode()
     files.write_durably(folder / descriptor.FILE_NAME, content, "descriptor")

@@ -49,9 +49,7 @@ class Reporter:
             problem=self._shard.refusal or self._opened.maintenance.problem,
             conditions=[
                 *self._shard.limits.conditions(),
-                *fitness.conditions(
-                    self._index.serving.quantization, [view.segment.descriptor for view in state.sealed]
-                ),
+                *fitness.conditions(self._index.serving, [view.segment.descriptor for view in state.sealed]),
             ],
         )
 

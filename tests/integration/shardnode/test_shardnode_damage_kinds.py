@@ -32,13 +32,15 @@ def no_disk(monkeypatch):
 
 
 def index_of(engine, code):
-    """Return an index with a vector field and a declared metadata field; without codes, of dot product."""
+    """Return an index with a vector field, of the same code; without codes, of dot product."""
     generation = config.Generation(
         dimensions=DIMENSIONS,
         metric="dotproduct" if code == "none" else "cosine",
         engine=engine,
         quantization=config.Quantization(kind=code),
-        vectors=(config.VectorField(name="title", dimensions=4),),
+        vectors=(
+            config.VectorField(name="title", dimensions=4, quantization=config.Quantization(kind=code)),
+        ),
     )
     schema = config.Schema(fields=(config.SchemaField(name="year", type=config.FieldType.INTEGER),))
     return config.IndexConfig(index="damage", serving=generation, metadata=schema)

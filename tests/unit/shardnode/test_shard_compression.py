@@ -168,16 +168,19 @@ def described(kind, recall, estimated):
     return descriptor.Descriptor(recipe=recipe, measured=measured, **given)
 
 
+def serving(**code):
+    """Return a generation with this compression of its values."""
+    return config.Generation(dimensions=4, quantization=config.Quantization(**code))
+
+
 def test_the_floor_is_held_against_what_is_served():
     """With rescoring the rescored recall counts, without it that of the codes; the worst segment is named."""
     segments = [described(CODES.SQ8, 0.99, 0.8), described(CODES.PQ, 0.95, 0.7)]
-    assert fitness.conditions(config.Quantization(kind=CODES.PQ, recall_floor=0.9), segments) == []
-    (told,) = fitness.conditions(
-        config.Quantization(kind=CODES.PQ, recall_floor=0.9, rescore=False), segments
-    )
+    assert fitness.conditions(serving(kind=CODES.PQ, recall_floor=0.9), segments) == []
+    (told,) = fitness.conditions(serving(kind=CODES.PQ, recall_floor=0.9, rescore=False), segments)
     assert "pq is unfit for these vectors: recall@10 without rescoring is 0.700 on" in told.message
     assert "try rescoring, or a smaller ratio" in told.message
-    assert fitness.conditions(config.Quantization(), []) == []
+    assert fitness.conditions(serving(), []) == []
 
 
 @pytest.mark.parametrize(
@@ -187,6 +190,17 @@ def test_the_floor_is_held_against_what_is_served():
         ({"engine": "gpu", "quantization": {"kind": "pq"}}, "the engine gpu can't search pq codes"),
         ({"quantization": {"kind": "pq", "ratio": 10}}, "ratios that fit are 4, 8, 12, 16, 24, 32"),
         ({"quantization": {"kind": "pq", "ratio": 20}}, "pq can't cut 384 dimensions at ratio 20"),
+        (
+            {"vectors": [{"name": "a", "dimensions": 6, "quantization": {"kind": "pq", "ratio": 16}}]},
+            'vector field "a": pq can\'t cut 6 dimensions at ratio 16: .* ratios that fit are 4, 8, 12, 24',
+        ),
+        (
+            {
+                "engine": "hnswlib",
+                "vectors": [{"name": "a", "dimensions": 6, "quantization": {"kind": "float16"}}],
+            },
+            'vector field "a": the engine hnswlib can\'t search float16 codes',
+        ),
         ({"engine": "ivf", "ivf": {"lists": 4, "probes": 5}}, "can't look into 5 of 4 lists"),
     ],
 )

@@ -191,14 +191,14 @@ def test_every_kind_holds_what_it_is_there_for():
     haunted = read["ghosts"][0]
     assert haunted.ghosts == 20
     assert haunted.tombstones["dead"] == 3
-    assert read["fields"][0].ghosts == 20
+    assert read["fields"][0].ghosts == read["fields-codes"][0].ghosts == 20
     held = {name for segments in read.values() for segment in segments for name in segment.files}
     assert held == {
         *("segment.json", "columns.arrow", "vectors.bin", "comparable.bin", "clusters.bin", "filters.bin"),
         *("graph.faiss", "codes.faiss", "ivf.faiss", "graph.hnswlib", "text-0.bin", "text-1.bin"),
         *("sparse.bin", "sparse-postings.bin"),
         *(f"field-{number}-{name}.bin" for number in (0, 1) for name in ("offsets", "vectors", "comparable")),
-        *(f"field-{number}-graph.faiss" for number in (0, 1)),
+        *(f"field-{number}-{name}.faiss" for number in (0, 1) for name in ("graph", "codes")),
     }
 
 
@@ -282,9 +282,10 @@ def test_stored_filter_indexes_answer(tmp_path, source):
 
 
 @pytest.mark.parametrize("name", ["title", "body"])
-def test_stored_vector_fields_answer(tmp_path, name):
+@pytest.mark.parametrize("kind", ["fields", "fields-codes"])
+def test_stored_vector_fields_answer(tmp_path, kind, name):
     """Through the field's graph, ghosts and all, the row whose vectors are asked for comes first."""
-    folder, setting = NEWEST / "fields", lives.KINDS["fields"].setting
+    folder, setting = NEWEST / kind, lives.KINDS[kind].setting
     served = folders.open_folder(Path(shutil.copytree(folder / "data", tmp_path / "data")), setting)
     state, dimensions = served.shard.snapshot, {"title": 4, "body": 3}[name]
     for row_id, row in last_rows(folder)[0][""].items():
