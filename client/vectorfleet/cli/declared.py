@@ -29,12 +29,14 @@ class Named:
 
 
 def vector_fields(texts: Sequence[str]) -> tuple[config.VectorField, ...]:
-    """Return vector fields from texts such as `title:384`, or `body:128:tokens` for late interaction.
+    """Return vector fields from texts such as `title:384:sq8`, or `body:128:tokens` for late interaction.
 
     Raises:
         typer.BadParameter: a text is none.
     """
-    return _parsed(texts, "--vector-field", "NAME:DIMENSIONS, or NAME:DIMENSIONS:tokens", _vector_field)
+    codes = ", ".join(kind for kind in config.QuantizationKind if kind is not config.QuantizationKind.NONE)
+    form = f"NAME:DIMENSIONS, or NAME:DIMENSIONS:tokens, with :CODE behind it to compress: {codes}"
+    return _parsed(texts, "--vector-field", form, _vector_field)
 
 
 def typed_fields(texts: Sequence[str]) -> tuple[config.SchemaField, ...]:
@@ -111,10 +113,21 @@ def _parsed(texts: Sequence[str], option: str, form: str, parse: Callable[[str],
 
 
 def _vector_field(text: str) -> config.VectorField:
-    name, dimensions, *late = text.split(":")
-    if late not in ([], [TOKENS]):
+    name, dimensions, *more = text.split(":")
+    late = more[:1] == [TOKENS]
+    kind, *rest = more[late:] or [config.QuantizationKind.NONE]
+    if rest:
         raise ValueError(text)
-    return config.VectorField(name=name, dimensions=int(dimensions), late_interaction=bool(late))
+    code = config.Quantization(kind=config.QuantizationKind(kind))
+    return config.VectorField(name=name, dimensions=int(dimensions), late_interaction=late, quantization=code)
+
+
+def named(field: config.VectorField) -> str:
+    """Return a vector field as options name it."""
+    late = f":{TOKENS}" if field.late_interaction else ""
+    kind = field.quantization.kind
+    code = "" if kind is config.QuantizationKind.NONE else f":{kind}"
+    return f"{field.name}:{field.dimensions}{late}{code}"
 
 
 def _typed_field(text: str) -> config.SchemaField:

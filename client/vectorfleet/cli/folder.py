@@ -16,7 +16,7 @@ import pydantic
 
 from vectorfleet_shardnode.api import config, services
 
-from . import errors
+from . import declared, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,9 +142,7 @@ def _basis(has: config.Generation) -> dict[str, str | int]:
 
 
 def _named(fields: tuple[config.VectorField, ...]) -> str:
-    return " ".join(
-        f"{field.name}:{field.dimensions}" + (":tokens" if field.late_interaction else "") for field in fields
-    )
+    return " ".join(declared.named(field) for field in fields)
 
 
 def _schema(wanted: Wanted, has: config.Schema) -> config.Schema:

@@ -117,7 +117,8 @@ class Stored:
             "--vector-field",
             show_default=False,
             help="A vector that rows may have beside their values, as NAME:DIMENSIONS, or "
-            "NAME:DIMENSIONS:tokens for late interaction; may be given again.",
+            "NAME:DIMENSIONS:tokens for late interaction; a code behind it, such as :sq8, compresses it in "
+            "memory; may be given again.",
         ),
     ] = None
     field: Annotated[

@@ -6,6 +6,7 @@ in pydantic, so that the local cluster, which has no API server, refuses the sam
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -62,10 +63,26 @@ class Later:
 
 
 @dataclasses.dataclass(frozen=True)
+class Basis:
+    """The part of a value that is kept where the rest may change: in CEL, of `{}`, and in Python."""
+
+    cel: str
+    of: Callable[[Any], object]
+
+
+_WHOLE = Basis("{}", lambda value: value)
+
+
+@dataclasses.dataclass(frozen=True)
 class Immutable:
-    """Marks a field that keeps its first value; `why` completes "spec.x is immutable: …"."""
+    """Marks a field that keeps its first value, or of it the basis.
+
+    `why` completes "spec.x is immutable: …". Marks inside of a list's items say nothing, since CEL knows no
+    old item of a new one: the list's own basis does.
+    """
 
     why: str
+    basis: Basis = _WHOLE
 
 
 @dataclasses.dataclass(frozen=True)

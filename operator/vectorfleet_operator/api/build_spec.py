@@ -226,13 +226,25 @@ class Quantization(base.Part):
         )
 
 
+UNEVEN = "pq can't cut the dimensions so: ratio is a multiple of 4, and dimensions one of ratio / 4"
+
+
+def even(quantization: str, dimensions: str) -> str:
+    """Return the CEL rule that product quantisation can cut vectors, given where both are said."""
+    ratio = f"(has({quantization}.ratio) ? {quantization}.ratio : {_PLAIN.ratio})"
+    return f"{quantization}.type != 'pq' || {ratio} % 4 == 0 && {dimensions} % ({ratio} / 4) == 0"
+
+
 _RESERVED = "a vector field may not be called values: that is what a query calls the rows' own vector"
 
 
 class VectorField(base.Part):
     """A vector that rows may have beside their values."""
 
-    cel_rules = (base.Rule("self.name != 'values'", _RESERVED),)
+    cel_rules = (
+        base.Rule("self.name != 'values'", _RESERVED),
+        base.Rule(even("self.quantization", "self.dimensions"), UNEVEN),
+    )
 
     name: Annotated[str, Field(max_length=64, pattern=config.FIELD_NAME)] = Field(
         description="Name of the field, as rows and queries call it."
@@ -242,6 +254,10 @@ class VectorField(base.Part):
         default=False,
         description="Whether a row has a matrix, one vector for each token, scored by MaxSim as in ColBERT.",
     )
+    quantization: Quantization = Field(
+        default=Quantization(),
+        description="Compression of the field's vectors held in memory, of each token's where they are many.",
+    )
 
     def broken_rule(self) -> str:
         """Return why the field can't have its name, or an empty string."""
@@ -250,5 +266,23 @@ class VectorField(base.Part):
     def settled(self) -> config.VectorField:
         """Return the field as the data plane reads it."""
         return config.VectorField(
-            name=self.name, dimensions=self.dimensions, late_interaction=self.late_interaction
+            name=self.name,
+            dimensions=self.dimensions,
+            late_interaction=self.late_interaction,
+            quantization=self.quantization.settled(),
         )
+
+
+def _basis(fields: tuple[VectorField, ...]) -> object:
+    return [
+        (one.name, one.dimensions, one.late_interaction, one.quantization.type, one.quantization.ratio)
+        for one in fields
+    ]
+
+
+STORED = base.Basis(
+    "{}.map(one, [one.name, string(one.dimensions), string(one.lateInteraction), one.quantization.type,"
+    " has(one.quantization.ratio) ? string(one.quantization.ratio) : ''])",
+    _basis,
+)
+"""What of vector fields is stored, or fixes what is built over them; the rest only concerns searching."""

@@ -16,7 +16,8 @@ reason `NotSupportedYet` and the name of the field. Nothing is ignored.
 
 Gateways say with each query how hard to search, so a change of `index.efSearch`, `index.probes` or
 `quantization.rescore.oversampling` rolls the gateways alone. `schema`, `quantization.rescore.enabled` and
-`quantization.recallFloor` are read by the shards, which restart one after the other. A profile chooses
+`quantization.recallFloor` are read by the shards, which restart one after the other. So they do for what may
+change of a vector field: its `quantization.rescore` and `quantization.recallFloor`. A profile chooses
 `efSearch` with the parameters that a graph is built with; an `efSearch` beside it wins.
 
 The smallest index:
@@ -40,7 +41,7 @@ _CONDITIONS = """
 | `Stalled` | only a person can help; the reason is one of the words below |
 | `MemoryPressure`, `DiskPressure` | a shard is near its limit and refuses writes; reads go on |
 | `VolumesTooSmall` | the StorageClass does not let volumes grow to `storage.size`; the index serves on |
-| `RecallLow` | on a shard's own sample, compressed vectors find fewer than `quantization.recallFloor` |
+| `RecallLow` | on a shard's own sample, codes of values or fields find fewer than their `recallFloor` |
 
 The last ones come from the shards, but for `VolumesTooSmall`, and each message names those that it is about;
 one that nobody reports any more turns False. The shard's own `VectorShard` has it as well.
@@ -86,7 +87,7 @@ def _is_frozen(parent: Mapping[str, Any], name: str) -> bool:
     """Return whether a rule of its own, or one of its parent, keeps the field at its first value."""
     own = [rule["rule"] for rule in parent["properties"][name].get("x-kubernetes-validations", ())]
     above = [rule["rule"] for rule in parent.get("x-kubernetes-validations", ())]
-    return "self == oldSelf" in own or any(rule.endswith(f"self.{name} == oldSelf.{name})") for rule in above)
+    return "self == oldSelf" in own or any(f"has(oldSelf.{name}) && " in rule for rule in above)
 
 
 def _row(path: str, field: Mapping[str, Any], *, required: bool, frozen: bool) -> str:

@@ -24,6 +24,8 @@ _KEPT = frozenset(
     }
 )  # fmt: skip
 
+_ITEM = "[*]"
+
 
 def build_schema(model: type[BaseModel], path: str, names: tuple[str, ...] | None = None) -> Schema:
     """Return the schema of a model; `path` is where it stands, such as `spec.model`.
@@ -53,17 +55,17 @@ def build_schema(model: type[BaseModel], path: str, names: tuple[str, ...] | Non
 def _kept_options(fields: Mapping[str, FieldInfo], path: str) -> Iterator[base.Rule]:
     """Yield a rule for each immutable field that may be absent: no rule of its own sees it come or go."""
     for field in fields.values():
-        kept = _immutable(field)
+        kept = _immutable(field, path)
         if kept is not None and not _is_always_there(field):
             name = field.alias
-            cel = (
-                f"has(self.{name}) == has(oldSelf.{name})"
-                f" && (!has(self.{name}) || self.{name} == oldSelf.{name})"
-            )
+            now, before = (kept.basis.cel.format(f"{one}.{name}") for one in ("self", "oldSelf"))
+            cel = f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || {now} == {before})"
             yield base.Rule(cel, f"{path}.{name} is immutable: {kept.why}")
 
 
-def _immutable(field: FieldInfo) -> base.Immutable | None:
+def _immutable(field: FieldInfo, path: str) -> base.Immutable | None:
+    if _ITEM in path:
+        return None  # the mark of the list speaks for its items
     return next((mark for mark in field.metadata if isinstance(mark, base.Immutable)), None)
 
 
@@ -79,11 +81,11 @@ def _field_schema(
     if part is None:
         schema = _plain(given, definitions)
     elif _is_list(field.annotation):
-        schema = {"type": "array", "items": build_schema(part, f"{here}[*]")} | _bounds(given)
+        schema = {"type": "array", "items": build_schema(part, f"{here}{_ITEM}")} | _bounds(given)
     else:
         schema = build_schema(part, here)
     schema["description"] = field.description or schema["description"]
-    if (kept := _immutable(field)) is not None and _is_always_there(field):
+    if (kept := _immutable(field, path)) is not None and _is_always_there(field):
         schema = _with_rule(schema, base.Rule("self == oldSelf", f"{here} is immutable: {kept.why}"))
     default = _default(field, given, schema)
     if default is not None:

@@ -19,7 +19,7 @@ def _walk(before: BaseModel, after: BaseModel, path: str, least: str | None) -> 
     for name, field in type(after).model_fields.items():
         old, new, here = getattr(before, name), getattr(after, name), f"{path}.{field.alias or name}"
         match _mark(field):
-            case base.Immutable(why) if old != new:
+            case base.Immutable(why, basis) if basis.of(old) != basis.of(new):
                 yield f"{here} is immutable: {why}"
             case base.OnlyGrows(why) if _is_less(new, old) and _is_less(new, least or old):
                 yield f"{here} may only grow: {why}"

@@ -26,10 +26,12 @@ _NAME_MESSAGE = (
 )
 _TWICE = "a vector field is declared twice"
 _NO_MAXSIM = "late interaction adds up similarities; use the metric cosine or dotproduct"
-_NO_CODES = "the library hnswlib keeps full vectors in memory: with it, spec.quantization.type is none"
+_NO_CODES = (
+    "the library hnswlib keeps full vectors in memory: with it, spec.quantization.type is none, and that of "
+    "vector fields too"
+)
+_BITS = "['pq', 'rabitq']"
 _NO_GPU_CODES = "the type gpu can't search pq and rabitq codes; use hnsw, ivf or flat"
-_UNEVEN = "pq can't cut the dimensions so: ratio is a multiple of 4, and dimensions one of ratio / 4"
-_RATIO = "(has(self.quantization.ratio) ? self.quantization.ratio : 16)"
 
 
 class VectorIndexSpec(base.Part):
@@ -46,15 +48,16 @@ class VectorIndexSpec(base.Part):
             _NO_MAXSIM,
         ),
         base.Rule(
-            "self.quantization.type == 'none' || !has(self.index.library) || self.index.library != 'hnswlib'",
+            "!has(self.index.library) || self.index.library != 'hnswlib' || (self.quantization.type == 'none'"
+            " && (!has(self.vectors) || self.vectors.all(one, one.quantization.type == 'none')))",
             _NO_CODES,
         ),
-        base.Rule("self.index.type != 'gpu' || !(self.quantization.type in ['pq', 'rabitq'])", _NO_GPU_CODES),
         base.Rule(
-            f"self.quantization.type != 'pq' || {_RATIO} % 4 == 0"
-            f" && self.model.dimensions % ({_RATIO} / 4) == 0",
-            _UNEVEN,
+            f"self.index.type != 'gpu' || (!(self.quantization.type in {_BITS})"
+            f" && (!has(self.vectors) || !self.vectors.exists(one, one.quantization.type in {_BITS})))",
+            _NO_GPU_CODES,
         ),
+        base.Rule(build_spec.even("self.quantization", "self.model.dimensions"), build_spec.UNEVEN),
     )
 
     model: Annotated[build_spec.EmbeddingModel, base.Immutable(_GENERATION)] = Field(
@@ -70,11 +73,13 @@ class VectorIndexSpec(base.Part):
     quantization: build_spec.Quantization = Field(
         default=build_spec.Quantization(), description="Compression of the vectors held in memory."
     )
-    vectors: Annotated[tuple[build_spec.VectorField, ...], base.Immutable(_GENERATION)] = Field(
-        default=(),
-        max_length=16,
-        description="Vectors that rows may have beside their values, such as of a title, compared by the "
-        "same metric. A query may weigh several, the values among them.",
+    vectors: Annotated[tuple[build_spec.VectorField, ...], base.Immutable(_GENERATION, build_spec.STORED)] = (
+        Field(
+            default=(),
+            max_length=16,
+            description="Vectors that rows may have beside their values, such as of a title, compared by the "
+            "same metric. A query may weigh several, the values among them.",
+        )
     )
     shards: Annotated[int, base.Immutable(_GENERATION)] = Field(
         default=1, ge=1, le=256, description="Hash ranges that the ids are split into; each has its own pods."

@@ -112,9 +112,19 @@ def _generation(manifest: ports.Manifest | None) -> dict[str, Any]:
         "lists": serving.ivf.lists,
         "quantization": serving.quantization.kind,
         "ratio": serving.quantization.ratio,
-        "vectors": ", ".join(field.model_dump_json(by_alias=True) for field in serving.vectors),
+        "vectors": ", ".join(_stored(field) for field in serving.vectors),
         "shards": len(serving.shards),
     }
+
+
+def _stored(field: config.VectorField) -> str:
+    """Return what fixes a vector field, without what only concerns searching."""
+    code = field.quantization
+    stored = field.uncoded
+    if code.kind is not config.QuantizationKind.NONE:
+        kept = config.Quantization(kind=code.kind, ratio=code.ratio)
+        stored = field.model_copy(update={"quantization": kept})
+    return stored.model_dump_json(by_alias=True)
 
 
 def _show(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Every engine and every code, asked through the gateway once their segments are built."""
+"""Every engine and every code, of values and of vector fields, asked once their segments are built."""
 
 import time
 
@@ -15,6 +15,11 @@ CHOICES = [
     ({"engine": "ivf", "quantization": {"kind": "float16"}}, {"probes": 1_000}),
     ({"engine": "flat", "quantization": {"kind": "pq", "ratio": 4}}, {"oversampling": 20}),
     ({"engine": "hnsw", "quantization": {"kind": "rabitq"}}, {"efSearch": 1_000, "oversampling": 50}),
+]
+
+FIELD_CODES = [
+    {"title": {"kind": "float16"}, "tokens": {"kind": "sq8"}},
+    {"title": {"kind": "pq", "ratio": 8}, "tokens": {"kind": "rabitq"}},
 ]
 
 
@@ -65,3 +70,78 @@ def matches(http, query, params):
     answer = http.post("/query", json=body)
     assert answer.status_code == 200, answer.text
     return [match["id"] for match in answer.json()["matches"]]
+
+
+@pytest.fixture(scope="module")
+def named():
+    """Rows that lie in clumps: values of 4, a title of 16, and one to three tokens of 8 dimensions."""
+    random = np.random.default_rng(11)
+
+    def clumped(count, dimensions):
+        centres = 3 * random.standard_normal((40, dimensions))
+        return (centres[random.integers(0, 40, count)] + random.standard_normal((count, dimensions))).tolist()
+
+    values, titles = clumped(ROWS, 4), clumped(ROWS, 16)
+    return [
+        {
+            "id": f"r{row}",
+            "values": values[row],
+            "vectors": {"title": titles[row], "tokens": clumped(row % 3 + 1, 8)},
+        }
+        for row in range(ROWS)
+    ]
+
+
+def fleet_of(make_fleet, codes):
+    """Return one shard whose rows have a title and tokens in these codes."""
+    fields = [
+        {"name": "title", "dimensions": 16, "quantization": codes["title"]},
+        {"name": "tokens", "dimensions": 8, "lateInteraction": True, "quantization": codes["tokens"]},
+    ]
+    serving = {"metric": "cosine", "hnsw": {"m": 4}, "vectors": fields}
+    return make_fleet(shards=1, serving=serving, tuning={"settle_seconds": 0.1})
+
+
+def wait_until_coded(fleet):
+    """Return once a segment has codes of both fields."""
+    deadline, segments = time.monotonic() + BUILD_SECONDS, fleet.folder / "data-0" / "segments"
+    while not all(any(segments.glob(f"*/field-{number}-codes.faiss")) for number in (0, 1)):
+        assert time.monotonic() < deadline, f"no codes after {BUILD_SECONDS} s"
+        time.sleep(0.1)
+
+
+def weighed(http, row, **params):
+    """Return what a query weighed over values, title and tokens of a row finds: id and score."""
+    body = {
+        "topK": 10,
+        "vector": row["values"],
+        "vectors": row["vectors"],
+        "weights": {"values": 0.1, "title": 1, "tokens": 0.5},
+        "params": params,
+    }
+    answer = http.post("/query", json=body)
+    assert answer.status_code == 200, answer.text
+    return {match["id"]: match["score"] for match in answer.json()["matches"]}
+
+
+@pytest.mark.parametrize("codes", FIELD_CODES, ids=["float16-sq8", "pq-rabitq"])
+def test_what_is_found_by_codes_hardly_differs_from_exact_search(make_fleet, named, codes):
+    """Recall@10 at least 0.95, and the scores of an exact search: of a sum, and as values come back."""
+    fleet = fleet_of(make_fleet, codes)
+    with fleet.http() as http:
+        for start in range(0, ROWS, 500):
+            answer = http.post("/vectors/upsert", json={"vectors": named[start : start + 500]})
+            assert answer.status_code == 200
+        wait_until_coded(fleet)
+        hits = 0
+        for row in named[:400:20]:
+            found, right = weighed(http, row, efSearch=200), weighed(http, row, exact=True)
+            hits += len(found.keys() & right.keys())
+            both = sorted(found.keys() & right.keys())
+            assert [found[row_id] for row_id in both] == pytest.approx(
+                [right[row_id] for row_id in both], rel=1e-5
+            )
+        assert hits >= 0.95 * 200
+        back = http.get("/vectors/fetch", params={"ids": "r7"}).json()["vectors"]["r7"]["vectors"]
+        assert np.array_equal(np.float32(back["title"]), np.float32(named[7]["vectors"]["title"]))
+        assert np.array_equal(np.float32(back["tokens"]), np.float32(named[7]["vectors"]["tokens"]))

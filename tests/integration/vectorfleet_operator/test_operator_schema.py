@@ -39,6 +39,11 @@ async def test_the_schema_refuses_a_change(server, change, message):
         await server.apply(passes.INDEX | {"spec": passes.INDEX["spec"] | change})
 
 
+def field(code):
+    """Return a vector field with a code."""
+    return {"name": "a", "dimensions": 6, "quantization": {"type": code}}
+
+
 NEVER = [
     ({"index": {"profile": "recall", "m": 8}}, "profile may not be given together"),
     ({"index": {"type": "flat", "m": 8}}, "may only be given where type is hnsw"),
@@ -53,6 +58,9 @@ NEVER = [
     ),
     ({"index": {"library": "hnswlib"}, "quantization": {"type": "sq8"}}, "spec.quantization.type is none"),
     ({"index": {"type": "gpu"}, "quantization": {"type": "pq"}}, "can't search pq and rabitq codes"),
+    ({"index": {"library": "hnswlib"}, "vectors": [field("sq8")]}, "and that of vector fields too"),
+    ({"index": {"type": "gpu"}, "vectors": [field("rabitq")]}, "can't search pq and rabitq codes"),
+    ({"vectors": [field("pq")]}, "pq can't cut the dimensions so"),
     ({"quantization": {"type": "pq"}}, "pq can't cut the dimensions so"),
     ({"quantization": {"type": "pq", "ratio": 6}}, "pq can't cut the dimensions so"),
     ({"index": {"type": "ivf", "lists": 2, "probes": 3}}, "probes may be at most lists"),
@@ -117,6 +125,20 @@ KEPT = [
         {"quantization": {"type": "pq", "ratio": 12}},
         {"quantization": {"type": "pq", "ratio": 12, "rescore": {"oversampling": 9}, "recallFloor": 0.5}},
         {"quantization": {"type": "pq", "ratio": 4}},
+    ),
+    (
+        {"vectors": [{"name": "a", "dimensions": 2, "quantization": {"type": "sq8"}}]},
+        {"vectors": [{"name": "a", "dimensions": 2, "quantization": {"type": "sq8", "recallFloor": 0.5}}]},
+        {"vectors": [{"name": "a", "dimensions": 2, "quantization": {"type": "float16"}}]},
+    ),
+    (
+        {"vectors": [{"name": "a", "dimensions": 8, "quantization": {"type": "pq", "ratio": 8}}]},
+        {
+            "vectors": [
+                {"name": "a", "dimensions": 8, "quantization": {"type": "pq", "ratio": 8, "rescore": {}}}
+            ]
+        },
+        {"vectors": [{"name": "a", "dimensions": 8, "quantization": {"type": "pq"}}]},
     ),
     (
         {"vectors": [{"name": "a", "dimensions": 2}]},

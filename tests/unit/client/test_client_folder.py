@@ -43,6 +43,8 @@ def test_another_index_is_refused_with_both_named(tmp_path, dimensions, metric):
 
 
 TITLE = config.VectorField(name="title", dimensions=2)
+SQ8 = config.Quantization(kind="sq8")
+CODED = config.VectorField(name="t", dimensions=3, late_interaction=True, quantization=SQ8)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ TITLE = config.VectorField(name="title", dimensions=2)
         ({"engine": "flat"}, "engine hnsw, not with engine flat"),
         ({"quantization": "sq8"}, "quantization none, not with quantization sq8"),
         ({"vectors": (TITLE,)}, "vector fields none, not with vector fields title:2"),
+        ({"vectors": (CODED,)}, "vector fields none, not with vector fields t:3:tokens:sq8"),
     ],
 )
 def test_what_vectors_are_built_from_stays(tmp_path, change, said):
@@ -93,7 +96,8 @@ def test_an_index_that_can_t_be_is_refused(tmp_path):
     [
         (["title"], "'title' is not NAME:DIMENSIONS"),
         (["title:x"], "'title:x' is not NAME:DIMENSIONS"),
-        (["title:2:late"], "is not NAME:DIMENSIONS, or NAME:DIMENSIONS:tokens"),
+        (["title:2:late"], "is not NAME:DIMENSIONS, or NAME:DIMENSIONS:tokens, with :CODE behind it"),
+        (["title:2:sq8:tokens"], "to compress: float16, sq8, pq, rabitq"),
         (["a b:2"], "a b:2: String should match"),
         (["values:2"], "can't be called values"),
         (["title:0"], "greater than or equal to 1"),
@@ -106,9 +110,14 @@ def test_vector_fields_that_are_none(texts, said):
 
 
 def test_fields_from_options():
-    """A name, a number or a type, and whether there is a vector for each token."""
+    """A name, a number or a type, whether there is a vector for each token, and how they are compressed."""
     tokens = config.VectorField(name="t", dimensions=3, late_interaction=True)
     assert declared.vector_fields(["title:2", "t:3:tokens"]) == (TITLE, tokens)
+    plain = config.VectorField(name="a", dimensions=4, quantization=SQ8)
+    assert declared.vector_fields(["t:3:tokens:sq8", "a:4:sq8"]) == (CODED, plain)
+    assert [declared.named(field) for field in (TITLE, tokens, CODED, plain)] == [
+        *("title:2", "t:3:tokens", "t:3:tokens:sq8", "a:4:sq8")
+    ]
     assert declared.typed_fields(["a:b:integer"]) == (config.SchemaField(name="a:b", type="integer"),)
     with pytest.raises(typer.BadParameter, match="'a:int' is not NAME:TYPE, of the types keyword"):
         declared.typed_fields(["a:int"])

@@ -6,6 +6,7 @@ import pytest
 from planning import desiring
 
 from vectorfleet_operator.desired import config_map, names
+from vectorfleet_operator.plan import guards
 from vectorfleet_shardnode.api import config
 
 
@@ -61,7 +62,9 @@ def test_the_data_plane_reads_what_the_spec_says():
     spec = {
         "index": {"type": "ivf", "lists": 64, "probes": 4},
         "quantization": {"type": "pq", "ratio": 12, "rescore": {"oversampling": 9}, "recallFloor": 0.5},
-        "vectors": [{"name": "tokens", "dimensions": 8, "lateInteraction": True}],
+        "vectors": [
+            {"name": "tokens", "dimensions": 8, "lateInteraction": True, "quantization": {"type": "rabitq"}}
+        ],
         "schema": {
             "fields": [{"name": "day", "type": "datetime"}],
             "text": ["body"],
@@ -79,7 +82,10 @@ def test_the_data_plane_reads_what_the_spec_says():
     assert serving.quantization == config.Quantization(
         kind="pq", ratio=12, rescore=True, oversampling=9, recall_floor=0.5
     )
-    assert serving.vectors == (config.VectorField(name="tokens", dimensions=8, late_interaction=True),)
+    code = config.Quantization(kind="rabitq")
+    assert serving.vectors == (
+        config.VectorField(name="tokens", dimensions=8, late_interaction=True, quantization=code),
+    )
     assert built.metadata == config.Schema(
         fields=[{"name": "day", "type": "datetime"}], text=["body"], language="german", bm25={"k1": 2}
     )
@@ -117,6 +123,25 @@ def test_the_embedders_key_is_a_file_of_the_gateway_alone():
     assert variables["VECTORFLEET_EMBEDDER_KEY_FILE"] == "/etc/vectorfleet/embedder/key"
     assert "embedder" not in json.dumps(made["StatefulSet", "products-g1-s0"])
     assert "embedder" not in json.dumps(desiring.build_all()["ConfigMap", "products-config"]["data"])
+
+
+def test_what_is_searched_of_a_field_changes_in_place():
+    """Shards start anew for it, and no guard sees another generation; what is not said is not written."""
+
+    def told(**code):
+        fields = [{"name": "title", "dimensions": 4} | ({"quantization": code} if code else {})]
+        given = desiring.build_inputs(vectors=fields)
+        return guards._generation(config_map.build_config_map(given)), config_map.config_hash(
+            given, names.SHARD
+        )
+
+    plain, coded, tuned = told(), told(type="sq8"), told(type="sq8", rescore={"oversampling": 9})
+    assert coded[0] == tuned[0] != plain[0]
+    assert len({plain[1], coded[1], tuned[1]}) == 3
+    text = json.dumps(
+        config_map.build_config_map(desiring.build_inputs(vectors=[{"name": "a", "dimensions": 4}]))
+    )
+    assert "quantization" not in text.split("vectors")[1].split("]")[0]
 
 
 def test_an_hnsw_of_hnswlib():

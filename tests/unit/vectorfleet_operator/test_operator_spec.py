@@ -6,6 +6,7 @@ from vectorfleet_operator import errors
 from vectorfleet_operator.api import build_spec, parse, workload_spec
 
 MODEL = {"name": "m", "dimensions": 3}
+FIELD = {"name": "a", "dimensions": 2}
 
 
 def parse_spec(**spec):
@@ -65,6 +66,18 @@ def test_hnsw_parameters_come_from_profile_or_values(index, expected):
         ({"vectors": [{"name": "a b", "dimensions": 2}]}, "spec.vectors.0.name: String should match"),
         ({"vectors": [{"name": "values", "dimensions": 2}]}, "a vector field may not be called values"),
         ({"vectors": [{"name": "a", "dimensions": 2}] * 2}, "spec: a vector field is declared twice"),
+        (
+            {"vectors": [{"name": "a", "dimensions": 6, "quantization": {"type": "pq"}}]},
+            'spec: vector field "a": pq can\'t cut 6 dimensions at ratio 16',
+        ),
+        (
+            {"index": {"library": "hnswlib"}, "vectors": [FIELD | {"quantization": {"type": "sq8"}}]},
+            'spec: vector field "a": the engine hnswlib can\'t search sq8 codes',
+        ),
+        (
+            {"vectors": [FIELD | {"quantization": {"recallFloor": 0.5}}]},
+            "spec.vectors.0.quantization: rescore and recallFloor may only be given where type is not none",
+        ),
         (
             {"metric": "euclidean", "vectors": [{"name": "a", "dimensions": 2, "lateInteraction": True}]},
             "spec: late interaction adds up similarities",

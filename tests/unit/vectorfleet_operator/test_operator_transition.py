@@ -5,6 +5,8 @@ import pytest
 from vectorfleet_operator.api import parse, transition
 
 MODEL = {"name": "m", "dimensions": 16}
+TITLE = {"name": "title", "dimensions": 16}
+PQ = {"name": "a", "dimensions": 16, "quantization": {"type": "pq"}}
 
 
 def parse_spec(spec):
@@ -28,6 +30,13 @@ def parse_spec(spec):
             "spec.quantization.ratio",
         ),
         ({}, {"vectors": [{"name": "a", "dimensions": 2}]}, "spec.vectors"),
+        (
+            {"vectors": [{"name": "a", "dimensions": 2}]},
+            {"vectors": [{"name": "a", "dimensions": 2, "quantization": {"type": "sq8"}}]},
+            "spec.vectors",
+        ),
+        ({"vectors": [PQ]}, {"vectors": [PQ | {"quantization": {"type": "pq", "ratio": 8}}]}, "spec.vectors"),
+        ({"vectors": [PQ, TITLE]}, {"vectors": [TITLE, PQ]}, "spec.vectors"),
         ({}, {"bootstrap": {"restore": {"backupName": "b"}}}, "spec.bootstrap"),
         ({}, {"storage": {"storageClassName": "fast"}}, "spec.storage.storageClassName"),
     ],
@@ -67,6 +76,10 @@ def test_a_size_that_volumes_could_not_reach_is_taken_back():
         (
             {"quantization": {"type": "sq8"}},
             {"quantization": {"type": "sq8", "rescore": {"oversampling": 9}, "recallFloor": 0.5}},
+        ),
+        (
+            {"vectors": [TITLE, PQ]},
+            {"vectors": [TITLE, PQ | {"quantization": {"type": "pq", "recallFloor": 0, "rescore": {}}}]},
         ),
         ({}, {"schema": {"fields": [{"name": "a", "type": "float"}], "text": ["b"], "language": "german"}}),
     ],
