@@ -63,17 +63,21 @@ def passages(rows: int, dimensions: int, queries: int, asked_tokens: int) -> Pas
     return made
 
 
-class Room:
-    """A shard in this process whose rows have a title, a summary and a body of token vectors."""
+def fields_of(dimensions: int) -> tuple[config.VectorField, ...]:
+    """Return a title, a summary and a body of token vectors."""
+    plain = [config.VectorField(name=name, dimensions=dimensions) for name in ("title", "summary")]
+    return (*plain, config.VectorField(name="body", dimensions=dimensions, late_interaction=True))
 
-    def __init__(self, folder: pathlib.Path, data: Passages) -> None:
+
+class Room:
+    """A shard in this process whose rows have values and some of the fields title, summary and body."""
+
+    def __init__(self, folder: pathlib.Path, data: Passages, fields: tuple[config.VectorField, ...]) -> None:
         dimensions = data.tokens.shape[1]
-        plain = [config.VectorField(name=name, dimensions=dimensions) for name in ("title", "summary")]
-        body = config.VectorField(name="body", dimensions=dimensions, late_interaction=True)
         address = config.ShardAddress(number=0, replicas=("127.0.0.1:7400",))
-        generation = config.Generation(dimensions=dimensions, vectors=(*plain, body), shards=(address,))
+        generation = config.Generation(dimensions=dimensions, vectors=fields, shards=(address,))
         index = config.IndexConfig(index="bench", serving=generation)
-        self.data = data
+        self.data, self.generation = data, generation
         self.opened = storage.open_shard(index, 0, folder, settings.Tuning())
         self.opened.maintenance.start()
         self.served = service.ShardService(self.opened, index, 0, 1)
@@ -106,11 +110,12 @@ class Room:
         ]
         body = np.concatenate(tokens).tobytes()
         columns.append(shard_pb2.VectorColumn(name="body", counts=[len(one) for one in tokens], vectors=body))
+        declared = {field.name for field in self.generation.vectors}
         content = shard_pb2.Rows(
             ids=[str(row) for row in rows],
             vectors=np.stack(means[""]).tobytes(),
             metadata=[json.dumps({"part": row * 7919 % 1_000}).encode() for row in rows],
-            fields=columns,
+            fields=[column for column in columns if column.name in declared],
         )
         return shard_pb2.WriteRequest(upsert=shard_pb2.Upsert(rows=content))
 
@@ -166,7 +171,7 @@ def measure(given: options.Options) -> Iterator[report.Section]:
 async def _measure(data: Passages) -> report.Section:
     rows = len(data.offsets) - 1
     with tempfile.TemporaryDirectory(prefix="vectorfleet-bench-") as folder:
-        room = Room(pathlib.Path(folder), data)
+        room = Room(pathlib.Path(folder), data, fields_of(data.tokens.shape[1]))
         options.say(f"a shard loads {rows:,} passages of token vectors and settles")
         seconds = await room.load()
         lines = [

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import compression
 import engine
+import field_codes
 import filters
 import growth
 import ingest
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "filters": filters.measure,
     "text": text.measure,
     "multivector": multivector.measure,
+    "field-codes": field_codes.measure,
     "sparse": sparse.measure,
     "peers": peers.measure,
     "hybrid": hybrid.measure,
