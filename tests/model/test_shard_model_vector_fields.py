@@ -3,18 +3,12 @@
 Rows keep the fields that were written, bit for bit, and exact queries by parts are a brute-force oracle's.
 """
 
-import shutil
-import tempfile
-from pathlib import Path
-from unittest import mock
-
-import hypothesis
 import numpy as np
-from fixtures import builders
 from hypothesis import stateful
 from hypothesis import strategies as st
+from modelling import machines
 
-from vectorfleet_shardnode import files, keys, operations, ragged, records, storage
+from vectorfleet_shardnode import keys, operations, ragged, records
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base
 from vectorfleet_shardnode.multivector import question as questions
@@ -48,8 +42,10 @@ def matrices(dimensions, least, most):
 values, titles, bodies = matrices(2, 1, 1), matrices(3, 0, 1), matrices(2, 0, 3)
 
 
-class FieldsMachine(stateful.RuleBasedStateMachine):
+class FieldsMachine(machines.OneShard):
     """The rules; `expected` is the dictionary: id → field → its vectors, the rows' values among them."""
+
+    tuning = TUNING
 
     @stateful.initialize(
         metric=st.sampled_from([config.Metric.COSINE, config.Metric.DOTPRODUCT]),
@@ -58,19 +54,15 @@ class FieldsMachine(stateful.RuleBasedStateMachine):
         body=CODES,
     )
     def begin(self, metric, steps, title, body):
-        self.syncing = mock.patch.object(files, "fsync")
-        self.syncing.start()
-        self.root = Path(tempfile.mkdtemp(prefix="shard-model-fields-"))
-        self.folder, self.crashes, self.metric = self.root / "0", 0, metric
+        self.metric = metric
         hnsw = config.HnswParameters(m=2, ef_construction=8, ef_search=1)
         fields = (
             config.VectorField(name="title", dimensions=3, quantization=title),
             config.VectorField(name="body", dimensions=2, late_interaction=True, quantization=body),
         )
         generation = config.Generation(dimensions=2, metric=metric, hnsw=hnsw, vectors=fields)
-        self.index = config.IndexConfig(index="model", serving=generation)
         self.expected: dict[str, dict[str, np.ndarray]] = {}
-        self.open()
+        self.move_in(config.IndexConfig(index="model", serving=generation))
         numbers = np.random.default_rng(steps)
         for start in range(0, 40, 10):
             drawn = [numbers.integers(1, 9, shape).astype(np.float32) for shape in ((1, 2), (1, 3), (2, 2))]
@@ -78,20 +70,6 @@ class FieldsMachine(stateful.RuleBasedStateMachine):
                 {f"n{row}": tuple(items * (row + 1) for items in drawn) for row in range(start, start + 10)}
             )
         self.maintain(steps)
-
-    def open(self):
-        self.opened = storage.open_shard(self.index, 0, self.folder, TUNING, builders.Built)
-
-    def teardown(self):
-        if hasattr(self, "opened"):
-            self.opened.close()
-            shutil.rmtree(self.root)
-            self.syncing.stop()
-
-    def write(self, operation):
-        while len(self.opened.shard.snapshot.growing) > 2:
-            self.opened.maintenance.step()
-        return self.opened.shard.write(operation).result(10).affected
 
     @stateful.rule(rows=st.dictionaries(ids, st.tuples(values, titles, bodies), min_size=1, max_size=10))
     def upsert(self, rows):
@@ -126,26 +104,6 @@ class FieldsMachine(stateful.RuleBasedStateMachine):
     def delete(self, gone):
         affected = self.write(operations.DeleteIds("", gone))
         assert affected == sum(self.expected.pop(row_id, None) is not None for row_id in gone)
-
-    @stateful.rule(steps=st.integers(1, 6))
-    def maintain(self, steps):
-        for _ in range(steps):
-            self.opened.maintenance.step()
-
-    @stateful.rule()
-    def restart(self):
-        self.opened.close()
-        self.open()
-
-    @stateful.rule()
-    def crash(self):
-        """Go on from a copy of the files as they are, as after a SIGKILL."""
-        self.crashes += 1
-        copy = self.root / str(self.crashes)
-        shutil.copytree(self.folder, copy)
-        self.opened.close()
-        self.folder = copy
-        self.open()
 
     @stateful.invariant()
     def rows_are_equal(self):
@@ -198,11 +156,5 @@ class FieldsMachine(stateful.RuleBasedStateMachine):
         return found
 
 
-FieldsMachine.TestCase.settings = hypothesis.settings(
-    max_examples=16,
-    stateful_step_count=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
+FieldsMachine.TestCase.settings = machines.settings(16)
 TestFieldsModel = FieldsMachine.TestCase
