@@ -5,7 +5,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from fixtures import shards
+from fixtures import copies, folders, lives, shards
 from fixtures.multivector import (
     BODY,
     COSINE,
@@ -23,12 +23,12 @@ from fixtures.multivector import (
     terms_of,
 )
 
-from vectorfleet_shardnode import fitness, identity, operations, records, shape
+from vectorfleet_shardnode import fitness, identity, operations, shape, sketching
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import choice, memory
 from vectorfleet_shardnode.limits import estimates
 from vectorfleet_shardnode.multivector import question as questions
-from vectorfleet_shardnode.segments import descriptor, part
+from vectorfleet_shardnode.segments import descriptor, field_files, part
 from vectorfleet_shardnode.serving import service
 
 LINKS = config.HnswParameters(m=4, ef_construction=64)
@@ -138,6 +138,14 @@ def test_terms_say_what_the_configuration_says(tmp_path):
     ]
     one, other = questions.parse_terms(parts, shape.Shape(COSINE, 4, (title, body)))
     assert (one.oversampling, one.rescore, other.rescore) == (9, False, True)
+    served = shard_of(tmp_path, drawn(COSINE, 200, 4), COSINE, 200, vectors=(title, body))
+    looked = field_files.SealedField.nearest
+    with mock.patch.object(field_files.SealedField, "nearest", autospec=True, side_effect=looked) as nearest:
+        ask(served, (one, other), k=3)
+    sought = {call.args[1].field: call.args[1] for call in nearest.call_args_list}
+    assert (sought["title"].oversampling, sought["title"].rescore) == (9, False)
+    assert (sought["body"].oversampling, sought["body"].rescore) == (4, True)
+    served.close()
 
 
 def test_codes_are_measured_and_judged_by_the_floor_of_their_field(tmp_path):
@@ -185,17 +193,10 @@ def test_a_field_changes_its_codes_with_the_next_build(tmp_path, kind):
     rows = drawn(COSINE, 600, 14)
     before, after = coded(COSINE, title={"kind": "float16"}), coded(COSINE, title={"kind": kind})
     shard_of(tmp_path, rows, COSINE, 300, vectors=before).close()
-    nothing = records.Rows([], np.zeros((0, 4), np.float32), [], {})
-    served = shard_of(tmp_path, nothing, COSINE, 0, vectors=after)
+    served = shards.opened(tmp_path, config.Generation(dimensions=4, vectors=after))
     [*_, view] = served.shard.snapshot.sealed
     assert view.segment.field("title").spec.quantization.kind is CODES.FLOAT16
-    late = np.arange(250, 600)
-    again = records.Rows(
-        rows.ids[250:],
-        rows.vectors[250:],
-        rows.metadata[250:],
-        {name: column.take(late) for name, column in rows.fields.items()},
-    )
+    again = shards.taken(rows, np.arange(250, 600))
     served.shard.write(operations.Upsert("", again)).result(10)
     settle(served)
     [view] = served.shard.snapshot.sealed
@@ -203,6 +204,38 @@ def test_a_field_changes_its_codes_with_the_next_build(tmp_path, kind):
     terms = terms_of(COSINE, "named")
     check_exact(ask(served, terms, exact=True), oracle(rows, terms, COSINE), COSINE, 10)
     served.close()
+
+
+@pytest.mark.parametrize(("engine", "estimates"), [(KINDS.FLAT, False), (KINDS.HNSW, True)])
+def test_an_exact_engine_stays_exact_beside_codes_of_a_field(tmp_path, engine, estimates):
+    """Rows that wait for the codes of a field are not compared by bits where values are never estimated."""
+    fields = coded(COSINE, title={"kind": "sq8"})
+    served = shard_of(tmp_path, drawn(COSINE, 60, 1), COSINE, 0, engine=engine, vectors=fields)
+    with mock.patch.object(sketching, "extend") as extend:
+        settle(served)
+    assert extend.called == estimates
+    [view] = served.shard.snapshot.sealed
+    assert view.segment.indexed
+    served.close()
+
+
+def test_a_copy_has_the_codes_too(tmp_path):
+    """What another replica is given is searched as it is: the files come along, and what they reached."""
+    setting = lives.KINDS["fields-codes"].setting
+    source = folders.Writer(folders.open_folder(tmp_path / "source", setting), setting, 7)
+    lives.live_with_fields(source)
+    folders.open_folder(tmp_path / "copy", setting).close()
+    copies.fill(tmp_path / "copy", source.served)
+    copy = folders.open_folder(tmp_path / "copy", setting)
+    assert folders.rows_of(copy, setting) == folders.rows_of(source.served, setting)
+    mine, other = (
+        [view.segment for view in served.shard.snapshot.sealed if view.segment.indexed]
+        for served in (copy, source.served)
+    )
+    assert all(segment.field(name).engine for segment in mine for name in ("title", "body"))
+    assert [segment.descriptor for segment in mine] == [segment.descriptor for segment in other]
+    copy.close()
+    source.served.close()
 
 
 def test_codes_are_no_part_of_whose_data_it_is():
