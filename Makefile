@@ -76,7 +76,7 @@ tools: ## install and build what a real Kubernetes needs, where it is missing (r
 e2e: setup ## the stories on a real Kubernetes, three nodes on this machine (root)
 	$(BIN)/pytest -q e2e
 
-soak: setup ## thousands of crashes; SOAK_ROUNDS and SOAK_SEED choose how many and which
+soak: setup ## thousands of crashes, an hour of load; SOAK_ROUNDS and SOAK_SEED choose how many and which
 	$(BIN)/pytest -q -s -m soak tests/soak
 
 test: ## everything, from nothing; installs what it needs
