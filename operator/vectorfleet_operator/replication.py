@@ -115,6 +115,8 @@ class ReplicaState:
     problem: str = ""
     no_room: str = ""
     """Why its disk takes nothing that grows, empty where it does."""
+    unreadable: str = ""
+    """Why it can't read what its primary copies to it, empty where it can: a newer version wrote that."""
 
     @property
     def is_empty(self) -> bool:

@@ -144,6 +144,7 @@ class Replica:
             quorum_silence_seconds=silence, digests=(digest,),
             caught_up=not self.stuck and (bool(office) or now - self.heard_at < 3),
             no_room="its volume is full" if self.full else "",
+            unreadable="a manifest of format 2" if self.stuck else "",
         )  # fmt: skip
 
     def _role(self):

@@ -51,6 +51,11 @@ class Replica(node.Node):
         }
         self.pid = self._server.start(self.environment | more, self.folder / "said")
 
+    def turn_into(self, server):
+        """End it, and let another server start it: another version of the program."""
+        self.end()
+        self._server = server
+
     def stop(self):
         """Stop it in the middle of whatever it does; `go_on` lets it go on."""
         os.kill(self.pid, signal.SIGSTOP)

@@ -4,9 +4,9 @@ A process that is killed gives all of its memory back, so those whose memory is 
 as long as it takes to promote another one.
 """
 
-import contextlib
 import itertools
 import os
+import shutil
 import signal
 import time
 
@@ -56,10 +56,9 @@ class Trouble:
         """Kill it and empty its volume: it is filled from segments of the primary, and joins again."""
         pid = self._local.pids("soaked")[self._mortal]
         os.kill(pid, signal.SIGSTOP)  # or it may be started again before its volume is empty
-        for inside in self.volume(self._mortal).rglob("*"):
-            if inside.is_file() and inside.name != volumes.META:
-                with contextlib.suppress(FileNotFoundError):
-                    inside.unlink()
+        for inside in self.volume(self._mortal).iterdir():
+            if inside.is_dir():  # a folder of a segment without its files would be damage, not a new disk
+                shutil.rmtree(inside, ignore_errors=True)
         os.kill(pid, signal.SIGKILL)
 
     def primary(self):

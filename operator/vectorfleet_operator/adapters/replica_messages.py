@@ -61,6 +61,7 @@ def read_state(message: pb.ReplicaState) -> replication.ReplicaState:
         caught_up=message.caught_up,
         problem=message.problem,
         no_room=message.no_room,
+        unreadable=message.unreadable,
     )
 
 

@@ -16,6 +16,8 @@ from . import driver, history, links
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.5
+_UNREADABLE_SECONDS = 10.0
+"""Pause after a copy that only a newer version can read: each try has the primary write a checkpoint."""
 _TRIES = 5  # of a file that breaks off; the next Append begins anew
 
 
@@ -41,7 +43,9 @@ class Copier:
             received, base = await self._fetch(request)
         except (links.LinkError, errors.ShardError, OSError) as failed:
             _LOG.warning("segments could not be copied", extra={"reason": str(failed)})
-            await asyncio.sleep(_PAUSE_SECONDS)
+            newer = isinstance(failed, errors.UnknownFormatError)
+            self._driver.unreadable = str(failed) if newer else ""
+            await asyncio.sleep(_UNREADABLE_SECONDS if newer else _PAUSE_SECONDS)
             self._driver.copy_failed()
         else:
             self._driver.offer_copy(request.epoch, base, received)

@@ -51,7 +51,7 @@ class Driver:
         self.identity = identity
         self.core = core
         self.sending = sending.Sending(identity, core, disk, ways, self._post)
-        self.problem = ""
+        self.problem = self.unreadable = ""
         self.leaving = False
         self.heard_at = time.monotonic()
         self.hears: Callable[[replication_pb2.AppendRequest], None] = lambda _: None

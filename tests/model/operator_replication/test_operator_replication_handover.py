@@ -60,6 +60,25 @@ def test_r19_a_replica_that_is_too_old_to_catch_up_is_restarted_first():
     live(scenario)
 
 
+def test_r19_replicas_that_are_too_old_to_catch_up_do_not_wait_for_each_other():
+    """Of five, two that can't read what the others copy to them: each is behind, and each is restarted."""
+
+    async def scenario(given):
+        await given.writes_again()
+        behind = [given.replicas[f"{SHARD}-{number}"] for number in (3, 4)]
+        for one in behind:
+            one.stuck = True
+        await given.wait_until(lambda: "Degraded" in given.conditions())
+        assert given.conditions()["Degraded"]["reason"] == "ReplicaTooOld"
+        assert "can't read what the primary" in given.conditions()["Degraded"]["message"]
+        await given.submit(image={"tag": "0.2.0"})
+        await given.wait_until(lambda: not any(one.stuck for one in behind))
+        await given.settle()
+        await given.writes_again()
+
+    live(scenario, replicas=5)
+
+
 def test_a_primary_that_a_person_names_is_restarted_too():
     """It gives its post away for that, and has it back when no pod is of an older template any more."""
 

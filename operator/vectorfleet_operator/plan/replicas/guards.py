@@ -1,6 +1,6 @@
 """The guards of a shard's configuration: each says why something is not done now, or None where it may be."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ... import replication
 from ..actions import Refusal
@@ -143,11 +143,11 @@ def is_level(view: _View, name: str) -> bool:
     return state is not None and (state.caught_up or state.role is replication.Role.PRIMARY)
 
 
-def one_member_at_a_time(view: _View, name: str) -> Refusal | None:
-    """Refuse to take one member away while another one is away or behind."""
+def one_member_at_a_time(view: _View, name: str, but: Collection[str] = ()) -> Refusal | None:
+    """Refuse to take one member away while another one is away or behind, `but` for some."""
     assert view.committed is not None
     for member in view.committed.members:
-        if member.name != name and (trouble := _trouble(view, member)):
+        if member.name not in (name, *but) and (trouble := _trouble(view, member)):
             return Refusal("OneAtATime", f"{name} waits: {trouble}")
     return None
 

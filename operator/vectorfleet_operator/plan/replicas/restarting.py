@@ -58,7 +58,10 @@ def restart_silent(view: view_.ShardView) -> steps.Restart | None:
 def _turn(view: view_.ShardView, name: str) -> Verdict:
     """Restart a member; a primary only where there is nobody to hand over to."""
     assert view.committed is not None
-    refusal = guards.one_member_at_a_time(view, name) or guards.quorum_survives(view, name)
+    behind = [one for one in view.wanted.names if _is_stale(view, one) and _is_behind(view, one)]
+    # Of several that can't read what is copied to them, none would ever have all the others well.
+    refusal = guards.one_member_at_a_time(view, name, behind if name in behind else ())
+    refusal = refusal or guards.quorum_survives(view, name)
     if refusal is None and name == view.committed.primary and len(view.committed.members) > 1:
         return None
     return refusal or _restart(view, name)
@@ -72,6 +75,10 @@ def _planned(view: view_.ShardView, name: str, why: str) -> Verdict:
 def _is_stale(view: view_.ShardView, name: str) -> bool:
     pod = view.pods.get(name)
     return pod is not None and pod.stale and not pod.terminating
+
+
+def _is_behind(view: view_.ShardView, name: str) -> bool:
+    return view.state(name) is not None and not guards.is_level(view, name)
 
 
 def _restart(view: view_.ShardView, name: str, *, free: bool = False) -> steps.Restart:

@@ -119,12 +119,22 @@ def _shortcomings(view: view_.ShardView) -> Iterator[Refusal]:
         elif state.problem:
             yield Refusal("ReplicaStuck", f"{member.name}: {state.problem}")
         elif state.role is replication.Role.FOLLOWER and not state.caught_up:
-            yield Refusal("ReplicaCatchingUp", f"{member.name} catches up")
+            yield _behind(state)
     for name in view.wanted.names:
         if view.committed.member(name) is None:
             joiner = next((one for one in view.learners() if one.name == name), None)
             refusal = guards.joiner_is_caught_up(view, joiner) if joiner is not None else None
             yield refusal or Refusal("ReplicaJoining", f"{name} is no member yet")
+
+
+def _behind(state: replication.ReplicaState) -> Refusal:
+    if not state.unreadable:
+        return Refusal("ReplicaCatchingUp", f"{state.name} catches up")
+    return Refusal(
+        "ReplicaTooOld",
+        f"{state.name} can't read what the primary, which is of a newer version, copies to it: "
+        f"{state.unreadable}. It serves what it has, and catches up once its pod runs the newer image",
+    )
 
 
 def _damaged(view: view_.ShardView) -> Refusal | None:
