@@ -6,7 +6,7 @@ A volume that can't grow stops nothing.
 import dataclasses
 
 from . import errors, ports
-from .plan import actions
+from .plan import actions, volumes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +46,10 @@ def _may_fail(action: actions.Action, error: errors.OperatorError) -> bool:
 def _too_small(action: actions.Action, error: errors.OperatorError) -> actions.Refusal:
     claim = action.manifest
     size = claim["spec"]["resources"]["requests"]["storage"]
-    message = (
-        f"{claim['metadata']['name']} can't grow to {size}: {error}; let its StorageClass allow volume "
-        "expansion, or move the rows to another index"
-    )
+    what, advice = "grow to", "let its StorageClass allow volume expansion, or move the rows to another index"
+    if action.why == volumes.WHY_LESS:
+        what, advice = "ask for", "set spec.storage.size to what it asks for, or to status.volumeSize again"
+    message = f"{claim['metadata']['name']} can't {what} {size}: {error}; {advice}"
     return actions.Refusal("NotExpandable", message)
 
 

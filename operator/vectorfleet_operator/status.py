@@ -210,7 +210,8 @@ def _waiting(done: Pass) -> Iterator[actions.Refusal]:
 def _volumes(done: Pass) -> tuple[condition.Condition, ...]:
     """Return whether volumes that are too small can't grow; nothing where they always could."""
     before = condition.find(done.index.status.conditions, VOLUMES_TOO_SMALL)
-    if small := done.executed.small:
+    stuck = (one for one in done.plan.refusals if one.reason == volumes.DRIVER_CANNOT)
+    if small := (*done.executed.small, *stuck):
         message = _join(*(one.message for one in small))
         return (condition.build_condition(VOLUMES_TOO_SMALL, True, small[0].reason, message),)
     if before is None:

@@ -40,7 +40,7 @@ _CONDITIONS = """
 | `Reconciling` | the operator is on its way to what the spec asks for; the reason says what it waits for |
 | `Stalled` | only a person can help; the reason is one of the words below |
 | `MemoryPressure`, `DiskPressure` | a shard is near its limit and refuses writes; reads go on |
-| `VolumesTooSmall` | the StorageClass does not let volumes grow to `storage.size`; the index serves on |
+| `VolumesTooSmall` | `storage.size` is beyond StorageClass or driver; the index serves on |
 | `RecallLow` | on a shard's own sample, codes of values or fields find fewer than their `recallFloor` |
 
 The last ones come from the shards, but for `VolumesTooSmall`, and each message names those that it is about;

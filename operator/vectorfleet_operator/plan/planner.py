@@ -35,8 +35,8 @@ def plan(desired: inputs.Desired, seen: observed.Observed) -> actions.Plan:
     if stalls:
         return actions.Plan(refusals=stalls)
     steps = (*_applies(desired, seen), *_prunes(desired, seen), *volumes.plan_growth(desired, seen))
-    growing = volumes.growing(desired, seen)
-    return _admit(steps, seen, () if growing is None else (growing,))
+    waiting = (volumes.growing(desired, seen), volumes.stuck(desired, seen))
+    return _admit(steps, seen, tuple(one for one in waiting if one is not None))
 
 
 def _applies(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Action]:

@@ -4,6 +4,9 @@ The claim templates of a StatefulSet can't be changed. Once all of its claims as
 deleted, its pods kept, and the next pass builds it with larger templates: it takes the pods back, and none is
 restarted. Until then it keeps the templates that it has, so that nothing else waits for a class that can't
 expand.
+
+A claim that asks for more than its driver can reach asks for less once the spec does, where that is more than
+the volume has; Kubernetes lets none ask for as little as it has.
 """
 
 import re
@@ -16,14 +19,21 @@ from ..desired import inputs, stateful_set
 from . import actions, diff, observed
 
 WHY = "the spec asks for larger volumes"
+WHY_LESS = "the spec asks for less than a driver could not reach"
+DRIVER_CANNOT = "DriverCannotExpand"
+_INFEASIBLE = ("ControllerResizeInfeasible", "NodeResizeInfeasible")
+"""What a claim's status says once its driver has told that the size can't be reached, not only not yet."""
 
 
 def plan_growth(desired: inputs.Desired, seen: observed.Observed) -> Iterator[actions.Grow]:
     """Yield what makes claims ask for the size that the spec asks for."""
     for wanted in _stateful_sets(desired):
+        size = _amount(_size(wanted))
         for claim in _bound(wanted, seen):
-            if _asked(claim) < _amount(_size(wanted)):
-                yield actions.Grow(_larger(claim, _size(wanted)), WHY)
+            if _asked(claim) < size:
+                yield actions.Grow(_asking(claim, _size(wanted)), WHY)
+            elif _capacity(claim) < size < _asked(claim):
+                yield actions.Grow(_asking(claim, _size(wanted)), WHY_LESS)
 
 
 def least(workloads: Iterable[ports.Manifest], seen: observed.Observed) -> str | None:
@@ -83,16 +93,23 @@ def unchanged(desired: inputs.Desired, seen: observed.Observed) -> actions.Refus
 
 def growing(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
     """Return which volumes are not as large yet as claims and spec ask for, None where all are."""
-    small = [
-        claim
-        for wanted in _stateful_sets(desired)
-        for claim in _bound(wanted, seen)
-        if _capacity(claim) < min(_asked(claim), _amount(_size(wanted)))
-    ]
+    small = _small(desired, seen)
     if not small:
         return None
     message = "; ".join(_describe(claim) for claim in small)
     return actions.Refusal("ExpandingVolumes", f"waiting until volumes have grown: {message}")
+
+
+def stuck(desired: inputs.Desired, seen: observed.Observed) -> actions.Refusal | None:
+    """Return which of them their drivers can't make as large, and what helps; None where there is none."""
+    infeasible = [claim for claim in _small(desired, seen) if _is_infeasible(claim)]
+    if not infeasible:
+        return None
+    message = (
+        f"the driver of these volumes can't make them as large: {'; '.join(map(_describe, infeasible))}; set "
+        "spec.storage.size to what it can reach, or to status.volumeSize again"
+    )
+    return actions.Refusal(DRIVER_CANNOT, message)
 
 
 _TEMPLATES = "volumeClaimTemplates"
@@ -117,7 +134,17 @@ def _bound(workload: ports.Manifest, seen: observed.Observed) -> list[ports.Mani
     return [claim for claim in _claims(workload, seen) if _is_bound(claim)]
 
 
-def _larger(claim: ports.Manifest, size: str) -> ports.Manifest:
+def _small(desired: inputs.Desired, seen: observed.Observed) -> list[ports.Manifest]:
+    """Return the claims whose volumes are not as large yet as they and the spec ask for."""
+    return [
+        claim
+        for wanted in _stateful_sets(desired)
+        for claim in _bound(wanted, seen)
+        if _capacity(claim) < min(_asked(claim), _amount(_size(wanted)))
+    ]
+
+
+def _asking(claim: ports.Manifest, size: str) -> ports.Manifest:
     """Return what is applied to a claim: its size alone, and its uid, so that no claim is ever made."""
     return {
         "apiVersion": ports.PERSISTENT_VOLUME_CLAIM.api_version,
@@ -133,6 +160,10 @@ def _is_outgrown(wanted: ports.Manifest, found: ports.Manifest) -> bool:
 
 def _is_bound(claim: ports.Manifest) -> bool:
     return (claim.get("status") or {}).get("phase") == "Bound"
+
+
+def _is_infeasible(claim: ports.Manifest) -> bool:
+    return (claim["status"].get("allocatedResourceStatuses") or {}).get("storage") in _INFEASIBLE
 
 
 def _describe(claim: ports.Manifest) -> str:

@@ -136,3 +136,32 @@ async def test_a_size_that_no_driver_reaches_is_taken_back(server, address, stor
     assert "data-products-g1-s0-0 has 1Gi of 2Gi" in before
     assert "data-products-g1-s0-0" not in after
     assert size_of(serving.call(address, WORKLOAD)) == "1Gi"
+
+
+@pytest.mark.parametrize("storage_class", [True], indirect=True)
+async def test_a_claim_asks_for_less_where_its_driver_could_not_reach_more(
+    server, address, storage_class, claim
+):
+    """The driver says that 2Gi can't be had: the condition says what helps, and 1.5Gi is asked for then."""
+    await server.apply(passes.INDEX)
+    await passes.take_pass(server)
+    await server.apply(LARGER)
+    await passes.take_pass(server)
+    status = {
+        "allocatedResources": {"storage": "2Gi"},
+        "allocatedResourceStatuses": {"storage": "ControllerResizeInfeasible"},
+        "conditions": [{"type": "ControllerResizeError", "status": "True", "message": "no quota"}],
+    }
+    serving.call(address, f"{claim}/status", "PATCH", {"status": status}, "application/merge-patch+json")
+    outcome = await passes.take_pass(server)
+    told = {one.type: one for one in outcome.status.conditions}["VolumesTooSmall"]
+    await server.apply(LARGER | {"spec": LARGER["spec"] | {"storage": BETWEEN}})
+    taken_back = await passes.take_pass(server)
+
+    assert (told.holds, told.reason) == (True, "DriverCannotExpand")
+    assert "data-products-g1-s0-0 has 1Gi of 2Gi (no quota)" in told.message
+    assert taken_back.error is None
+    assert serving.call(address, claim)["spec"]["resources"]["requests"]["storage"] == "1536Mi"
+
+
+BETWEEN = {"size": "1536Mi", "storageClassName": "fast"}

@@ -10,6 +10,11 @@ from vectorfleet_operator.adapters import memory
 from vectorfleet_operator.plan import actions, planner, volumes
 
 WANTED = {"size": "20Gi"}
+INFEASIBLE = {
+    "allocatedResourceStatuses": {"storage": "ControllerResizeInfeasible"},
+    "conditions": [{"type": "ControllerResizeError", "status": "True", "message": "no quota"}],
+}
+"""What the status of a claim says whose driver can't."""
 
 
 def build_claim(name, request="10Gi", capacity=None, **metadata):
@@ -149,6 +154,22 @@ def test_a_size_that_no_volume_has_reached_is_taken_back():
     again = planner.plan(build_desired(), type(seen)(seen.owner_uid, gone))
     assert {one.manifest["kind"] for one in again.actions} == {"StatefulSet"}
     assert again.refusals == ()
+
+
+def test_claims_ask_for_less_where_their_driver_could_not_reach_more():
+    """A size between what volumes have and what they asked for in vain: claims and StatefulSets take it."""
+    claims = every_claim(request="20Gi", capacity="10Gi")
+    for one in claims:
+        one["status"] |= INFEASIBLE
+    seen = observe(*claims, storage=WANTED)
+    before, plan = (planner.plan(build_desired(storage=size), seen) for size in (WANTED, {"size": "12Gi"}))
+    asked = [one.manifest["spec"] for one in plan.actions if isinstance(one, actions.Grow)]
+    told = {one.reason: one.message for one in before.refusals}
+
+    assert "data-products-g1-s0-0 has 10Gi of 20Gi (no quota)" in told["DriverCannotExpand"]
+    assert "set spec.storage.size to what it can reach" in told["DriverCannotExpand"]
+    assert asked == [{"resources": {"requests": {"storage": "12Gi"}}}] * 2
+    assert sum(isinstance(one, actions.Delete) for one in plan.actions) == 2
 
 
 def test_a_size_that_one_volume_has_reached_stays():
