@@ -6,6 +6,8 @@ is asked through `alive`.
 
 import asyncio
 import concurrent.futures
+import logging
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +16,7 @@ from typing import ClassVar
 import prometheus_client
 from prometheus_client import exposition
 
+_LOG = logging.getLogger(__name__)
 Probe = Callable[[], str]
 """Asks after a state; returns why it is not reached, or an empty string where it is."""
 
@@ -61,8 +64,7 @@ class Listener:
             _probes = probes
             _registry = registry
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="listener", daemon=True)
         self._thread.start()
 
@@ -75,6 +77,15 @@ class Listener:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say what went wrong in the process's own way; a prober that has gone is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            _LOG.exception("a probe could not be answered")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -99,3 +101,42 @@ def test_json_logs_carry_the_extras():
     line = json.loads(logs.JsonFormatter().format(record))
 
     assert (line["message"], line["level"], line["rows"]) == ("segment sealed", "info", 3)
+
+
+def test_a_prober_that_has_gone_is_no_news(capfd, caplog):
+    """Its timeout was shorter than the answer took: nothing is said of it."""
+    asked, gone = threading.Event(), threading.Event()
+    answer(asked, gone, lambda: "")
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
+
+
+def test_a_probe_that_fails_is_logged(capfd, caplog):
+    """As every process says things, not as a traceback between its lines."""
+    asked, gone = threading.Event(), threading.Event()
+
+    def fail():
+        raise RuntimeError("a fault of ours")
+
+    answer(asked, gone, fail)
+    assert capfd.readouterr().err == ""
+    assert "a fault of ours" in caplog.text
+
+
+def answer(asked, gone, then):
+    """Have a probe answer `then()` once its prober has gone, and wait until it has."""
+
+    def probe():
+        asked.set()
+        gone.wait(30)
+        return then()
+
+    served = listener.Listener("127.0.0.1", 0, probe, probe, prometheus_client.CollectorRegistry())
+    with socket.create_connection(("127.0.0.1", served.port)) as prober:
+        prober.sendall(b"GET /ready HTTP/1.1\r\n\r\n")
+        assert asked.wait(30)
+        prober.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed by a reset
+    gone.set()
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(30)
+    served.close()
