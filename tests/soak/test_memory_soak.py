@@ -22,7 +22,7 @@ WRITES = float(os.environ.get("SOAK_WRITES", "20"))
 QUERIES = float(os.environ.get("SOAK_QUERIES", "20"))
 FOLDER = pathlib.Path(os.environ.get("SOAK_FOLDER", pathlib.Path(__file__).parents[2] / "build" / "soak"))
 EVERY, SAMPLES_LEAST = 5.0, 60
-TROUBLE_SECONDS = 120
+TROUBLE_SECONDS = max(15.0, MINUTES * 2)  # thirty times, two minutes apart in an hour
 SHARD, GATEWAY, OPERATOR = "soaked-g1-s0", "soaked-gateway-0", "operator"
 REPLICAS = [f"{SHARD}-{number}" for number in range(3)]
 MORTAL = REPLICAS[2]
@@ -115,6 +115,7 @@ def test_r31_memory_files_threads_and_disk_stay_level(local):
         first = watch.look()
         _watch(watch, happening, load, bar)
         last = watch.look()
+    local.wait_until(happening.is_whole, 120)
     watch.write(FOLDER)
     verdicts = watch.verdicts()
     for verdict in verdicts:
@@ -137,7 +138,7 @@ def _watch(watch, happening, load, bar):
             due += TROUBLE_SECONDS
             watch.events.append((watch.elapsed, happening.go_on()))
         watch.look()
-        bar.reach(min(watch.elapsed / 60, MINUTES), _told(watch, load))
+        bar.reach(round(min(watch.elapsed / 60, MINUTES), 1), _told(watch, load))
         time.sleep(every)
 
 

@@ -63,8 +63,15 @@ class Trouble:
 
     def primary(self):
         """Return the name of the replica that leads."""
+        return self._status()["configuration"]["primary"]
+
+    def is_whole(self):
+        """Tell whether the shard serves and nothing is bad: what was done to it is mended."""
+        return {one["type"] for one in self._status()["conditions"] if one["status"] == "True"} == {"Ready"}
+
+    def _status(self):
         [found] = store.read(folder.Folder(self._local.state).objects, ports.VECTOR_SHARD)
-        return found["status"]["configuration"]["primary"]
+        return found["status"]
 
     def volume(self, replica):
         """Return the folder that is a replica's volume."""
