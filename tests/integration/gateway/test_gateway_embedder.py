@@ -273,11 +273,11 @@ def test_a_request_does_not_outlast_its_time(make_fleet, embedder_proxy, faults)
     """An embedder that hangs costs no more than the request may take."""
     named = {"embedder": settings(embedder_proxy[1], timeoutSeconds=60, retries=10)}
     fleet = make_fleet(serving=SERVING, alone=True, named=named, REQUEST_TIMEOUT_SECONDS=1)
-    faults.always = proxy.Wait(3)
+    faults.always = proxy.Wait(10)
     with fleet.http() as client:
         started = time.monotonic()
         answer = query(client, text="never")
-        assert (answer.status_code, time.monotonic() - started < 2.5) == (504, True)
+        assert (answer.status_code, time.monotonic() - started < 8) == (504, True)
         assert "the embedder did not answer within" in answer.json()["message"]
 
 

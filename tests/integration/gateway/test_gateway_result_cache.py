@@ -51,6 +51,11 @@ def hits(client, **body):
     return ask(client, **body, explain=True)["explain"]["cache"]["hit"]
 
 
+def comes_to_hit(client, **body):
+    """Tell whether the cache answers a query sooner or later; shards that confirm late make it a miss."""
+    return any(hits(client, **body) for _ in range(10))
+
+
 def counted(fleet):
     """Return how many hits the metrics have."""
     found = [line for line in fleet.gateway.scrape().splitlines() if line.startswith(HIT)]
@@ -59,11 +64,14 @@ def counted(fleet):
 
 def test_an_answer_is_given_again(fleet, http):
     """The same bytes; the metrics count it, and the explanation says where the shards stood."""
-    before = counted(fleet)
-    first, second = (http.post("/query", json=QUERY) for _ in range(2))
-    assert first.content == second.content
+    before, first = counted(fleet), http.post("/query", json=QUERY)
+    for _ in range(10):  # a shard that confirms late makes it a miss
+        if counted(fleet) > before:
+            break
+        assert http.post("/query", json=QUERY).content == first.content
     assert counted(fleet) == before + 1
-    told = ask(http, explain=True)["explain"]
+    explained = (ask(http, explain=True)["explain"] for _ in range(10))
+    told = next(one for one in explained if one["cache"]["hit"])
     assert told.keys() == {"cache"}
     assert [one["shard"] for one in told["cache"]["positions"]] == [0, 1]
     assert all(one["seq"] > 0 for one in told["cache"]["positions"])
@@ -74,7 +82,7 @@ def test_an_explained_answer_is_kept_without_its_explanation(http):
     """Who asks first may ask for more."""
     assert not hits(http, topK=4)
     assert "explain" not in ask(http, topK=4)
-    assert hits(http, topK=4)
+    assert comes_to_hit(http, topK=4)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +105,7 @@ def test_what_is_asked_otherwise_is_another_question(http, change):
     """Each part of a query counts; asked a second time, it is answered from the cache too, and alike."""
     ask(http)
     first = ask(http, **change)
-    fresh = ask(http, **change, explain=True)
-    assert fresh["explain"]["cache"]["hit"]
+    assert comes_to_hit(http, **change)
     assert ask(http, **change) == first
 
 
@@ -116,7 +123,7 @@ def test_what_is_asked_otherwise_is_another_question(http, change):
 def test_a_write_ends_what_was_kept(http, other, write, through):
     """The next query sees it, whichever gateway took it."""
     before = ask(http)
-    assert hits(http)
+    assert comes_to_hit(http)
     path, body = write
     with other.http() as away:
         assert (http if through == "this gateway" else away).post(path, json=body).status_code == 200
