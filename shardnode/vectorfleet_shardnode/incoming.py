@@ -15,7 +15,7 @@ import re
 import shutil
 from pathlib import Path
 
-from . import checked_json, errors, failpoints, files, log_files
+from . import checked_json, errors, failpoints, files, high_water, log_files
 from .segments import descriptor, manifest
 
 FOLDER = "incoming"
@@ -201,8 +201,8 @@ def finish_install(folder: Path, log: Path, owner: int) -> None:
         _move(folder / FOLDER / ids.file, folder / ids.file)
         failpoints.reached("install.ids-moved")
     manifest.write(folder, renewed)
-    for path in log_files.paths(log):
-        path.unlink()
+    for path in (log / high_water.FILE_NAME, *log_files.paths(log)):
+        path.unlink(missing_ok=True)
         failpoints.reached("install.log-deleted")
     files.fsync_path(log)
     log_files.create(log, renewed.covered_seq + 1, owner, renewed.covered_epoch)

@@ -19,6 +19,7 @@ from . import (
     errors,
     failpoints,
     files,
+    high_water,
     log_contents,
     log_files,
     log_format,
@@ -69,6 +70,8 @@ class Log(log_contents.Contents):
         self._tail = log_tail.Tail(log_files.paths(folder)[-1])
         super().__init__(folder, index, self._tail.header.owner)
         self._folder = folder
+        self._high_water = high_water.HighWater(folder, self._tail.header.owner)
+        self._high_water.note(index.last_seq)  # recovery has made all that it found durable
         self._listeners = listeners
         self._alone = alone
         self._syncing = threading.Lock()  # held while the tail must stay open; taken before the state
@@ -263,6 +266,7 @@ class Log(log_contents.Contents):
         if self._committed > self._marked:
             self._mark(self._durable)  # so that the next start shows at once what this one has
         self._tail.close()
+        self._high_water.close()
 
     def _commit(self) -> None:
         while self._wait_for_work():
@@ -289,6 +293,9 @@ class Log(log_contents.Contents):
             failpoints.reached("commit.before-fsync")
             self._sync_file(tail)
             failpoints.reached("commit.synced")
+        if self._failure is None:
+            self._high_water.note(target)
+            failpoints.reached("commit.noted")
         self._mark(target)
         failpoints.reached("commit.marked")
         return target

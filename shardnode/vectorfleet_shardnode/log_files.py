@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import errors, failpoints, files, log_format
+from . import errors, failpoints, files, high_water, log_format
 
 
 def path_of(folder: Path, first_seq: int) -> Path:
@@ -108,6 +108,7 @@ def cut_after(folder: Path, last_seq: int, committed: int) -> None:
         raise errors.DataLossError(f"the log can't be cut after seq {last_seq}: it begins behind it")
     header, epoch, end = _end_of(kept[-1], last_seq)
     failpoints.reached("cut.begun")
+    high_water.lower(folder, last_seq)
     for path in reversed(every[len(kept) :]):
         path.unlink()
         failpoints.reached("cut.deleted")

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import errors, failpoints, files, log_files, log_format, log_index, log_reading, records
+from . import errors, failpoints, files, high_water, log_files, log_format, log_index, log_reading, records
 
 EMPTY_BYTES = log_format.HEADER_BYTES
 """Size of a log file without records."""
@@ -81,6 +81,7 @@ def recover(folder: Path, expected: Expected, apply: Apply) -> Recovery:
             reader.check_follower(follower, index.last_seq)
     reader.check_newest(index.last_seq)
     _check_end(every[-1], index, expected)
+    _check_high_water(every[-1], index.last_seq, expected.owner)
     return Recovery(index, replay.committed, reader.cut())
 
 
@@ -103,6 +104,16 @@ def _check_end(path: Path, index: log_index.Index, expected: Expected) -> None:
         raise errors.DataLossError(
             f"record {expected.covered_seq} is of epoch {epoch} by the log, and of epoch "
             f"{expected.covered_epoch} by the manifest: they are of different histories"
+        )
+
+
+def _check_high_water(path: Path, last_seq: int, owner: int) -> None:
+    """Refuse where the end of the newest file is lost, with all marks that could say so."""
+    known = high_water.read(path.parent, owner)
+    if last_seq < known:
+        raise errors.DataLossError(
+            f"the log ends at seq {last_seq} in {path.name}, but seq {known} was on the disk: acknowledged "
+            f"records from {last_seq + 1} on are lost"
         )
 
 

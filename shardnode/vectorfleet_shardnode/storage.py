@@ -28,6 +28,7 @@ from . import (
     errors,
     failpoints,
     files,
+    high_water,
     identity,
     incoming,
     loading,
@@ -189,6 +190,8 @@ def _discard_empty_log(folder: Path) -> None:
     for path in every:
         if path.stat().st_size > recovery.EMPTY_BYTES:
             raise errors.DataLossError(f"{path} holds records, but {identity.FILE_NAME} is gone")
+    if (folder / high_water.FILE_NAME).exists():
+        raise errors.DataLossError(f"{folder} has held records, but they and {identity.FILE_NAME} are gone")
     for path in every:
         path.unlink()
 

@@ -31,6 +31,17 @@ def answer_first():
     log.Log._sync_file = sync
 
 
+def mark_first():
+    """Say up to where the log is on the disk before it is."""
+    real = log.Log._sync_file
+
+    def sync(its, tail):
+        its._high_water.note(its._index.last_seq)
+        real(its, tail)
+
+    log.Log._sync_file = sync
+
+
 def rename_first():
     """Give a file its name before its content is durable, and leave it at that."""
 
@@ -70,6 +81,7 @@ WAYS = {
     "files are not fsynced": lambda: no_fsync_of(lambda path: path.is_file()),
     "folders are not fsynced": lambda: no_fsync_of(lambda path: path.is_dir()),
     "answered before the fsync": answer_first,
+    "high-water mark before the fsync": mark_first,
     "renamed before the fsync": rename_first,
     "the log is cut too early": trim_first,
     "no tombstones": no_tombstones,

@@ -1,7 +1,7 @@
 """Damaged folders: a start serves all that was acknowledged, or refuses, names the file and changes nothing.
 
-One limit is stated in docs/storage-format.md and held here too: where the newest log file ends early, what
-stood behind its end can't be known of, so the rows are those of an earlier seq.
+One limit is stated in docs/storage-format.md and held here too: where the newest log file ends early and the
+high-water mark is gone, what stood behind its end can't be known of, so the rows are those of an earlier seq.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ FILES = (
     "manifest.json",
     "log/00000000000000000005.log",
     "log/00000000000000000007.log",
+    "log/high-water",
     *(f"segments/000000000002/{name}" for name in ("columns.arrow", "vectors.bin", "comparable.bin")),
     "segments/000000000002/graph.faiss",
     "segments/000000000002/segment.json",
@@ -31,7 +32,9 @@ FILES = (
     *(f"segments/000000000003/{name}" for name in ("columns.arrow", "vectors.bin", "comparable.bin")),
     "segments/000000000003/segment.json",
 )
-NEWEST_LOG = FILES[3]
+NEWEST_LOG, HIGH_WATER = FILES[3:5]
+SPARED = ("segment.json", HIGH_WATER)
+"""Where these are missing or torn, a start does without."""
 FLIPS = 40
 
 
@@ -120,7 +123,7 @@ def test_r06_a_missing_file(data, name, states):
     (data / name).unlink()
     told = {"manifest.json": "log records 1 to 4 are missing", FILES[2]: "log records 5 to 6 are missing"}
     told["identity.json"] = "holds segments but no identity.json"
-    assert (check(data, told.get(name, name), states) == "") == name.endswith("segment.json")
+    assert (check(data, told.get(name, name), states) == "") == name.endswith(SPARED)
 
 
 @pytest.mark.parametrize("name", ["log", "segments", "segments/000000000002"])
@@ -138,16 +141,36 @@ def test_r06_a_truncated_file(data, name, states):
         if length < len(whole):
             (data / name).write_bytes(whole[:length])
             refused = check(data, name, states)
-            spared = name.endswith("segment.json") or (name == FILES[2] and length == len(whole) - 1)
+            spared = name.endswith(SPARED) or (name == FILES[2] and length == len(whole) - 1)
             assert (refused == "") == spared, length
 
 
-def test_r02_a_truncated_newest_log_file(data, original, states, tmp_path):
-    """At every byte: refused where header is hurt, else the rows of a seq that was once the newest.
+def test_r02_a_newest_log_file_that_lost_its_end(data, states):
+    """At every byte: refused, together with all marks in it, unless a mark alone is what is lost."""
+    whole, served = (data / NEWEST_LOG).read_bytes(), 0
+    for length in sorted({*range(0, len(whole), 7), 39, 40, len(whole) - 1}):
+        (data / NEWEST_LOG).write_bytes(whole[:length])
+        served += not check(data, NEWEST_LOG, states)
+        (data / NEWEST_LOG).write_bytes(whole)
+    assert 0 < served < 12
 
-    Of a seq that no segment goes beyond, whatever was cut.
+
+def test_r03_a_flipped_bit_in_the_last_record_whose_mark_is_torn(data, states):
+    """The record was on the disk, so this is no torn tail."""
+    whole = (data / NEWEST_LOG).read_bytes()
+    salt = log_format.unpack_header(whole).salt
+    last = [end for entry, end in log_format.entries(memoryview(whole), salt) if entry.op][-1]
+    (data / NEWEST_LOG).write_bytes(whole[: last - 1] + bytes([whole[last - 1] ^ 1]) + whole[last : last + 9])
+    assert "records from 13 on are lost" in check(data, NEWEST_LOG, states)
+
+
+def test_r02_a_truncated_newest_log_file(data, original, states, tmp_path):
+    """Without the high-water mark, at every byte: the rows of a seq that was once the newest.
+
+    Refused where the header is hurt; of a seq that no segment goes beyond, whatever was cut.
     """
     whole = (data / NEWEST_LOG).read_bytes()
+    (data / HIGH_WATER).unlink()
     durable = json.loads((data / "manifest.json").read_bytes())["manifest"]["durable_seq"]
     for length in sorted({*range(0, len(whole), 7), 39, 40}):
         folder = Path(shutil.copytree(data, tmp_path / str(length)))
@@ -267,6 +290,14 @@ def newer_log(data):
     (data / NEWEST_LOG).write_bytes(content)
 
 
+def newer_high_water(data):
+    """Give the high-water mark the next version."""
+    content = bytearray((data / HIGH_WATER).read_bytes())
+    content[8] += 1
+    content[24:] = google_crc32c.value(bytes(content[:24])).to_bytes(4, "little")
+    (data / HIGH_WATER).write_bytes(content)
+
+
 def newer_record(data):
     """Append a record of an op that is not known yet."""
     content = (data / NEWEST_LOG).read_bytes()
@@ -285,6 +316,7 @@ def newer_record(data):
         (newer_vectors, "vectors.bin"),
         (newer_comparable, "comparable.bin"),
         (newer_log, NEWEST_LOG),
+        (newer_high_water, HIGH_WATER),
     ],
 )
 def test_a_newer_format(data, change, name, states):

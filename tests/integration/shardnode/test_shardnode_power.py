@@ -68,6 +68,7 @@ BROKEN = (
     "files are not fsynced",
     "folders are not fsynced",
     "answered before the fsync",
+    "high-water mark before the fsync",
     "renamed before the fsync",
     "the log is cut too early",
     "no tombstones",

@@ -17,6 +17,7 @@ from oracles import bm25
 from vectorfleet_shardnode import (
     files,
     filters,
+    high_water,
     identity,
     log_format,
     sparse,
@@ -116,6 +117,7 @@ def test_a_change_of_format_brings_a_fixture():
         "manifest": content["version"],
         "segment": content["segments"][0]["described"]["version"],
         "log": version_of("*/data/log/*.log"),
+        "high-water mark": version_of("*/data/log/high-water"),
         "vectors": version_of("*/data/segments/*/vectors.bin"),
         "offsets": version_of("*/data/segments/*/field-*-offsets.bin"),
         "filters": version_of("*/data/segments/*/filters.bin"),
@@ -128,6 +130,7 @@ def test_a_change_of_format_brings_a_fixture():
         "manifest": manifest.VERSION,
         "segment": descriptor.VERSION,
         "log": log_format.VERSION,
+        "high-water mark": high_water.VERSION,
         "vectors": vectors_file.VERSION,
         "offsets": offsets_file.VERSION,
         "filters": filter_file.VERSION,

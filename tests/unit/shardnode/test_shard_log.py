@@ -8,7 +8,16 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, files, log, log_files, log_format, records, recovery
+from vectorfleet_shardnode import (
+    errors,
+    files,
+    high_water,
+    log,
+    log_files,
+    log_format,
+    records,
+    recovery,
+)
 
 
 class Waiter:
@@ -94,13 +103,14 @@ def test_records_come_back_bit_for_bit_in_order(tmp_path):
 
 
 def test_r02_a_tail_torn_at_any_byte_is_cut_and_counted(tmp_path):
-    """However much of the last record is missing, the records before it stand and appending goes on."""
+    """However much of a last record is missing that was never on the disk; appending goes on."""
     first, last = fill(tmp_path, 2)
     [path] = log_files.paths(tmp_path)
     whole = path.read_bytes()
     mark = len(log_format.pack_mark(0, (1, 0), 0))
     for length in range(first - mark, last - mark):
         path.write_bytes(whole[:length])
+        high_water.HighWater(tmp_path, 0).note(1)
         seen, found = read(tmp_path)
         assert list(seen) == [1]
         assert found.torn_bytes + path.stat().st_size == length
