@@ -47,7 +47,8 @@ class _Watched:
     def may_report(self, name: str) -> bool:
         """Return whether to ask a replica for more: one of an older version tells no state at all."""
         heard = self.heard.get(name, view_.Heard())
-        return heard.damage is None and (heard.state is None or heard.present)
+        unable = heard.inability is not None
+        return heard.damage is None and (heard.state is None or heard.present or unable)
 
 
 class Lookout:
@@ -135,13 +136,10 @@ class Lookout:
             *(self._shards.state(place, watched.token) for place in places.values())
         )
         for name, state in zip(places, answers, strict=True):
-            before = watched.heard.get(name, view_.Heard())
-            if isinstance(state, replication.ReplicaState):
-                watched.heard[name] = view_.Heard(state)
-                continue
-            damage = state or before.damage
-            watched.heard[name] = view_.Heard(before.state, before.missed + 1, damage)
-            if damage is not None or watched.heard[name].missed >= view_.PATIENCE:
+            heard = watched.heard.get(name, view_.Heard()).after(state)
+            watched.heard[name] = heard
+            silent = heard.missed >= view_.PATIENCE and heard.inability is None
+            if heard.damage is not None or silent:
                 watched.reports.pop(name, None)
 
     def _seen(self, watched: _Watched) -> Look:

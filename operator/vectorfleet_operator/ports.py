@@ -151,7 +151,7 @@ class Shards(Protocol):
     None is silence: the call may have been carried out or not.
     """
 
-    async def state(self, address: str, token: str) -> replication.ReplicaState | replication.Damage | None:
+    async def state(self, address: str, token: str) -> replication.Told | None:
         """Return a replica's part in its shard: cheap, and answered at once or not at all."""
 
     async def report(self, address: str, token: str) -> ShardReport | None:

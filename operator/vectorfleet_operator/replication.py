@@ -138,6 +138,27 @@ class Damage:
     reason: str
 
 
+class Cause(StrEnum):
+    """Why a replica serves nothing whose data is not known to be damaged; see `refusal` in shard.proto."""
+
+    DISK_FAILED = "DiskFailed"
+    UNKNOWN_FORMAT = "UnknownFormat"
+    TOO_LARGE = "TooLarge"
+
+
+@dataclasses.dataclass(frozen=True)
+class Inability:
+    """What a replica says instead that serves nothing, though it may have all of its data."""
+
+    cause: str
+    """One of `Cause`, or what a newer program says."""
+    reason: str
+
+
+Told = ReplicaState | Damage | Inability
+"""What a replica answers that is asked what it is."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Sealed:
     """A replica's answer to being sealed."""

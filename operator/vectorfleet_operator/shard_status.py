@@ -12,6 +12,7 @@ from .plan.replicas import view as view_
 
 SILENT = "Silent"
 DAMAGED = "Damaged"
+UNABLE = "Unable"
 
 
 def build(
@@ -74,7 +75,8 @@ def _replica(
     if state is None:
         known, damage = view.committed.member(name) if view.committed else None, view.damage(name)
         disk = damage.disk if damage is not None else known.disk if known else ""
-        role = DAMAGED if damage is not None else SILENT
+        unable = view.inability(name) is not None
+        role = DAMAGED if damage is not None else UNABLE if unable else SILENT
         return vector_shard.ReplicaStatus(name=name, disk=disk, role=role, member=known is not None)
     return vector_shard.ReplicaStatus(
         name=name,

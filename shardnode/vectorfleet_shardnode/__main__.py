@@ -8,7 +8,6 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pydantic
 import pydantic_core
@@ -16,7 +15,7 @@ import uvloop
 
 from vectorfleet_runtime import credentials, garbage, listener, logs, parties
 
-from . import errors
+from . import errors, failing
 from .api import config, shard_pb2
 from .limits import meter
 from .replication import replica
@@ -110,6 +109,7 @@ async def _open(
     settings: Settings, index: config.IndexConfig, own: credentials.Credentials
 ) -> "service.ShardService | refusing.RefusingService":
     measured = meter.open_meter(settings.memory_bytes)
+    reason: errors.ShardError
     try:
         return await service.open_service(
             index,
@@ -119,25 +119,32 @@ async def _open(
             service.Machine(settings.search_threads, measured),
             replica.Membership(settings.pod_name, own, settings.hosts_file) if settings.replicated else None,
         )
-    except (errors.DataLossError, errors.TooLargeError) as reason:
-        _LOG.error("the shard can't be served", extra={"reason": str(reason)})
-        named = shard_pb2.ReportReply(
-            index=index.index,
-            generation=index.serving.name,
-            shard=settings.shard,
-            version=reporting.program_version(),
-            memory_limit_bytes=measured.limit,
-            memory_used_bytes=measured.used(),
-        )
-        if isinstance(reason, errors.TooLargeError):
-            named.conditions.add(type="MemoryPressure", reason="TooLarge", message=str(reason))
-        return refusing.RefusingService(named, reason, _damaged_folder(settings, reason))
+    except (errors.DataLossError, errors.TooLargeError) as told:
+        reason = told
+    except OSError as failed:
+        unreadable = await asyncio.to_thread(failing.explain, settings.data_dir, failed)
+        if unreadable is None:
+            raise
+        reason = unreadable
+    return _refuse(settings, index, measured, reason)
 
 
-def _damaged_folder(settings: Settings, reason: errors.ShardError) -> Path | None:
-    """Return the folder of a replica that others can fill again, None where nothing may be given up."""
-    damaged = isinstance(reason, errors.DataLossError) and not isinstance(reason, errors.UnknownFormatError)
-    return settings.data_dir if damaged and settings.replicated else None
+def _refuse(
+    settings: Settings, index: config.IndexConfig, measured: meter.Meter, reason: errors.ShardError
+) -> refusing.RefusingService:
+    _LOG.error("the shard can't be served", extra={"reason": str(reason)})
+    named = shard_pb2.ReportReply(
+        index=index.index,
+        generation=index.serving.name,
+        shard=settings.shard,
+        version=reporting.program_version(),
+        memory_limit_bytes=measured.limit,
+        memory_used_bytes=measured.used(),
+    )
+    if isinstance(reason, errors.TooLargeError):
+        named.conditions.add(type="MemoryPressure", reason="TooLarge", message=str(reason))
+    folder = settings.data_dir if settings.replicated else None
+    return refusing.RefusingService(named, reason, folder, settings.disk_retry_seconds)
 
 
 async def _serve_until(

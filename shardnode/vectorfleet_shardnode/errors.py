@@ -16,6 +16,7 @@ ShardError
 ├── UnavailableError         UNAVAILABLE          starting or stopping
 └── DataLossError            DATA_LOSS            files are damaged
     ├── UnknownFormatError                        files are whole, and of another version of the program
+    ├── UnreadableError                           the disk does not give the files back, now
     └── LogFailedError                            the disk refused to store the log
 ```
 """
@@ -105,6 +106,10 @@ class DataLossError(ShardError):
 
 class UnknownFormatError(DataLossError):
     """Files are whole, and this program can't read them: a newer one wrote them, and can."""
+
+
+class UnreadableError(DataLossError):
+    """The disk does not give the files back: it fails, or is not there now. What they hold is not known."""
 
 
 class LogFailedError(DataLossError):

@@ -17,7 +17,16 @@ TEMPORARY = "tmp-"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that end once there is room."""
 
+FAILING = frozenset(
+    {
+        *(errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ENODATA),
+        *(errno.EUCLEAN, errno.EBADMSG, errno.ESTALE, errno.EREMOTEIO, errno.ETIMEDOUT),
+    }
+)
+"""Errors of a disk that fails or is not there now: a file system that stopped writing is among them."""
+
 _CHUNK = 4 << 20
+_PIECE = 1 << 20
 
 
 class UnsureError(OSError):
@@ -67,6 +76,24 @@ def write_durably(path: Path, content: bytes, what: str = "") -> None:
 def _reached(what: str, moment: str) -> None:
     if what:
         failpoints.reached(f"{what}.{moment}")
+
+
+def read_through(path: Path, upto: int | None = None) -> None:
+    """Read a file, up to a size, and keep nothing of it: of pages that are mapped later an error kills.
+
+    Raises:
+        OSError: it can't be read; the error names the file.
+    """
+    buffer, left = bytearray(_PIECE), upto
+    try:
+        with path.open("rb", buffering=0) as source:
+            while left is None or left > 0:
+                got = source.readinto(memoryview(buffer)[: min(_PIECE, left or _PIECE)])
+                if not got:
+                    return
+                left = None if left is None else left - got
+    except OSError as refused:
+        raise type(refused)(refused.errno, refused.strerror, str(path)) from refused
 
 
 def sha256_of(path: Path) -> str:

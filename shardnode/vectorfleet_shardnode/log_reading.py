@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import errors, log_files, log_format, log_index
+from . import errors, files, log_files, log_format, log_index
 
 _CURSORS = 16
 
@@ -47,8 +47,11 @@ def kept_files(paths: list[Path], owner: int, following: log_format.Header) -> l
 def _look_at(path: Path, owner: int, following: log_format.Header, *, with_ids: bool) -> Kept | None:
     """Look at one file; None where it is damaged, or does not end where the next one begins."""
     try:
+        files.read_through(path, None if with_ids else log_format.HEADER_BYTES)
         content = log_files.mapped(path)
         header = log_files.header_of(path, memoryview(content), owner)
+        if header.epoch_before != following.epoch_before and not with_ids:
+            files.read_through(path)
     except (OSError, errors.DataLossError):
         return None
     if not with_ids and header.epoch_before == following.epoch_before:

@@ -151,6 +151,7 @@ class _Reader:
 
     def __init__(self, path: Path, owner: int) -> None:
         self._path = path
+        files.read_through(path)
         self._content = log_files.mapped(path)
         self._data = memoryview(self._content)
         self.header = log_files.header_of(path, self._data, owner)

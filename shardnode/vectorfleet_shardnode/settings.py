@@ -129,4 +129,7 @@ class Settings(pydantic_settings.BaseSettings):
         ge=0,
         description="Memory limit; 0 for none. Unset: that of the cgroup, as Kubernetes sets it.",
     )
+    disk_retry_seconds: float = pydantic.Field(
+        default=60.0, gt=0, description="After how long a start is tried again whose disk failed."
+    )
     tuning: Tuning = Tuning()

@@ -111,4 +111,4 @@ class Kubelet:
 
 
 def _is_ready(one):
-    return one.up and not one.damaged
+    return one.up and not one.refuses

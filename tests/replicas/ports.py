@@ -106,8 +106,8 @@ class Cluster(memory.MemoryCluster):
 
 
 def sound(carry_out):
-    """Return what is carried out where the data is not damaged; else there is no answer."""
-    return lambda one, now: None if one.damaged else carry_out(one, now)
+    """Return what is carried out where something is served; else there is no answer."""
+    return lambda one, now: None if one.refuses else carry_out(one, now)
 
 
 class Shards:

@@ -47,17 +47,28 @@ class Replica:
         self.disk = f"d{next(_DISKS)}"
         self.log, self.promised, self.configuration, self.committed = [], 0, None, 0
         self.office, self.sealed_for, self.rotten, self.damaged = None, 0, 0, False
+        self.inability = None
 
     def start(self, now):
         self.up, self.leaving, self.sealed_for, self.heard_at = True, False, 0, now
         self.office, self.stuck = None, False
-        if not self.damaged:
+        if not self.refuses:
             self._resume(now)
 
     def damage(self):
         """Die, and come back with data that can't be read any more."""
         self.crash()
         self.damaged = True
+
+    def disable(self, cause, reason):
+        """Die, and come back unable to serve, until `inability` is taken away."""
+        self.crash()
+        self.inability = replication.Inability(cause, reason)
+
+    @property
+    def refuses(self):
+        """Whether its process is there and serves nothing."""
+        return self.damaged or self.inability is not None
 
     def crash(self):
         self.up, self.office, self.leaving = False, None, False
@@ -125,6 +136,8 @@ class Replica:
     def state(self, now):
         if self.damaged:
             return replication.Damage(self.disk, "a bit has flipped")
+        if self.inability is not None:
+            return self.inability
         office, known = self.office, self.configuration
         role = self._role()
         silence = now - office.quorum_at if office else 0.0
@@ -159,7 +172,7 @@ class Replica:
 
     def append(self, epoch, sent, committed, now):
         """Take a primary's whole log; return whether it was taken."""
-        if epoch < self.promised or self.damaged:
+        if epoch < self.promised or self.refuses:
             return False
         self.promise(epoch)
         self.heard_at = now

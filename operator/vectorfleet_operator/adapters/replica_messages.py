@@ -1,6 +1,7 @@
 """Between the values of `replication` and the messages of replication.proto."""
 
 from vectorfleet_shardnode.api import replication_pb2 as pb
+from vectorfleet_shardnode.api import shard_pb2
 
 from .. import replication
 
@@ -12,6 +13,9 @@ _ROLES = {
     pb.ELECT: replication.Role.ELECT,
     pb.ALONE: replication.Role.ALONE,
 }
+
+
+_DAMAGED = "Damaged"
 
 
 def build_member(member: replication.Member) -> pb.Member:
@@ -40,6 +44,13 @@ def read_configuration(message: pb.Configuration) -> replication.Configuration |
 def read_position(message: pb.LogPosition) -> replication.Position:
     """Return a place in the log."""
     return replication.Position(message.epoch, message.seq)
+
+
+def read_refusal(message: shard_pb2.ReportReply) -> replication.Damage | replication.Inability:
+    """Return why a replica serves nothing; one that does not say what it is has damaged data."""
+    if message.refusal in ("", _DAMAGED):
+        return replication.Damage(message.damaged_disk, message.problem)
+    return replication.Inability(message.refusal, message.problem)
 
 
 def read_state(message: pb.ReplicaState) -> replication.ReplicaState:

@@ -38,8 +38,16 @@ class _Way:
     since: float
 
 
-class _DamagedError(Exception):
-    """A replica answers that its data is damaged."""
+_REFUSALS = (grpc.StatusCode.DATA_LOSS, grpc.StatusCode.FAILED_PRECONDITION)
+"""What a replica answers to everything that serves nothing; its report says why."""
+
+
+class _RefusedError(Exception):
+    """A replica answers that it serves nothing; its data is damaged, or may be."""
+
+    def __init__(self, *, damaged: bool) -> None:
+        super().__init__()
+        self.damaged = damaged
 
 
 class GrpcShards:
@@ -54,15 +62,17 @@ class GrpcShards:
         self._ways: dict[str, _Way] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def state(self, address: str, token: str) -> replication.ReplicaState | replication.Damage | None:
+    async def state(self, address: str, token: str) -> replication.Told | None:
         """Return what the replica at `address` is now, or None."""
         make: Callable[..., Any] = replication_pb2_grpc.ReplicationStub
         try:
             asked = pb.StateRequest()
             reply = await self._look(address, token, lambda to: make(to).State, asked, _STATE_SECONDS)
-        except _DamagedError:
+        except _RefusedError as refused:
             told = await self._report(address, token)
-            return None if told is None else replication.Damage(told.damaged_disk, told.problem)
+            if told is None or not (told.refusal or (told.problem and refused.damaged)):
+                return None  # it serves by now, or is of a version that does not say
+            return replica_messages.read_refusal(told)
         return None if reply is None else replica_messages.read_state(reply)
 
     async def report(self, address: str, token: str) -> ports.ShardReport | None:
@@ -87,8 +97,8 @@ class GrpcShards:
         try:
             return await method(await self._channel(address, token))(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.DATA_LOSS:
-                raise _DamagedError from error
+            if error.code() in _REFUSALS:
+                raise _RefusedError(damaged=error.code() is grpc.StatusCode.DATA_LOSS) from error
             if not self._still_connects(address, error):
                 self._forget(address)  # its address may be another by now
             return None

@@ -58,7 +58,8 @@ class ReplicaStatus(base.Observed):
     name: str = Field(description="The replica: its pod.")
     disk: str = Field(default="", description="The disk that it has.")
     role: str = Field(
-        default="", description="New, Primary, Follower, Learner or Elect; Silent: no answer; Damaged."
+        default="",
+        description="New, Primary, Follower, Learner or Elect; Silent: no answer; Damaged; Unable to serve.",
     )
     member: bool = Field(default=False, description="Whether it counts for a quorum.")
     seq: int = Field(default=0, ge=0, description="The last record of its log.")
@@ -80,7 +81,7 @@ class VectorShardStatus(base.Observed):
     conditions: tuple[condition.Condition, ...] = Field(
         default=(),
         description="Ready: the shard serves; Degraded, QuorumLost, ShardLost, ReplicaDiverged, "
-        "ReplicaDamaged; and what its replicas have reported, such as MemoryPressure.",
+        "ReplicaDamaged, ReplicaUnable; and what its replicas have reported, such as MemoryPressure.",
     )
 
     @field_validator("configuration", mode="before")

@@ -280,7 +280,7 @@ class ReportRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ReportReply(_message.Message):
-    __slots__ = ("index", "generation", "shard", "position", "rows", "unindexed_rows", "dead_rows", "segments", "memory_bytes", "disk_bytes", "disk_free_bytes", "building", "version", "problem", "conditions", "memory_limit_bytes", "memory_used_bytes", "replica", "damaged_disk")
+    __slots__ = ("index", "generation", "shard", "position", "rows", "unindexed_rows", "dead_rows", "segments", "memory_bytes", "disk_bytes", "disk_free_bytes", "building", "version", "problem", "conditions", "memory_limit_bytes", "memory_used_bytes", "replica", "damaged_disk", "refusal")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
@@ -300,6 +300,7 @@ class ReportReply(_message.Message):
     MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     DAMAGED_DISK_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
     index: str
     generation: str
     shard: int
@@ -319,7 +320,8 @@ class ReportReply(_message.Message):
     memory_used_bytes: int
     replica: _replication_pb2.ReplicaState
     damaged_disk: str
-    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., rows: _Optional[int] = ..., unindexed_rows: _Optional[int] = ..., dead_rows: _Optional[int] = ..., segments: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., building: _Optional[bool] = ..., version: _Optional[str] = ..., problem: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., memory_limit_bytes: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., replica: _Optional[_Union[_replication_pb2.ReplicaState, _Mapping]] = ..., damaged_disk: _Optional[str] = ...) -> None: ...
+    refusal: str
+    def __init__(self, index: _Optional[str] = ..., generation: _Optional[str] = ..., shard: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., rows: _Optional[int] = ..., unindexed_rows: _Optional[int] = ..., dead_rows: _Optional[int] = ..., segments: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., building: _Optional[bool] = ..., version: _Optional[str] = ..., problem: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., memory_limit_bytes: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., replica: _Optional[_Union[_replication_pb2.ReplicaState, _Mapping]] = ..., damaged_disk: _Optional[str] = ..., refusal: _Optional[str] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("type", "reason", "message")

@@ -261,8 +261,8 @@ def test_files_of_another_version_are_not_given_up(make_group):
     group.replicas[2].start()
     told = group.wait_for(lambda: group.report(2))
     assert "has format 99" in told.problem
-    assert not told.damaged_disk
-    with pytest.raises(grpc.RpcError, match="no such method"):
+    assert (told.refusal, told.damaged_disk) == ("UnknownFormat", "")
+    with pytest.raises(grpc.RpcError, match="nothing is given up that is not damaged"):
         group.stubs[2].Rebuild(rpb.RebuildRequest(disk=old.self.disk, epoch=1))
     group.replicas[2].end()
     path.write_bytes(kept)
@@ -270,3 +270,33 @@ def test_files_of_another_version_are_not_given_up(make_group):
     level(group)
     assert group.state(2).self.disk == old.self.disk
     assert len(ids_of(group.stubs[2])) == 400
+
+
+def test_r08_a_disk_that_fails_is_not_given_up(make_group):
+    """What it holds is not known: it stays, whoever asks for it, and is the same disk once it reads again.
+
+    The kernel itself refuses to read what stands in the manifest's place.
+    """
+    group = make_group()
+    for number in range(0, 400, 20):
+        write(group, number, 20)
+    level(group)
+    path, aside = group.replicas[2].data / manifest.FILE_NAME, group.replicas[2].data / "aside"
+    group.wait_for(path.exists)
+    old, epoch = group.state(2), group.operator.register.configuration.epoch
+    group.replicas[2].end()
+    path.rename(aside)
+    path.symlink_to("/proc/self/mem")
+    group.replicas[2].start()
+    told = group.wait_for(lambda: group.report(2))
+    assert (told.refusal, told.damaged_disk) == ("DiskFailed", "")
+    assert f"the disk fails: {path}: Input/output error (EIO)" in told.problem
+    with pytest.raises(grpc.RpcError, match="nothing is given up that is not damaged"):
+        group.stubs[2].Rebuild(rpb.RebuildRequest(disk=old.self.disk, epoch=epoch))
+    write(group, 400, 20)  # two of three hold it
+    aside.replace(path)
+    group.replicas[2].end()
+    group.replicas[2].start()
+    level(group)
+    assert group.state(2).self.disk == old.self.disk
+    assert len(ids_of(group.stubs[2])) == 420

@@ -128,6 +128,35 @@ async def test_a_replica_tells_its_state(replica):
     assert away is None
 
 
+@pytest.mark.parametrize(
+    ("identity", "told", "reason"),
+    [
+        ("/proc/self/mem", replication.Cause.DISK_FAILED, "identity.json: Input/output error (EIO)"),
+        ('{"version": 99}', replication.Cause.UNKNOWN_FORMAT, "has format 99; this program reads format 1"),
+        ("{", None, "can't be understood"),
+    ],
+)
+async def test_a_replica_that_serves_nothing_tells_why(tmp_path, identity, told, reason):
+    """The kernel refuses to read a file, a newer program wrote it, or it is damaged, and that alone."""
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data/identity.json"
+    if identity.startswith("/"):
+        path.symlink_to(identity)
+    else:
+        path.write_text(identity)
+    with running(tmp_path, "health", REPLICATED="true") as (hosts_file, address, certificates):
+        async with connected(hosts_file) as nodes:
+            deadline, found = time.monotonic() + START_SECONDS, None
+            while found is None and time.monotonic() < deadline:
+                found = await nodes.state(address, shown_by(certificates))
+
+    assert reason in found.reason
+    if told is None:
+        assert found == replication.Damage("", found.reason)
+    else:
+        assert found == replication.Inability(told, found.reason)
+
+
 @pytest.fixture
 def slow_link(replica, tmp_path):
     """The same replica behind a link that takes a quarter of a second for each direction."""

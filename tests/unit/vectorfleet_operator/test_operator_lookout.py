@@ -17,6 +17,7 @@ class Asked:
 
     def __init__(self):
         self.states, self.reports, self.silent, self.damaged = [], [], set(), set()
+        self.unable = set()
 
     async def state(self, address, token):
         self.states.append(address)
@@ -24,6 +25,8 @@ class Asked:
             return None
         if address in self.damaged:
             return replication.Damage("disk", "a bit has flipped")
+        if address in self.unable:
+            return replication.Inability(replication.Cause.DISK_FAILED, "the disk fails")
         return replication.ReplicaState(address, f"disk of {address}", replication.Role.FOLLOWER)
 
     async def report(self, address, token):
@@ -80,6 +83,28 @@ async def test_a_damaged_replica_takes_part_as_little_as_a_silent_one(watch, ask
     assert set(left) == {NAMES[1]}
     assert quiet.damage(NAMES[0]) is not None, "silence is no recovery"
     assert (sound.damage(NAMES[0]), sound.state(NAMES[0]) is None) == (None, False)
+
+
+async def test_a_replica_that_can_not_serve_says_why_until_it_serves_or_says_otherwise(watch, asked):
+    """It takes part as little as a silent one, and is asked for its report all the same."""
+    await watch.look(KEY)
+    asked.unable = {NAMES[0]}
+    [view] = (await watch.look(KEY, again=True)).views
+    reports = await watch.survey(KEY)
+    asked.unable, asked.silent = set(), {NAMES[0]}
+    [quiet] = (await watch.look(KEY, again=True)).views
+    asked.silent, asked.damaged = set(), {NAMES[0]}
+    [broken] = (await watch.look(KEY, again=True)).views
+    asked.damaged = set()
+    [sound] = (await watch.look(KEY, again=True)).views
+
+    assert (view.state(NAMES[0]), view.damage(NAMES[0])) == (None, None)
+    assert view.inability(NAMES[0]).reason == "the disk fails"
+    assert set(reports) == set(NAMES)
+    assert quiet.inability(NAMES[0]) is not None, "silence is no recovery"
+    assert (broken.inability(NAMES[0]), broken.damage(NAMES[0]) is None) == (None, False)
+    assert (sound.damage(NAMES[0]), sound.inability(NAMES[0])) == (None, None)
+    assert sound.state(NAMES[0]) is not None
 
 
 async def test_a_silent_replica_is_not_asked_for_its_report(watch, asked):

@@ -21,7 +21,7 @@ def primary_really_gone(view: _View) -> Refusal | None:
     name = view.committed.primary
     if view.heard.get(name, view_.Heard()).answers:
         return Refusal("PrimaryAnswers", f"the primary {name} answers")
-    if view.damage(name) is not None:
+    if view.refuses(name):
         return None
     pod = view.pods.get(name)
     if pod is None or pod.failed or pod.terminating:
@@ -203,7 +203,8 @@ def no_storm(view: _View) -> Refusal | None:
 def _trouble(view: _View, member: replication.Member) -> str:
     state, pod = view.state(member.name), view.pods.get(member.name)
     if state is None or not view.heard[member.name].answers:
-        return f"{member.name} does not answer"
+        unable = view.inability(member.name)
+        return f"{member.name} " + (f"serves nothing: {unable.reason}" if unable else "does not answer")
     if view.is_lost(member):
         return f"{member.name} has lost its volume"
     if state.role is replication.Role.FOLLOWER and not state.caught_up:

@@ -83,9 +83,11 @@ def _known(view: view_.ShardView) -> str:
     gone = [one.name for one in members if view.is_lost(one)]
     damaged = [one.name for one in members if view.is_damaged(one)]
     here = [one.name for one in view.alive()]
+    unable = [one.name for one in members if view.inability(one.name) and not view.is_lost(one)]
     told = {
         f"the disks of {', '.join(gone)} are gone": gone,
         f"the data of {', '.join(damaged)} is damaged": damaged,
+        f"{', '.join(unable)} serves nothing, and may have all of its data": unable,
         f"{', '.join(here)} answers and has its disk": here,
         f"{', '.join(_silent(view))} does not answer, and whether it has its disk is not known": _silent(
             view
@@ -115,7 +117,7 @@ def _choice(view: view_.ShardView) -> str:
 
 def _silent(view: view_.ShardView) -> list[str]:
     """Return the members of which nothing is known now."""
-    return [one.name for one in view.sound() if not view.is_alive(one)]
+    return [one.name for one in view.sound() if not view.is_alive(one) and not view.refuses(one.name)]
 
 
 def _last(view: view_.ShardView, name: str) -> replication.Position:

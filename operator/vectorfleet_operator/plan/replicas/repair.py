@@ -32,17 +32,20 @@ def promotion(view: view_.ShardView) -> steps.Step | Refusal | None:
         return _promote(view, f"{sealed} was sealed for a change that was not completed")
     state = view.heard.get(primary.name, view_.Heard()).state
     if not view.heard.get(primary.name, view_.Heard()).answers:
-        damaged = view.is_damaged(primary)
-        why = (
-            f"the primary {primary.name} is gone" if not damaged else f"the data of {primary.name} is damaged"
-        )
         refusal = guards.primary_really_gone(view)
-        return refusal or _promote(view, why, without=(primary.name,))
+        return refusal or _promote(view, _why_gone(view, primary), without=(primary.name,))
     assert state is not None
     if _is_cut_off(view, state):
         why = f"the primary {primary.name} is cut off from the other members"
         return _promote(view, why, without=(primary.name,), unsealed=(primary.name,))
     return None
+
+
+def _why_gone(view: view_.ShardView, primary: replication.Member) -> str:
+    if view.is_damaged(primary):
+        return f"the data of {primary.name} is damaged"
+    unable = view.inability(primary.name) is not None
+    return f"the primary {primary.name} " + ("serves nothing" if unable else "is gone")
 
 
 def leaving(view: view_.ShardView) -> steps.Step | Refusal | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ... import ports, replication
 from ...api import condition
 from ..actions import Refusal
-from . import damage, digests, guards, loss, steps
+from . import damage, digests, guards, inability, loss, steps
 from . import view as view_
 
 DEGRADED = "Degraded"
@@ -14,8 +14,12 @@ QUORUM_LOST = "QuorumLost"
 SHARD_LOST = "ShardLost"
 REPLICA_DIVERGED = "ReplicaDiverged"
 REPLICA_DAMAGED = "ReplicaDamaged"
+REPLICA_UNABLE = "ReplicaUnable"
 CONFIGURATION_LOST = "ConfigurationLost"
-OWN = (DEGRADED, QUORUM_LOST, SHARD_LOST, REPLICA_DIVERGED, REPLICA_DAMAGED, CONFIGURATION_LOST)
+OWN = (
+    *(DEGRADED, QUORUM_LOST, SHARD_LOST, REPLICA_DIVERGED),
+    *(REPLICA_DAMAGED, REPLICA_UNABLE, CONFIGURATION_LOST),
+)
 """Types that say how the replicas of a shard stand; all are bad while they are True."""
 
 
@@ -32,9 +36,10 @@ class Standing:
     def chief(self) -> ports.ShardReport | None:
         """The report that speaks for the shard: its primary's, else that of the most advanced replica."""
         committed = self.view.committed
-        if committed is not None and committed.primary in self.reports:
-            return self.reports[committed.primary]
-        return max(self.reports.values(), key=lambda one: (one.epoch, one.seq), default=None)
+        able = {name: one for name, one in self.reports.items() if not self.view.refuses(name)}
+        if committed is not None and committed.primary in able:
+            return able[committed.primary]
+        return max(able.values(), key=lambda one: (one.epoch, one.seq), default=None)
 
 
 def serves(standing: Standing) -> bool:
@@ -88,6 +93,8 @@ def _troubles(standing: Standing) -> Iterator[tuple[str, Refusal]]:
     view = standing.view
     if (broken := _damaged(view)) is not None:
         yield REPLICA_DAMAGED, broken
+    if (told := inability.explain(view)) is not None:
+        yield REPLICA_UNABLE, told
     if view.committed is None:
         for one in standing.decision.refusals:
             if one.reason == CONFIGURATION_LOST:
@@ -99,8 +106,8 @@ def _troubles(standing: Standing) -> Iterator[tuple[str, Refusal]]:
     if (lost := _quorum_lost(view)) is not None:
         yield QUORUM_LOST, lost
     if loss.is_lost(view):
-        told = next((one for one in standing.decision.refusals if one.reason == SHARD_LOST), None)
-        yield SHARD_LOST, told or Refusal(SHARD_LOST, "a person has accepted the loss; it is carried out")
+        why = next((one for one in standing.decision.refusals if one.reason == SHARD_LOST), None)
+        yield SHARD_LOST, why or Refusal(SHARD_LOST, "a person has accepted the loss; it is carried out")
     if (found := digests.diverged(view)) is not None:
         yield REPLICA_DIVERGED, Refusal("Outvoted" if found.outvoted else "NoMajority", found.advice)
 
@@ -114,6 +121,8 @@ def _shortcomings(view: view_.ShardView) -> Iterator[Refusal]:
             yield Refusal("ReplicaLost", f"{member.name} has lost its volume")
         elif view.is_damaged(member):
             yield Refusal(REPLICA_DAMAGED, f"the data of {member.name} is damaged")
+        elif view.inability(member.name) is not None:
+            yield Refusal(REPLICA_UNABLE, f"{member.name} serves nothing")
         elif state is None:
             yield Refusal("ReplicaSilent", f"{member.name} does not answer")
         elif state.problem:

@@ -20,6 +20,9 @@ class Heard:
     damage: replication.Damage | None = None
     """Why it answered the last look with nothing else: it takes part as little as one that is silent."""
 
+    inability: replication.Inability | None = None
+    """Why it answered the last look with nothing else, though its data may be whole: the same."""
+
     @property
     def answers(self) -> bool:
         """Whether it answered the last look."""
@@ -28,7 +31,18 @@ class Heard:
     @property
     def present(self) -> bool:
         """Whether it answered lately: one look that it missed is no news."""
-        return self.state is not None and self.damage is None and self.missed < PATIENCE
+        serves = self.damage is None and self.inability is None
+        return self.state is not None and serves and self.missed < PATIENCE
+
+    def after(self, told: replication.Told | None) -> "Heard":
+        """Return what is known after one more look; silence takes back nothing that was said."""
+        if isinstance(told, replication.ReplicaState):
+            return Heard(told)
+        damage, inability = self.damage, self.inability
+        if told is not None:
+            damage = told if isinstance(told, replication.Damage) else None
+            inability = told if isinstance(told, replication.Inability) else None
+        return Heard(self.state, self.missed + 1, damage, inability)
 
     @property
     def disk(self) -> str:
@@ -117,6 +131,14 @@ class ShardView:
         damage = self.damage(member.name)
         return damage is not None and damage.disk in ("", member.disk)
 
+    def inability(self, name: str) -> replication.Inability | None:
+        """Return why a replica serves nothing whose data may be whole, None where it says nothing like it."""
+        return self.heard.get(name, Heard()).inability
+
+    def refuses(self, name: str) -> bool:
+        """Return whether a replica says of itself that it serves nothing, whatever the cause."""
+        return self.damage(name) is not None or self.inability(name) is not None
+
     def alive(self) -> tuple[replication.Member, ...]:
         """Return the members that answer."""
         members = self.committed.members if self.committed else ()
@@ -149,4 +171,4 @@ class ShardView:
     @property
     def speaks(self) -> bool:
         """Whether any replica tells of its part: those of a version before replication do not."""
-        return any(one.state is not None or one.damage is not None for one in self.heard.values())
+        return any(one.state or one.damage or one.inability for one in self.heard.values())
