@@ -19,7 +19,7 @@ from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.api import shard_pb2 as pb
 
 IDS = 120  # of each client
-_AWKWARD = np.array([-0.0, 1e-45, 3.4e18, -1.0, 0.0, 5.0, -3.4e18, 1e-38], "<f4")  # whose products are finite
+_AWKWARD = np.array([-0.0, 1e-45, 3.4e14, -1.0, 0.0, 5.0, -3.4e14, 1e-38], "<f4")  # whose products are finite
 _INDICES = (0, 1, 5, 1_000, 2**31, 2**32 - 1)
 
 
