@@ -49,10 +49,8 @@ def refusal_of_write(bounds: Bounds, volume: Volume, stored: int, *, pressed: bo
         return ""
     return (
         f"the volume has {memory.mib(volume.free)} of {memory.mib(volume.size)} free, {memory.mib(kept)} "
-        "are kept back; "
-        f"upserts and updates are refused until {memory.mib(int(kept * RELEASE))} are free; delete rows or "
-        "add room to"
-        "spec.storage.size"
+        f"are kept back; upserts and updates are refused until {memory.mib(int(kept * RELEASE))} are free; "
+        "delete rows or enlarge spec.storage.size"
     )
 
 
