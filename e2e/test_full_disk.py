@@ -29,13 +29,9 @@ def test_a_primary_whose_volume_is_full_hands_over(three: shard.Shard, recorded:
             clients.expect_writes(SECONDS)
             time.sleep(WATCHED_SECONDS)
             clients.expect_writes(SECONDS)
-            print(three.of.kubectl("get", "vsh", three.name, "-o", "jsonpath={.status.conditions}"))
-            print(three.of.kubectl("get", "vi", three.of.name, "-o", "jsonpath={.status.conditions}"))
-            print(
-                three.of.kubectl(
-                    "get", "events", "-o", "jsonpath={range .items[*]}{.reason}: {.message}{'\\n'}{end}"
-                )
-            )
+            told = three.of.condition("DiskPressure")
+            assert (told["status"], told["reason"]) == ("True", "VolumeFull")
+            assert f"{full}: the volume has " in told["message"]
             disk.make_room()
             three.wait_until_whole()
             clients.expect_writes(SECONDS)

@@ -115,9 +115,13 @@ class EncodingNotSupportedError(ApiError):
 
 
 class ExhaustedError(ApiError):
-    """A shard is out of memory or disk, or a service that the index names is asked too much."""
+    """A shard is out of memory or disk, or a service that the index names is asked too much.
+
+    A second later another replica may lead, one that has room.
+    """
 
     status, code = 429, 8
+    headers = MappingProxyType({"retry-after": "1"})
 
 
 class ThrottledError(ApiError):

@@ -38,6 +38,11 @@ def test_what_a_status_means(code, status, said):
     assert (error.status, str(error)) == (status, said)
 
 
+def test_a_full_shard_asks_to_be_asked_again():
+    """In a second, by when a replica with room may lead: four tries at once would all be too early."""
+    assert statuses.error_of(CODE.RESOURCE_EXHAUSTED, "no room", 3).headers == {"retry-after": "1"}
+
+
 def test_braces_in_a_message_are_just_text():
     """A shard's words may quote a filter."""
     assert str(statuses.error_of(CODE.INVALID_ARGUMENT, "{shard} {0}", 3)) == "{shard} {0}"
