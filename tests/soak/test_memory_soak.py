@@ -1,7 +1,8 @@
 """An hour of steady mixed load on a whole replicated index: what its processes hold stays level.
 
-SOAK_MINUTES (60) says how long, SOAK_WRITES (20) and SOAK_QUERIES (20) how many a second. A picture of all
-samples, and the samples, are written into SOAK_FOLDER (build/soak).
+SOAK_MINUTES (60) says how long, SOAK_WRITES (20) and SOAK_QUERIES (20) how many a second. Before that as much
+is written as a shard keeps of writes, SOAK_FILL (105,000) of them, for while that fills memory and disk grow
+as they should. A picture of all samples, and the samples, are written into SOAK_FOLDER (build/soak).
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ import vectorfleet
 MINUTES = float(os.environ.get("SOAK_MINUTES", "60"))
 WRITES = float(os.environ.get("SOAK_WRITES", "20"))
 QUERIES = float(os.environ.get("SOAK_QUERIES", "20"))
+FILL = int(os.environ.get("SOAK_FILL", str(mixed.REMEMBERED)))
 FOLDER = pathlib.Path(os.environ.get("SOAK_FOLDER", pathlib.Path(__file__).parents[2] / "build" / "soak"))
 EVERY, SAMPLES_LEAST = 5.0, 60
 TROUBLE_SECONDS = max(15.0, MINUTES * 2)  # thirty times, two minutes apart in an hour
@@ -109,6 +111,10 @@ class Watch:
 
 def test_r31_memory_files_threads_and_disk_stay_level(local):
     """Primaries are stopped, a replica dies and loses its disk: all others, the operator too, stay level."""
+    with progress.Bar("writes", FILL) as filling:
+        mixed.fill(
+            lambda sees: _connect(local, sees), lambda count: filling.reach(count, "to fill the log"), FILL
+        )
     happening = trouble.Trouble(local, SHARD, MORTAL)
     watch = Watch(local, {name: happening.volume(name) for name in REPLICAS})
     with mixed.Load(lambda sees: _connect(local, sees), WRITES, QUERIES) as load, _bar() as bar:

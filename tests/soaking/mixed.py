@@ -1,5 +1,6 @@
 """A steady mixed load on an index: rows of a bounded set of ids come, change and go, and are asked for."""
 
+import concurrent.futures
 import dataclasses
 import random
 import threading
@@ -11,7 +12,9 @@ import vectorfleet
 
 DIMENSIONS = 1024
 IDS, A_BATCH, A_DELETE = 5_000, 3, 4
-"""Long vectors: what a shard keeps of its log, 256 MiB, comes round in 18 minutes at few writes a second."""
+REMEMBERED = 105_000
+"""Writes after which a shard remembers as many as it ever will (100,000), and its log is as long as it gets:
+each logs a row of more than 4 KB, and 256 MiB are kept."""
 _WORDS = [
     *("red", "apple", "bus", "town", "tree", "river", "stone", "light"),
     *("music", "paper", "winter", "glass", "road", "bread", "engine", "coast"),
@@ -32,6 +35,33 @@ class Count:
     failed: int = 0
     last: str = ""
     """What the last one failed with."""
+
+
+def fill(connect, reached, writes=REMEMBERED, callers=16):
+    """Write as fast as it goes until what is kept of writes is full; then what is held can be level.
+
+    Args:
+        connect: returns the SDK on the index, by consistency.
+        reached: is told now and then how many writes were answered.
+        writes: how many.
+        callers: threads that write.
+    """
+    turns, done, turn = iter(range(writes)), Count(), threading.Lock()
+
+    def run(seed):
+        numbers, drawn = random.Random(seed), np.random.default_rng(seed)
+        with connect("session") as client:
+            while next(turns, None) is not None:
+                row = (_id(numbers), drawn.random(DIMENSIONS, dtype=np.float32), _metadata(numbers))
+                client.upsert([row])
+                with turn:
+                    done.answered += 1
+                    if done.answered % 1_000 == 0:
+                        reached(done.answered)
+
+    with concurrent.futures.ThreadPoolExecutor(callers) as pool:
+        for one in [pool.submit(run, seed) for seed in range(callers)]:
+            one.result()
 
 
 class Load:
