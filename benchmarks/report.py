@@ -112,7 +112,7 @@ def lines(
     if "yscale" not in axes:
         plot.set_ylim(bottom=0)
     plot.grid(alpha=0.3)
-    plot.legend()
+    plot.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside the plot, where it hides no line
     return figure
 
 
