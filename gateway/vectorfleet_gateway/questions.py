@@ -188,11 +188,12 @@ def _by_vector(
         query.vector = vector.tobytes()
     later = embeds or row_id is not None
     _weigh(request, query, generation, later=later)
+    nothing = not query.vector and not query.parts and not later
+    if nothing and schemas.given(request.sparse_vector) is not None:
+        raise errors.InvalidArgumentError(ONLY_SPARSE)
     if (pairs := _sparse(request, generation)) is not None:
-        if not query.vector and not query.parts and not later:
-            raise errors.InvalidArgumentError(ONLY_SPARSE)
         _add_sparse(query, pairs, generation)
-    if not query.vector and not query.parts and not later:
+    if nothing:
         if params is not None:
             raise errors.InvalidArgumentError("params is of a search by vector; this query has none")
         return None

@@ -191,8 +191,10 @@ async def test_another_metric_takes_no_sparse_values(make_gateway, metric):
         assert "Index configuration does not support sparse values" in answer.json["message"]
 
 
-async def test_a_sparse_vector_alone_is_refused(gateway):
-    """In Pinecone's words: the index has dense values, and they would be left out of the score."""
+@pytest.mark.parametrize("metric", ["dotproduct", "cosine"])
+async def test_a_sparse_vector_alone_is_refused(make_gateway, metric):
+    """In Pinecone's words, whatever the metric: the dense values would be left out of the score."""
+    gateway = make_gateway(metric=metric)
     for more in ({}, {"includeValues": True}):
         body = {"topK": 1, "sparseVector": {"indices": [1], "values": [1.0]}} | more
         answer = await gateway.ask("POST", "/query", body)
