@@ -88,7 +88,7 @@ async def test_what_shards_are_asked(gateway):
         ({"topK": 1, "vector": [1.0, 2.0], "params": {"efSearch": 0}}, "params.efSearch is 0"),
         ({"topK": 1, "vector": [1.0, 2.0], "params": {"nprobe": 1}}, "unknown field `nprobe`"),
         (
-            {"topK": 1, "sparseVector": {"indices": [1], "values": [1.0]}},
+            {"topK": 1, "vector": [1.0, 0.0], "sparseVector": {"indices": [1], "values": [1.0]}},
             "sparse values need the metric dotproduct",
         ),
     ],
