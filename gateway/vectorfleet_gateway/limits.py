@@ -33,9 +33,9 @@ MAX_TOKENS = 1_024
 MAX_QUERY_TOKENS = 512
 MAX_PAIRS = 2_048
 """Sparse values of one row, or of a query."""
-_MAX_SQUARE = np.float32(config.MAX_LENGTH**2)
 MAX_INDEX = 2**32 - 1
 """Of a sparse value."""
+_MAX_SQUARE = np.float32(config.MAX_LENGTH**2)
 MAX_TEXT_CHARACTERS = 8_192
 MAX_EMBEDDED_CHARACTERS = 32_768
 """Of a row's text that is to be embedded; its metadata's limit holds besides."""

@@ -4,9 +4,9 @@ import os
 import pathlib
 import signal
 import sys
-import time
 
 import pytest
+from services import embedded
 
 from vectorfleet_operator.adapters.local import processes
 
@@ -26,23 +26,16 @@ def test_a_process_lives_until_its_last_thread_has_ended(tmp_path):
     children, pod = processes.Children(), tmp_path / "pod"
     pod.mkdir()
     running = children.start(processes.Order((sys.executable, "-c", code), {}, tmp_path / "log", pod))
-    _wait_until(lambda: _state(running.pid) == "Z")
+    embedded.Local.wait_until(lambda: _state(running.pid) == "Z")
 
     assert children.exit_of(running) is None
     assert running.is_alive()
     assert processes.recall(pod) == running
 
     running.end(at_once=True)
-    _wait_until(lambda: not running.is_alive())
+    embedded.Local.wait_until(lambda: not running.is_alive())
     assert children.exit_of(running) == -signal.SIGKILL
 
 
 def _state(pid):
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def _wait_until(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
