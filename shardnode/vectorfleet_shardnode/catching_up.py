@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from . import errors, log_contents, log_format, log_index, records, transitions
+from . import errors, records, transitions
+from .log import contents, log_format, log_index
 from .settings import Tuning
 from .snapshot import Snapshot
 from .states import States
@@ -37,7 +38,7 @@ class CatchingUp:
     """
 
     states: States
-    log: log_contents.Contents
+    log: contents.Contents
     tuning: Tuning
     begin_next: Callable[[], bool]
 

@@ -15,7 +15,8 @@ import re
 import shutil
 from pathlib import Path
 
-from . import checked_json, errors, failpoints, files, high_water, log_files
+from . import checked_json, errors, failpoints, files
+from .log import high_water, log_files
 from .segments import descriptor, manifest
 
 FOLDER = "incoming"

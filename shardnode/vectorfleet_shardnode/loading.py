@@ -11,21 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from . import (
-    errors,
-    log,
-    log_files,
-    log_index,
-    metrics,
-    records,
-    recovery,
-    shard,
-    transitions,
-    write_ids_file,
-)
+from . import errors, metrics, records, shard, transitions, write_ids_file
 from . import shape as shapes
 from .api import config
 from .limits import attempts, estimates, memory, meter
+from .log import log_files, log_index, recovery, wal
 from .segments import growing, manifest, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
@@ -120,7 +110,7 @@ def _replay(
         source.owner,
         stored.covered_epoch,
         source.alone,
-        0 if source.alone else log.RECENT_BYTES,
+        0 if source.alone else wal.RECENT_BYTES,
         write_ids_file.read(source.folder, stored.write_ids),
     )
     found = recovery.recover(source.folder / shard.LOG, expected, replay)

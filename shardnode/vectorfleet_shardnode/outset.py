@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
-from . import errors, recovery, replica_state
+from . import errors, replica_state
+from .log import recovery
 from .snapshot import Snapshot
 
 

@@ -23,12 +23,12 @@ from . import (
     files,
     identity,
     incoming,
-    log_files,
     merging,
     replica_state,
     shard,
 )
 from .limits import attempts
+from .log import log_files
 from .segments import manifest
 
 FILE_NAME = "rebuild.json"

@@ -16,20 +16,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import (
-    catching_up,
-    digests,
-    errors,
-    log,
-    log_format,
-    log_index,
-    operations,
-    outset,
-    records,
-    transitions,
-)
+from . import catching_up, digests, errors, operations, outset, records, transitions
 from . import shape as shapes
 from .limits import estimates, guard
+from .log import log_format, log_index, wal
 from .segments import part, sealed
 from .settings import Tuning
 from .snapshot import Snapshot
@@ -74,8 +64,8 @@ class Shard:
         self._epoch = (start.found.index.last.epoch or 1) if start.alone else 0
         self._durable = start.found.index.last_seq
         self._committed = start.found.committed
-        listeners = log.Listeners(self._on_durable, self._on_failed)
-        self.log = log.Log(
+        listeners = wal.Listeners(self._on_durable, self._on_failed)
+        self.log = wal.Log(
             folder / LOG, start.found.index, listeners, alone=start.alone, committed=start.found.committed
         )
 
@@ -263,7 +253,7 @@ class Shard:
 
         Raises:
             ShardError: this shard leads, or they are of an epoch that was not promised: a mistake.
-            BadRequestError: they don't follow the log's last record; see `log.Log.append_entries`.
+            BadRequestError: they don't follow the log's last record; see `wal.Log.append_entries`.
             StorageFullError, LogFailedError: the disk; none of them was appended.
         """
         with self._writing:

@@ -28,23 +28,20 @@ from . import (
     errors,
     failpoints,
     files,
-    high_water,
     identity,
     incoming,
     loading,
-    log_files,
-    log_index,
     maintenance,
     merging,
     outset,
     rebuilding,
-    recovery,
     replica_state,
     shard,
 )
 from .api import config
 from .engines import registry
 from .limits import guard, meter
+from .log import high_water, log_files, log_index, recovery
 from .segments import builder, manifest
 from .settings import Tuning
 

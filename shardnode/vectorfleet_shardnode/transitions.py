@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import keys, log_index, records
+from . import keys, records
 from .arrays import Mask, RowNumbers
+from .log import log_index
 from .segments import growing, part, sealed
 from .settings import Tuning
 from .snapshot import Snapshot

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import errors, files, log_index
+from . import errors, files
+from .log import log_index
 from .segments import descriptor, manifest
 
 VERSION = 1

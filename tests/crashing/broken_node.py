@@ -4,13 +4,14 @@ import sys
 import time
 
 from vectorfleet_shardnode import __main__ as node
-from vectorfleet_shardnode import files, log, stored_segments
+from vectorfleet_shardnode import files, stored_segments
+from vectorfleet_shardnode.log import wal
 from vectorfleet_shardnode.segments import manifest
 
 
 def no_log_fsync():
     """Answer without a group commit's fsync."""
-    log.Log._sync_file = lambda its, descriptor: None
+    wal.Log._sync_file = lambda its, descriptor: None
 
 
 def no_fsync_of(is_meant):
@@ -21,25 +22,25 @@ def no_fsync_of(is_meant):
 
 def answer_first():
     """Tell of a write before it is durable."""
-    real = log.Log._sync_file
+    real = wal.Log._sync_file
 
     def sync(its, descriptor):
         its._listeners.durable(its._index.last_seq)
         time.sleep(0.005)
         real(its, descriptor)
 
-    log.Log._sync_file = sync
+    wal.Log._sync_file = sync
 
 
 def mark_first():
     """Say up to where the log is on the disk before it is."""
-    real = log.Log._sync_file
+    real = wal.Log._sync_file
 
     def sync(its, tail):
         its._high_water.note(its._index.last_seq)
         real(its, tail)
 
-    log.Log._sync_file = sync
+    wal.Log._sync_file = sync
 
 
 def rename_first():

@@ -12,16 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vectorfleet_shardnode import (
-    checkpoints,
-    incoming,
-    log_format,
-    operations,
-    rebuilding,
-    records,
-    storage,
-)
+from vectorfleet_shardnode import checkpoints, incoming, operations, rebuilding, records, storage
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.log import log_format
 from vectorfleet_shardnode.settings import Tuning
 
 INDEX = config.IndexConfig(index="follower", serving=config.Generation(dimensions=2))

@@ -1,6 +1,7 @@
 """Damage to a replica's files, as a disk does it that has kept a bit wrongly."""
 
-from vectorfleet_shardnode import log_files, log_format, shard
+from vectorfleet_shardnode import shard
+from vectorfleet_shardnode.log import log_files, log_format
 
 _IN_HEADER = 20
 

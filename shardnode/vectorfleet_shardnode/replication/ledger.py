@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import google_crc32c
 
-from .. import log_format, rebuilding, records, replica_state, storage
+from .. import rebuilding, records, replica_state, storage
 from ..api import replication_pb2
+from ..log import log_format
 from . import history, messages
 
 

@@ -15,7 +15,8 @@ import google_crc32c
 import pytest
 from fixtures import folders, lives
 
-from vectorfleet_shardnode import errors, log_files, log_format
+from vectorfleet_shardnode import errors
+from vectorfleet_shardnode.log import log_files, log_format
 from vectorfleet_shardnode.segments import descriptor, manifest, sealed
 
 PLAIN = lives.KINDS["plain"].setting

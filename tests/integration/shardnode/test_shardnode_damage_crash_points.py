@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from fixtures import folders, lives
 
-from vectorfleet_shardnode import errors, files, log, records, stored_segments
+from vectorfleet_shardnode import errors, files, records, stored_segments
+from vectorfleet_shardnode.log import wal
 from vectorfleet_shardnode.segments import manifest
 
 PLAIN = lives.KINDS["plain"].setting
@@ -134,8 +135,8 @@ def forget_the_dead(patch):
 
 def answer_before_the_log(patch):
     """Let writes go on in memory alone."""
-    write = log.Log._write
-    patch.setattr(log.Log, "_write", lambda its, data: data[24] == records.Op.REMOVE or write(its, data))
+    write = wal.Log._write
+    patch.setattr(wal.Log, "_write", lambda its, data: data[24] == records.Op.REMOVE or write(its, data))
 
 
 @pytest.mark.parametrize("break_it", [clean_first, trim_first, forget_the_dead, answer_before_the_log])

@@ -13,7 +13,8 @@ import grpc
 import pytest
 from crashing import history, node, warm
 
-from vectorfleet_shardnode import failpoints, log_files
+from vectorfleet_shardnode import failpoints
+from vectorfleet_shardnode.log import log_files
 
 CLIENTS = 3
 AT_SET_UP = ("identity.", "setup.")

@@ -9,15 +9,9 @@ from fuzzing.inputs import ask, changed, fuzz, rubbish
 from fuzzing.written import every_record, raw
 from hypothesis import strategies as st
 
-from vectorfleet_shardnode import (
-    errors,
-    log_files,
-    log_format,
-    records,
-    recovery,
-    storage,
-)
+from vectorfleet_shardnode import errors, records, storage
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.log import log_files, log_format, recovery
 from vectorfleet_shardnode.settings import Tuning
 
 pytestmark = pytest.mark.timeout(60)  # no input may keep a parser busy

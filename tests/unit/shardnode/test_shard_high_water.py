@@ -9,7 +9,8 @@ import google_crc32c
 import pytest
 from fixtures import folders, lives
 
-from vectorfleet_shardnode import errors, high_water, identity, log_format
+from vectorfleet_shardnode import errors, identity
+from vectorfleet_shardnode.log import high_water, log_format
 
 OWNER = 7
 

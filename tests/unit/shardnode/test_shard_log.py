@@ -8,16 +8,8 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import (
-    errors,
-    files,
-    high_water,
-    log,
-    log_files,
-    log_format,
-    records,
-    recovery,
-)
+from vectorfleet_shardnode import errors, files, records
+from vectorfleet_shardnode.log import high_water, log_files, log_format, recovery, wal
 
 
 class Waiter:
@@ -65,9 +57,9 @@ def open_log(folder, **expected):
     if not log_files.paths(folder):
         log_files.create(folder, 1)
     found = recovery.recover(folder, recovery.Expected(**expected), lambda *_: None)
-    listeners = log.Listeners(waiter.durable, waiter.failed)
+    listeners = wal.Listeners(waiter.durable, waiter.failed)
     alone = expected.get("alone", True)
-    return log.Log(folder, found.index, listeners, alone=alone, committed=found.committed), waiter
+    return wal.Log(folder, found.index, listeners, alone=alone, committed=found.committed), waiter
 
 
 def fill(folder, count):

@@ -9,17 +9,8 @@ from unittest import mock
 import pytest
 from fixtures.replicas import close, ids_of, leading, opened, settle, upsert
 
-from vectorfleet_shardnode import (
-    errors,
-    failpoints,
-    identity,
-    incoming,
-    log_files,
-    log_format,
-    rebuilding,
-    replica_state,
-    shard,
-)
+from vectorfleet_shardnode import errors, failpoints, identity, incoming, rebuilding, replica_state, shard
+from vectorfleet_shardnode.log import log_files, log_format
 from vectorfleet_shardnode.segments import manifest
 
 KNOWN = replica_state.Configuration(

@@ -5,19 +5,10 @@ import json
 
 import pytest
 
-from vectorfleet_shardnode import (
-    errors,
-    files,
-    log_files,
-    log_format,
-    records,
-    replica_state,
-    settings,
-    shard,
-    storage,
-)
+from vectorfleet_shardnode import errors, files, records, replica_state, settings, shard, storage
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.limits import disk
+from vectorfleet_shardnode.log import log_files, log_format
 
 UID = "ab" * 16
 TUNING = settings.Tuning(reserved_bytes=0)

@@ -14,7 +14,6 @@ from vectorfleet_shardnode import (
     files,
     identity,
     keys,
-    log_files,
     metrics,
     operations,
     records,
@@ -27,6 +26,7 @@ from vectorfleet_shardnode import (
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import base
 from vectorfleet_shardnode.limits import disk, guard
+from vectorfleet_shardnode.log import log_files
 from vectorfleet_shardnode.segments import manifest, part
 
 TUNING = settings.Tuning(

@@ -8,19 +8,9 @@ import pyarrow as pa
 import pytest
 from fixtures import builders
 
-from vectorfleet_shardnode import (
-    errors,
-    high_water,
-    identity,
-    keys,
-    log_files,
-    operations,
-    ragged,
-    records,
-    shape,
-    storage,
-)
+from vectorfleet_shardnode import errors, identity, keys, operations, ragged, records, shape, storage
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.log import high_water, log_files
 from vectorfleet_shardnode.segments import offsets_file, part
 from vectorfleet_shardnode.settings import Tuning
 

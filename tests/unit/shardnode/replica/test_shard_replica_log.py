@@ -5,14 +5,8 @@ import shutil
 import pytest
 from fixtures.replica_logs import FAR, entries, entry, everything, opened, settle, write_id
 
-from vectorfleet_shardnode import (
-    errors,
-    high_water,
-    log_files,
-    log_format,
-    log_index,
-    records,
-)
+from vectorfleet_shardnode import errors, records
+from vectorfleet_shardnode.log import high_water, log_files, log_format, log_index
 
 
 @pytest.mark.parametrize("recent", [0, 150, FAR])

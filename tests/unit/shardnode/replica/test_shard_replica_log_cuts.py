@@ -8,12 +8,8 @@ from unittest import mock
 import pytest
 from fixtures.replica_logs import FAR, Killed, entries, everything, opened, settle, write_id
 
-from vectorfleet_shardnode import (
-    errors,
-    failpoints,
-    files,
-    log_files,
-)
+from vectorfleet_shardnode import errors, failpoints, files
+from vectorfleet_shardnode.log import log_files
 
 
 @pytest.mark.parametrize("seq", range(7))

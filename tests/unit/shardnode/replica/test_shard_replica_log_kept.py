@@ -3,12 +3,8 @@
 import pytest
 from fixtures.replica_logs import FAR, entries, entry, everything, opened, settle, write_id
 
-from vectorfleet_shardnode import (
-    errors,
-    log_files,
-    log_format,
-    log_index,
-)
+from vectorfleet_shardnode import errors
+from vectorfleet_shardnode.log import log_files, log_format, log_index
 
 
 def kept_log(folder, count=5, **options):

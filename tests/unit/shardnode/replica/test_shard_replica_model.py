@@ -13,12 +13,8 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 from modelling import machines
 
-from vectorfleet_shardnode import (
-    keys,
-    log_format,
-    operations,
-    records,
-)
+from vectorfleet_shardnode import keys, operations, records
+from vectorfleet_shardnode.log import log_format
 from vectorfleet_shardnode.segments import part
 
 

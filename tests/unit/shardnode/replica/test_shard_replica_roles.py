@@ -8,19 +8,9 @@ import pytest
 from fixtures import builders, replicas
 from fixtures.replicas import BOTH, ids_of, leading, settle, ship, upsert
 
-from vectorfleet_shardnode import (
-    digests,
-    errors,
-    filters,
-    keys,
-    log_format,
-    operations,
-    outset,
-    records,
-    states,
-    storage,
-)
+from vectorfleet_shardnode import digests, errors, filters, keys, operations, outset, records, states, storage
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.log import log_format
 from vectorfleet_shardnode.segments import manifest, part
 
 

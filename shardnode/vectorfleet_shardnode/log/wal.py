@@ -15,19 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import (
-    errors,
-    failpoints,
-    files,
-    high_water,
-    log_contents,
-    log_files,
-    log_format,
-    log_index,
-    log_tail,
-    metrics,
-    records,
-)
+from .. import errors, failpoints, files, metrics, records
+from . import contents, high_water, log_files, log_format, log_index, tail
 
 RECENT_BYTES = 32 << 20
 """Of the newest records that are kept in memory to be shipped, where there is somebody to ship them to."""
@@ -45,7 +34,7 @@ class Listeners:
     failed: Callable[[errors.LogFailedError], None]
 
 
-class Log(log_contents.Contents):
+class Log(contents.Contents):
     """Appends to the newest file of a folder that `recovery.recover` has found sound.
 
     One thread appends, rotates and cuts; reading, trimming and closing may come from other ones.
@@ -67,7 +56,7 @@ class Log(log_contents.Contents):
         alone: bool = True,
         committed: int = 0,
     ) -> None:
-        self._tail = log_tail.Tail(log_files.paths(folder)[-1])
+        self._tail = tail.Tail(log_files.paths(folder)[-1])
         super().__init__(folder, index, self._tail.header.owner)
         self._folder = folder
         self._high_water = high_water.HighWater(folder, self._tail.header.owner)
@@ -170,7 +159,7 @@ class Log(log_contents.Contents):
                     raise
                 raise self._fail(refused) from refused
             self._tail.close()
-            self._tail = log_tail.Tail(log_files.paths(self._folder)[-1])
+            self._tail = tail.Tail(log_files.paths(self._folder)[-1])
             self._stored.forget()
             self._index.cut_after(last_seq)
             self._durable = last_seq
@@ -218,7 +207,7 @@ class Log(log_contents.Contents):
                 raise errors.StorageFullError(f"no room for a new log file: {refused.strerror}") from refused
             self._note_next(last)
             self._tail.close()
-            self._tail = log_tail.Tail(path)
+            self._tail = tail.Tail(path)
 
     def _note_next(self, last: log_index.Position) -> None:
         """Note in the old file that a new one follows; without room for the note nothing else is lost."""
@@ -300,7 +289,7 @@ class Log(log_contents.Contents):
         failpoints.reached("commit.marked")
         return target
 
-    def _sync_file(self, tail: log_tail.Tail) -> None:
+    def _sync_file(self, tail: tail.Tail) -> None:
         started = time.perf_counter()
         try:
             tail.sync()

@@ -1,6 +1,6 @@
 """What a log knows of its records without reading its files: epochs, write ids, and the newest themselves.
 
-Pure: nothing here reads a file or takes a lock; `log.Log` does both.
+Pure: nothing here reads a file or takes a lock; `wal.Log` does both.
 """
 
 import bisect
@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from . import errors, log_format
+from .. import errors
+from . import log_format
 
 WRITE_IDS = 100_000
 """How many write ids are remembered, of the newest records that have one."""

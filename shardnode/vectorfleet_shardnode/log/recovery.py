@@ -13,7 +13,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import errors, failpoints, files, high_water, log_files, log_format, log_index, log_reading, records
+from .. import errors, failpoints, files, records
+from . import high_water, log_files, log_format, log_index, reading
 
 EMPTY_BYTES = log_format.HEADER_BYTES
 """Size of a log file without records."""
@@ -71,8 +72,8 @@ def recover(folder: Path, expected: Expected, apply: Apply) -> Recovery:
         raise errors.DataLossError(f"the log in {folder} is gone, so acknowledged writes may be missing")
     _check_start(every[0], expected.covered_seq)
     readers = [_Reader(every[0], expected.owner)]
-    kept = log_reading.kept_files(covered, expected.owner, readers[0].header)
-    index = log_reading.index_of(kept, readers[0].header, expected.recent_bytes, expected.carried)
+    kept = reading.kept_files(covered, expected.owner, readers[0].header)
+    index = reading.index_of(kept, readers[0].header, expected.recent_bytes, expected.carried)
     replay = _Replay(index, expected, apply)
     for path, follower in zip(every, [*every[1:], None], strict=True):
         reader = readers.pop() if readers else _Reader(path, expected.owner)

@@ -1,12 +1,13 @@
 """What a log holds, to be asked from any thread: positions, epochs, writes by their ids, and records.
 
-Nothing here changes a log; that is for the one who writes it, see `log`.
+Nothing here changes a log; that is for the one who writes it, see `wal`.
 """
 
 import threading
 from pathlib import Path
 
-from . import errors, log_format, log_index, log_reading
+from .. import errors
+from . import log_format, log_index, reading
 
 
 class Contents:
@@ -22,7 +23,7 @@ class Contents:
         self.cuts = 0  # how many there were in this process
         self._index = index
         self._durable = index.last_seq
-        self._stored = log_reading.StoredRecords(folder, owner)
+        self._stored = reading.StoredRecords(folder, owner)
         # Taken in this order: reading, then state.
         self._reading = threading.Lock()  # held while files must not be cut
         self._state = threading.Condition()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from . import errors, failpoints, files
+from .. import errors, failpoints, files
 
 FILE_NAME = "high-water"
 VERSION = 1

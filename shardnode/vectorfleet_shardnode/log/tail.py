@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from . import errors, files, log_format, metrics
+from .. import errors, files, metrics
+from . import log_format
 
 
 class Tail:

@@ -11,7 +11,8 @@ import mmap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import errors, files, log_files, log_format, log_index
+from .. import errors, files
+from . import log_files, log_format, log_index
 
 _CURSORS = 16
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import google_crc32c
 
-from . import errors, records
+from .. import errors, records
 
 VERSION = 1
 MAX_PAYLOAD = 1 << 30

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import errors, failpoints, files, high_water, log_format
+from .. import errors, failpoints, files
+from . import high_water, log_format
 
 
 def path_of(folder: Path, first_seq: int) -> Path:
