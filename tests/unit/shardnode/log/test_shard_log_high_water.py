@@ -28,7 +28,7 @@ def marked(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """A copy of a stored folder, closed."""
-    stored = Path(__file__).parents[2] / "fixtures/shard-v1/plain/data"
+    stored = Path(__file__).parents[3] / "fixtures/shard-v1/plain/data"
     return Path(shutil.copytree(stored, tmp_path / "data"))
 
 
