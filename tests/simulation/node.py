@@ -41,7 +41,7 @@ class Node:
         self.office = None  # the epoch under which writes are appended
         self.open = self.leaving = False
         self.heard_at = self.quorum_at = self.began_at = self.clock.now
-        self.answered_at = {}
+        self.answered_at, self.accepted_at = {}, {}
         self._syncing = self._telling = self._again = False
         self.serving.start()
         self.copying.under_way = None
@@ -333,11 +333,14 @@ class Node:
 
     def _heard(self, decide, disk, context, reply):
         current = self.core.term
-        if current is not None and current.epoch == (context if isinstance(context, int) else context.epoch):
+        epoch = context if isinstance(context, int) else context.epoch
+        if current is not None and current.epoch == epoch:
             self.answered_at[disk] = self.clock.now
+        if current is not None and current.epoch == epoch and reply.promised <= epoch:
+            self.accepted_at[disk] = self.clock.now
             quorum = current.configuration.write_quorum - 1
             newest = sorted(
-                (self.answered_at.get(peer.member.disk, 0.0) for peer in current.members()), reverse=True
+                (self.accepted_at.get(peer.member.disk, 0.0) for peer in current.members()), reverse=True
             )
             self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else self.clock.now)
         self.do(decide, disk, context, reply)

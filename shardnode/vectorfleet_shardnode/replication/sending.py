@@ -55,6 +55,7 @@ class Sending:
         self.began_at = self._quorum_at = time.monotonic()
         self.answered_at: dict[str, float] = {}
         self.built: Callable[[], tuple[int, bool]] = lambda: (0, False)
+        self._accepted_at: dict[str, float] = {}
         self._identity = identity
         self._core = core
         self._disk = disk
@@ -108,18 +109,21 @@ class Sending:
             **{"from": self._core.me.name},
         )
         reply = wire.to_append_reply(await self._ways.append(self._address(to), request))
-        self._note_answer(current, to)
+        self._note_answer(current, to, reply)
         self._post(lambda: self._core.append_reply(to.disk, message.epoch, reply))
 
-    def _note_answer(self, current: term.Term, to: messages.Member) -> None:
+    def _note_answer(self, current: term.Term, to: messages.Member, reply: messages.AppendReply) -> None:
         self.answered_at[to.disk] = now = time.monotonic()
+        if reply.promised > current.epoch:
+            return  # it waits for another primary: nothing will be acknowledged with its help
+        self._accepted_at[to.disk] = now
         quorum = current.configuration.write_quorum - 1
-        heard = (self.answered_at.get(peer.member.disk, 0.0) for peer in current.members())
+        heard = (self._accepted_at.get(peer.member.disk, 0.0) for peer in current.members())
         newest = sorted(heard, reverse=True)
         self._quorum_at = max(self._quorum_at, newest[quorum - 1] if quorum else now)
 
     def quorum_silence(self) -> float:
-        """Return the seconds since a write quorum last answered; none where nobody else is needed."""
+        """Return the seconds since a write quorum last took what it was sent; none where none is needed."""
         current = self._core.term
         if current is None or current.configuration.write_quorum <= 1:
             return 0.0

@@ -126,6 +126,24 @@ def test_r13_a_primary_that_was_stopped_and_goes_on_acknowledges_nothing(make_gr
     assert ids_of(group.stubs[0]) == {"row-0", "row-1"}
 
 
+def test_a_primary_whom_the_others_have_left_says_that_it_acknowledges_nothing(make_group):
+    """It was away, and who took its place is stopped: those that answer it wait for another primary."""
+    group = make_group()
+    write(group, 0)
+    level(group)
+    group.replicas[0].end()
+    winner = group.operator.change(range(3))
+    group.replicas[winner].stop()
+    group.replicas[0].start()
+    group.wait_for(lambda: group.state(0) and group.state(0).role == rpb.PRIMARY)
+    group.wait_for(lambda: not group.state(0).acknowledges)
+    with pytest.raises(grpc.RpcError) as refused:
+        group.stubs[0].Write(upsert(666), timeout=2)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert group.operator.change(range(3)) not in (0, winner)
+    write(group, 1)
+
+
 def test_r15_a_slow_replica_slows_nobody(make_group):
     """Two of three are enough; the third one catches up from the log when it can."""
     group = make_group()
