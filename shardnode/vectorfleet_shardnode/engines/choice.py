@@ -2,8 +2,9 @@
 
 A graph that is walked under a selector must look at about 1/share times as many candidates to find the
 same number that pass. Where few pass, comparing with all of them is cheaper and exact. Where fewer rows
-pass around the query than elsewhere, the walk ends before it has come to them: then the clusters that hold
-passing rows are compared as well. Costs are in rows compared.
+pass around the query than elsewhere, they are fewer the nearer one looks, and the walk ends before it has
+come to them: then passing rows of the nearest clusters are compared as well, the more the fewer pass there.
+Costs are in rows compared.
 """
 
 import dataclasses
@@ -11,12 +12,14 @@ import dataclasses
 MAX_EF = 10_000
 # A hop of the graph jumps to a cold cache line where a scan streams: measured at 784 and 384 dimensions.
 _HOP_COST = 1.5
-# Passing candidates that a walk should meet, as a multiple of k and of efSearch, and the share around the
-# query, relative to the whole, below which it can't be trusted: measured, see the benchmarks.
+# Passing candidates that a walk should meet, as a multiple of k and of efSearch: measured at many shares.
 _MET_BY_K = 4
 _MET_BY_EF = 0.4
+# How common passing rows must be around the query, relative to elsewhere, for a walk to be trusted alone.
+# Below it recall falls, however many passing rows are met: measured, see decision 5, as what follows.
 _THIN = 0.9
-_COMPARED_SHARE = 0.08
+_BESIDE_EF = 0.5  # of efSearch; the clusters find most of what the other half would
+_COMPARED_SHARE = 0.16  # of passing rows, in a hole; half of that where they are half as common, or more
 _COMPARED_LEAST = 2_600
 _CLUSTERS_COST = 2_000
 
@@ -41,11 +44,13 @@ class Question:
 class Plan:
     """Whether the engine is asked, and how many passing rows of the nearest clusters are compared beside it.
 
-    Where it is not asked all passing rows are compared.
+    Where it is not asked all passing rows are compared. Beside clusters it walks with `ef`; alone, as wide as
+    it needs.
     """
 
     asks: bool
     compared: int = 0
+    ef: int = 0
 
 
 EXACT = Plan(asks=False)
@@ -62,20 +67,20 @@ def graph_ef(question: Question) -> int:
     return ef
 
 
-def trusts(question: Question, near: float) -> bool:
-    """Tell whether a walk meets enough passing rows where this share of those around the query pass."""
-    return near * _wide_enough(question) >= _THIN * _met(question)
+def trusts(density: float) -> bool:
+    """Tell whether a walk finds the best passing rows by itself.
 
-
-def _met(question: Question) -> float:
-    """Return how many passing candidates a walk should meet."""
-    least = max(question.ef, question.k)
-    return min(least, max(_MET_BY_K * question.k, _MET_BY_EF * question.ef))
+    Args:
+        density: how common passing rows are around the query, relative to the whole segment.
+    """
+    return density >= _THIN
 
 
 def _wide_enough(question: Question) -> int:
-    """Return the efSearch at which so many are met, were passing rows the same share everywhere."""
-    return int(max(question.ef, question.k, _met(question) / question.share))
+    """Return the efSearch at which enough rows that pass are met, were they as common everywhere."""
+    least = max(question.ef, question.k)
+    met = min(least, max(_MET_BY_K * question.k, _MET_BY_EF * question.ef))
+    return int(max(least, met / question.share))
 
 
 def compares_few(question: Question) -> bool:
@@ -84,19 +89,26 @@ def compares_few(question: Question) -> bool:
     return question.passing <= least
 
 
-def plan(question: Question, near: float) -> Plan:
+def plan(question: Question, density: float) -> Plan:
     """Return the cheapest way to search a segment that has clusters.
 
     Args:
         question: what is known of the segment.
-        near: the share of the rows around the query that pass.
+        density: how common passing rows are around the query, relative to the whole segment.
     """
-    compared = int(_COMPARED_SHARE * question.passing) + _COMPARED_LEAST + _MET_BY_K * question.k
-    beside = _walked(question, max(question.ef, question.k)) + compared + _CLUSTERS_COST
-    costs = {EXACT: float(question.passing), Plan(asks=True, compared=compared): beside}
-    if trusts(question, near) and (ef := graph_ef(question)):
+    beside = _beside(question, density)
+    walked = _walked(question, beside.ef) + beside.compared + _CLUSTERS_COST
+    costs = {EXACT: float(question.passing), beside: walked}
+    if trusts(density) and (ef := graph_ef(question)):
         costs[ENGINE] = _walked(question, ef)
     return min(costs, key=lambda way: costs[way])
+
+
+def _beside(question: Question, density: float) -> Plan:
+    """Return a narrower walk, and the more rows compared beside it the thinner passing rows lie around."""
+    thinness = max(0.5, 1 - density)
+    compared = _COMPARED_LEAST + _MET_BY_K * question.k + int(_COMPARED_SHARE * thinness * question.passing)
+    return Plan(asks=True, compared=compared, ef=max(question.k, int(_BESIDE_EF * question.ef)))
 
 
 def _walked(question: Question, ef: int) -> float:

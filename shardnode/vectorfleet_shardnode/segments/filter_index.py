@@ -167,15 +167,29 @@ def _joined(found: list[Rows]) -> Rows:
 
 
 def _slice(postings: Postings, wanted: filters.Operator, bound: float) -> Rows:
-    """Return the rows of a range. Python compares whole numbers with fractions exactly, numpy does not."""
-    side = (
-        bisect.bisect_left if wanted in (filters.Operator.LT, filters.Operator.GTE) else bisect.bisect_right
-    )
+    """Return the rows of a range."""
     keys = postings.keys
-    at = side(keys, bound, key=_exact)
+    if not len(keys):
+        return NO_ROWS
+    at = _place(keys, bound, after=wanted in (filters.Operator.LTE, filters.Operator.GT))
     if wanted in (filters.Operator.LT, filters.Operator.LTE):
         return postings.between(0, at)
     return postings.between(at, len(keys))
+
+
+def _place(keys: Keys, bound: float, *, after: bool) -> int:
+    """Return how many keys are less than a bound, or with `after` not more.
+
+    Python compares whole numbers with fractions exactly. Numpy does not, and is asked where both are alike.
+    """
+    if isinstance(keys, np.ndarray) and _of_type(keys, bound):
+        return int(np.searchsorted(keys, keys.dtype.type(bound), side="right" if after else "left"))
+    side = bisect.bisect_right if after else bisect.bisect_left
+    return side(keys, bound, key=_exact)
+
+
+def _of_type(keys: npt.NDArray[Any], bound: float) -> bool:
+    return isinstance(bound, float) if keys.dtype.kind == "f" else fits(bound)
 
 
 def _exact(key: Any) -> Any:
@@ -201,10 +215,14 @@ def _equal(postings: Postings, values: list[Any]) -> list[Rows]:
 def evaluate(node: filters.Node, field: Callable[[str], FieldIndex], size: int) -> Bits:
     """Return which of `size` rows pass a filter's tree; `field` gives a field's index."""
     match node:
+        case filters.AllOf(()):
+            return bits.every(size)
+        case filters.AnyOf(()):
+            return bits.none(size)
         case filters.AllOf(parts):
-            return functools.reduce(np.bitwise_and, _evaluated(parts, field, size), bits.every(size))
+            return functools.reduce(np.bitwise_and, _evaluated(parts, field, size))
         case filters.AnyOf(parts):
-            return functools.reduce(np.bitwise_or, _evaluated(parts, field, size), bits.none(size))
+            return functools.reduce(np.bitwise_or, _evaluated(parts, field, size))
         case filters.Negation(part):
             return bits.inverted(evaluate(part, field, size), size)
         case filters.Condition():

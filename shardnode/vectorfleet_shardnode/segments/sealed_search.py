@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 
 from ..api import config
-from ..arrays import Vectors
-from ..engines import base, choice, clusters, flat, sketch
+from ..arrays import RowNumbers, Vectors
+from ..engines import base, choice, flat, sketch
 from . import part, selection
 
 _AROUND = 10  # rows that count as the surroundings of a query, as a multiple of efSearch
@@ -40,43 +40,57 @@ def search(target: Target, question: part.Question, selected: selection.Selectio
         return _compare(target, question, selected)
     if selected.clusters is None or selected.whole:
         return _follow(target, question, selected, choice.ENGINE)
-    ways = _plan(target, question, selected, selected.clusters)
-    if len(set(ways)) == 1:
+    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
+    if choice.compares_few(known) or selected.grouped is None:
+        return _compare(target, question, selected)
+    return _search_grouped(target, question, selected, known)
+
+
+def _search_grouped(
+    target: Target, question: part.Question, selected: selection.Selection, known: choice.Question
+) -> base.Neighbours:
+    """Search by the way that suits the surroundings of each query."""
+    assert selected.grouped is not None
+    least = selected.grouped.least_known
+    if choice.trusts(least) and not (way := choice.plan(known, least)).compared:
+        return _follow(target, question, selected, way)
+    ranks = [selected.grouped.clusters.nearest(query) for query in question.queries]
+    around = _AROUND * max(question.ef, question.k)
+    ways = [choice.plan(known, selected.grouped.density(rank, around)) for rank in ranks]
+    if len(set(ways)) == 1 and not ways[0].compared:
         return _follow(target, question, selected, ways[0])
     alone = [dataclasses.replace(question, queries=query[np.newaxis]) for query in question.queries]
-    found = [_follow(target, one, selected, way) for one, way in zip(alone, ways, strict=True)]
+    found = [
+        _beside(target, one, selected, way, rank) if way.compared else _follow(target, one, selected, way)
+        for one, way, rank in zip(alone, ways, ranks, strict=True)
+    ]
     return base.Neighbours(
         np.concatenate([one.scores for one in found]), np.concatenate([one.rows for one in found])
     )
 
 
-def _plan(
-    target: Target,
-    question: part.Question,
-    selected: selection.Selection,
-    grouping: clusters.Clusters,
-) -> list[choice.Plan]:
-    """Return a way for all queries, or one for each."""
-    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
-    if choice.compares_few(known) or selected.grouped is None:
-        return [choice.EXACT]
-    least = selected.grouped.least_known
-    if choice.trusts(known, least):
-        return [choice.plan(known, least)]
-    ranks = [grouping.nearest(query) for query in question.queries]
-    around = _AROUND * max(question.ef, question.k)
-    return [choice.plan(known, selected.grouped.share(nearest, around)) for nearest in ranks]
-
-
 def _follow(
     target: Target, question: part.Question, selected: selection.Selection, way: choice.Plan
 ) -> base.Neighbours:
-    if way.compared and selected.grouped and target.engine:
-        k = min(question.k, selected.count)
-        walked = target.engine.search(question.queries, k, selected.chosen, question.effort)
-        return _joined(target, question, walked, _compare_near(target, question, selected.grouped, way))
     found = _ask(target, question, selected) if way.asks else None
     return found or _compare(target, question, selected)
+
+
+def _beside(
+    target: Target,
+    question: part.Question,
+    selected: selection.Selection,
+    way: choice.Plan,
+    nearest: RowNumbers,
+) -> base.Neighbours:
+    """Return the best of a walk and of selected rows of the clusters that are nearest to one query."""
+    assert selected.grouped is not None
+    assert target.engine is not None
+    k, effort = min(question.k, selected.count), dataclasses.replace(question.effort, ef=way.ef)
+    walked = target.engine.search(question.queries, k, selected.chosen, effort)
+    rows = selected.grouped.first(nearest, way.compared)
+    compared = flat.search(target.metric, target.vectors, question.queries, question.k, rows)
+    return _joined(target, walked, compared)
 
 
 def _ask(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours | None:
@@ -105,28 +119,14 @@ def _compare(target: Target, question: part.Question, selected: selection.Select
     return base.Neighbours(found.scores, np.where(found.rows >= 0, found.rows + first, -1))
 
 
-def _compare_near(
-    target: Target, question: part.Question, grouped: selection.Grouped, way: choice.Plan
-) -> list[base.Neighbours]:
-    """Compare each query with selected rows of the clusters that are nearest to it."""
-    found = []
-    for query in question.queries:
-        rows = grouped.first(grouped.clusters.nearest(query), way.compared)
-        found.append(flat.search(target.metric, target.vectors, query[np.newaxis], question.k, rows))
-    return found
-
-
-def _joined(
-    target: Target, question: part.Question, walked: base.Neighbours, compared: list[base.Neighbours]
-) -> base.Neighbours:
-    """Return the best of what was found on both ways, each row once."""
-    joined = base.nothing(len(question.queries), walked.rows.shape[1])
+def _joined(target: Target, walked: base.Neighbours, compared: base.Neighbours) -> base.Neighbours:
+    """Return the best of what was found for one query on both ways, each row once."""
+    joined = base.nothing(1, walked.rows.shape[1])
     sign = -1 if base.larger_is_better(target.metric) else 1
-    for at, other in enumerate(compared):
-        rows = np.concatenate([other.rows[0], walked.rows[at]])
-        scores = np.concatenate([other.scores[0], walked.scores[at]])
-        _, first = np.unique(rows, return_index=True)
-        first = first[rows[first] >= 0]
-        best = first[np.argsort(sign * scores[first], kind="stable")][: joined.rows.shape[1]]
-        joined.rows[at, : len(best)], joined.scores[at, : len(best)] = rows[best], scores[best]
+    rows = np.concatenate([compared.rows[0], walked.rows[0]])
+    scores = np.concatenate([compared.scores[0], walked.scores[0]])
+    _, first = np.unique(rows, return_index=True)
+    first = first[rows[first] >= 0]
+    best = first[np.argsort(sign * scores[first], kind="stable")][: joined.rows.shape[1]]
+    joined.rows[0, : len(best)], joined.scores[0, : len(best)] = rows[best], scores[best]
     return joined

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +12,25 @@ from .. import bits
 from ..arrays import Bits, Mask, RowNumbers
 from ..engines import clusters as centroids
 
-_TELLING_ROWS = 16  # of a cluster that are enough to speak of a share; smaller ones weigh little
+_CHANCE = 3  # standard deviations of how many rows of a cluster are selected where which ones is chance
 _FEW_CLUSTERS, _MANY_CLUSTERS = 4, 64  # that say what passes around a query
+
+
+StoredRows = npt.NDArray[np.uint32]
 
 
 @dataclasses.dataclass(frozen=True)
 class Grouped:
-    """Selected rows by cluster; `selected` has one boolean for each row of the segment."""
+    """Selected rows by cluster; `selected` has one boolean for each row of the segment, `count` are true."""
 
     clusters: centroids.Clusters
     selected: Mask
+    count: int
     _looks: Iterator[int] = dataclasses.field(default_factory=itertools.count, compare=False)
 
     @property
     def least_known(self) -> float:
-        """The least share of selected rows that a cluster has; 0 at the first look, when it is not known yet.
+        """The least density around any query, see `density`; 0 at the first look, when it is not known yet.
 
         It takes a look at every row, so it is for selections that are asked for again.
         """
@@ -35,40 +38,56 @@ class Grouped:
 
     @functools.cached_property
     def _least(self) -> float:
-        sizes = self.clusters.sizes
-        counts, large = np.diff(self._rows[1]), sizes >= _TELLING_ROWS
-        return float((counts[large] / sizes[large]).min(initial=1.0))
+        counts, sizes = np.diff(self._rows[1]), self.clusters.sizes
+        filled = sizes > 0
+        return float(_density(counts[filled], sizes[filled], self._share).min())
 
-    def share(self, nearest: RowNumbers, around: int) -> float:
-        """Return the share of selected rows among the `around` rows, or a few more, of the first clusters."""
+    def density(self, nearest: RowNumbers, around: int) -> float:
+        """Return how common selected rows are around a query, relative to the whole segment.
+
+        It is the lesser of two densities: among the `around` rows, or a few more, of the first clusters, and
+        in the very first one, for rows may be far enough apart that a walk sees little else.
+        """
         first = nearest[:_MANY_CLUSTERS]
         filled = np.cumsum(self.clusters.sizes[first])
-        needed = max(_FEW_CLUSTERS, int(np.searchsorted(filled, around)) + 1)
-        rows = _pieces(self.clusters.rows, self.clusters.offsets, first[:needed])
-        return float(self.selected[rows].mean())
+        closest, needed = (int(np.searchsorted(filled, rows)) + 1 for rows in (1, around))
+        rows = _pieces(self.clusters.rows, self.clusters.offsets, first[: max(_FEW_CLUSTERS, needed)])
+        passing, close = self.selected.take(rows), filled[closest - 1 : closest]
+        near = _density(np.count_nonzero(passing[: int(close[0])], keepdims=True), close, self._share)
+        return min(float(near[0]), np.count_nonzero(passing) / len(passing) / self._share)
+
+    @property
+    def _share(self) -> float:
+        """The share of the segment's rows that are selected; some are."""
+        return self.count / len(self.selected)
 
     def first(self, nearest: RowNumbers, count: int) -> RowNumbers:
         """Return `count` selected rows, or a few more, of the first clusters that have some."""
         rows, offsets = self._rows
         counts = offsets[nearest + 1] - offsets[nearest]
         needed = int(np.searchsorted(np.cumsum(counts), count)) + 1
-        return _pieces(rows, offsets, nearest[:needed][counts[:needed] > 0])
+        return _pieces(rows, offsets, nearest[:needed][counts[:needed] > 0]).astype(np.int64)
 
     @functools.cached_property
-    def _rows(self) -> tuple[RowNumbers, RowNumbers]:
+    def _rows(self) -> tuple[StoredRows, RowNumbers]:
         """The selected rows by cluster, and where each cluster's begin; made where they are needed."""
-        places = np.flatnonzero(self.selected[self.clusters.rows])
+        places = np.flatnonzero(self.selected.take(self.clusters.rows))
         offsets = np.searchsorted(places, self.clusters.offsets)
-        return self.clusters.rows[places].astype(np.int64), offsets
+        return self.clusters.rows.take(places), offsets
 
 
-_Rows = TypeVar("_Rows", RowNumbers, npt.NDArray[np.uint32])
+def _density(counts: RowNumbers, sizes: RowNumbers, share: float) -> npt.NDArray[np.float64]:
+    """Return the density in clusters of which so many rows are selected; what chance leaves is not few."""
+    by_chance = _CHANCE * np.sqrt(sizes * share * (1 - share))
+    found: npt.NDArray[np.float64] = (counts + by_chance) / (sizes * share)
+    return found
 
 
-def _pieces(rows: _Rows, offsets: RowNumbers, chosen: RowNumbers) -> _Rows:
+def _pieces(rows: StoredRows, offsets: RowNumbers, chosen: RowNumbers) -> StoredRows:
     """Return the rows of some clusters, one behind the other."""
-    starts, stops = offsets[chosen].tolist(), offsets[chosen + 1].tolist()
-    found: _Rows = np.concatenate([rows[start:stop] for start, stop in zip(starts, stops, strict=True)])
+    starts, sizes = offsets[chosen], offsets[chosen + 1] - offsets[chosen]
+    ends = np.cumsum(sizes)
+    found: StoredRows = rows.take(np.arange(int(ends[-1])) + np.repeat(starts - ends + sizes, sizes))
     return found
 
 
@@ -105,4 +124,4 @@ class Selection:
         """The rows by cluster, None where the segment has no clusters."""
         if self.clusters is None:
             return None
-        return Grouped(self.clusters, self.mask)
+        return Grouped(self.clusters, self.mask, self.count)

@@ -1,12 +1,12 @@
-"""Engines: flat search against numpy, HNSW against flat, and the choice between them."""
+"""Engines: flat search against numpy, and HNSW against flat."""
 
 import numpy as np
 import pytest
 
 from vectorfleet_shardnode import bits, errors
 from vectorfleet_shardnode.api import config
-from vectorfleet_shardnode.engines import base, choice, clusters, faiss_hnsw, flat
-from vectorfleet_shardnode.segments import part, sealed_search, selection, vectors_file
+from vectorfleet_shardnode.engines import base, faiss_hnsw, flat
+from vectorfleet_shardnode.segments import vectors_file
 
 PARAMETERS = config.HnswParameters(m=16, ef_construction=64, ef_search=64)
 
@@ -124,26 +124,6 @@ def test_a_vectors_file_of_another_size_is_refused(tmp_path):
         vectors_file.VectorsFile(path)
 
 
-@pytest.mark.parametrize(
-    ("passing", "rows", "k", "ef", "expected"),
-    [
-        (100_000, 100_000, 10, 100, 100),
-        (50_000, 100_000, 10, 100, 100),
-        (20_000, 100_000, 10, 100, 200),
-        (20_000, 100_000, 1, 32, 64),
-        (90_000, 100_000, 200, 100, 222),
-        (5_000, 100_000, 10, 100, 0),
-        (100_000, 100_000, 10_000, 100, 0),
-        (1_000_000, 1_000_000, 10_000, 100, 10_000),
-        (0, 100_000, 10, 100, 0),
-        (2_000, 2_000, 10, 100, 0),
-    ],
-)
-def test_a_narrow_selection_widens_the_walk_until_comparing_all_is_cheaper(passing, rows, k, ef, expected):
-    """Ef grows with 1 / share; few passing rows, or many results, are compared exactly."""
-    assert choice.graph_ef(choice.Question(passing, rows, k, ef, m=16)) == expected
-
-
 def test_an_extended_graph_finds_old_and_new_rows_and_no_ghosts(graph, data, tmp_path):
     """Inserting vectors and putting nodes into another order keeps recall; ghosts stay unseen."""
     metric, stored, _ = graph
@@ -168,136 +148,3 @@ def test_an_extended_graph_finds_old_and_new_rows_and_no_ghosts(graph, data, tmp
     assert sum(hits) >= 0.98 * 500
     assert found.rows.max() < len(rows)
     assert passing[some.rows[some.rows >= 0]].all()
-
-
-@pytest.mark.parametrize(
-    ("passing", "near", "expected"),
-    [
-        (50_000, 0.5, choice.ENGINE),
-        (50_000, 0.9, choice.ENGINE),
-        (20_000, 0.2, choice.ENGINE),
-        (50_000, 0.1, choice.Plan(asks=True, compared=6_640)),
-        (20_000, 0.0, choice.Plan(asks=True, compared=4_240)),
-        (4_000, 0.0, choice.EXACT),
-        (4_000, 0.9, choice.EXACT),
-    ],
-)
-def test_where_few_pass_around_a_query_the_clusters_that_hold_passing_rows_are_compared_too(
-    passing, near, expected
-):
-    """A walk alone is trusted only where as many pass around the query as elsewhere."""
-    assert choice.plan(choice.Question(passing, 100_000, 10, 100, m=16), near) == expected
-
-
-@pytest.fixture(scope="module")
-def clustered(tmp_path_factory):
-    """Clusters of 2,000 vectors, by metric."""
-    found, folder = {}, tmp_path_factory.mktemp("clusters")
-    vectors = np.random.default_rng(5).standard_normal((2_000, 24)).astype(np.float32)
-    for metric in config.Metric:
-        comparable = base.comparable(metric, vectors)
-        clusters.build(metric, comparable, folder / metric)
-        found[metric] = clusters.Clusters(folder / metric, metric), comparable
-    return found
-
-
-def rows_of(opened, cluster):
-    """Return the rows of one cluster."""
-    return opened.rows[slice(*opened.offsets[cluster : cluster + 2])]
-
-
-@pytest.mark.parametrize("metric", list(config.Metric))
-def test_every_row_is_in_one_cluster_and_the_nearest_cluster_comes_first(clustered, metric):
-    """Nearness is that of the metric, to the centroid."""
-    opened, vectors = clustered[metric]
-    assert sorted(opened.rows.tolist()) == list(range(2_000))
-    assert opened.sizes.sum() == 2_000
-    first = [opened.nearest(query)[:8] for query in vectors[:50]]
-    rows = [
-        set(np.concatenate([opened.rows[slice(*opened.offsets[c : c + 2])] for c in few])) for few in first
-    ]
-    nearest = flat.search(metric, vectors, vectors[:50], 10).rows
-    held = np.mean([len(inside & set(ten.tolist())) / 10 for inside, ten in zip(rows, nearest, strict=True)])
-    assert held > 0.4  # 8 of 45 clusters hold a fifth of the rows
-
-
-def test_a_selection_of_rows_is_grouped_by_cluster(clustered):
-    """Each selected row once; the share around a query is that of its nearest clusters."""
-    opened, vectors = clustered[config.Metric.EUCLIDEAN]
-    mask = np.random.default_rng(6).random(2_000) < 0.3
-    grouped = selection.Selection(bits.of_mask(mask), 2_000, opened).grouped
-    order = opened.nearest(vectors[7])
-    assert sorted(grouped.first(order, 2_000).tolist()) == np.flatnonzero(mask).tolist()
-    for count in (1, 100, 5_000):
-        some = grouped.first(order, count)
-        assert len(set(some.tolist())) == len(some) >= min(count, mask.sum())
-        assert mask[some].all()
-    inside = np.concatenate([rows_of(opened, one) for one in order[:4]])
-    assert grouped.share(order, 1) == pytest.approx(mask[inside].mean())
-
-
-def test_the_least_share_of_any_cluster_is_known_from_the_second_look_on(clustered):
-    """A selection that is asked for once does not pay for a look at every row."""
-    opened, _ = clustered[config.Metric.EUCLIDEAN]
-    mask = np.random.default_rng(6).random(2_000) < 0.7
-    large = [one for one, size in enumerate(opened.sizes) if size >= 16]
-    mask[rows_of(opened, large[3])] = np.arange(opened.sizes[large[3]]) < 4
-    grouped = selection.Selection(bits.of_mask(mask), 2_000, opened).grouped
-    right = min(mask[rows_of(opened, one)].mean() for one in large)
-    assert (grouped.least_known, grouped.least_known) == (0.0, pytest.approx(right))
-
-
-@pytest.mark.parametrize(
-    ("passing", "k", "near", "trusted"),
-    [
-        (95_000, 10, 0.5, True),  # of a hundred candidates fifty pass, and forty are wanted
-        (95_000, 10, 0.3, False),
-        (95_000, 50, 0.5, False),  # all of a hundred candidates are wanted
-        (10_000, 10, 0.1, True),  # few pass everywhere, so efSearch is wider
-        (10_000, 10, 0.05, False),
-    ],
-)
-def test_a_walk_is_trusted_where_it_meets_enough_passing_rows(passing, k, near, trusted):
-    """Whatever share of the others pass."""
-    assert choice.trusts(choice.Question(passing, 100_000, k, 100, m=16), near) is trusted
-
-
-@pytest.mark.parametrize("damage", ["x", "version", "short"])
-def test_a_damaged_file_of_clusters_is_named(tmp_path, damage):
-    """Magic, version and size are checked."""
-    path = tmp_path / "clusters"
-    clusters.build(config.Metric.COSINE, np.eye(64, dtype=np.float32), path)
-    content = path.read_bytes()
-    broken = {"x": b"x" + content[1:], "version": content[:8] + b"\x07" + content[9:], "short": content[:-4]}
-    path.write_bytes(broken[damage])
-    with pytest.raises(errors.DataLossError, match=str(path)):
-        clusters.Clusters(path, config.Metric.COSINE)
-
-
-@pytest.mark.parametrize("metric", list(config.Metric))
-def test_rows_far_from_the_query_are_found_where_only_they_pass(clustered, tmp_path, metric, monkeypatch):
-    """The walk alone would end among rows that don't pass."""
-    monkeypatch.setattr(choice, "_CLUSTERS_COST", 0)
-    monkeypatch.setattr(choice, "_COMPARED_LEAST", 130)
-    opened, vectors = clustered[metric]
-    queries = vectors[:20]
-    vectors_file.write(tmp_path / "vectors", 24, 2_000, [vectors])
-    stored = vectors_file.VectorsFile(tmp_path / "vectors")
-    faiss_hnsw.build(metric, stored.vectors, PARAMETERS, tmp_path / "graph")
-    storage = stored.faiss_index(base.faiss_metric(metric))
-    engine = faiss_hnsw.HnswEngine(tmp_path / "graph", storage, 2_000, PARAMETERS.m)
-    far = flat.search(metric, vectors, queries[:1], 2_000).rows[0, 1_000:]
-    mask = np.zeros(2_000, np.bool_)
-    mask[far] = True
-    target = sealed_search.Target(metric, stored.vectors, engine, 2_000, 2)
-    question = part.Question("", queries, 10, None, 10, False)
-    selected = selection.Selection(bits.of_mask(mask), 2_000, opened)
-    assert choice.plan(choice.Question(1_000, 2_000, 10, 10, 2), 0.0).compared == 250
-    found = sealed_search.search(target, question, selected)
-    right = flat.search(metric, vectors, queries, 10, np.sort(far))
-    hits = [len(set(a) & set(b)) for a, b in zip(found.rows.tolist(), right.rows.tolist(), strict=True)]
-    assert mask[found.rows].all()
-    assert all(len(set(rows)) == 10 for rows in found.rows.tolist())
-    assert sum(hits) >= 0.8 * 200
-    scores = found.scores if metric is config.Metric.EUCLIDEAN else -found.scores
-    assert (np.diff(scores, axis=1) >= 0).all()
