@@ -22,8 +22,8 @@ import text
 import xxhash
 from numpy.typing import NDArray
 
-from vectorfleet_shardnode import analysis
 from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.text import analysis
 
 K, K1, B = 10, 1.2, 0.75
 BATCH, QUERIES = 500, 400

@@ -15,9 +15,10 @@ import report
 import shard
 import Stemmer
 
-from vectorfleet_shardnode import analysis, postings, text_search
+from vectorfleet_shardnode import text_search
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import part
+from vectorfleet_shardnode.text import analysis, postings
 
 COLLECTION = "cranfield"
 Rank = Callable[[str], Sequence[str]]

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import analysis, errors, layout, shard
+from . import errors, layout, shard
 from .api import config
 from .limits import cgroup, estimates, guard
 from .segments import builder, compaction, descriptor, manifest, sealed, yielding
+from .text import analysis
 
 _LOG = logging.getLogger(__name__)
 BUILD = "build"

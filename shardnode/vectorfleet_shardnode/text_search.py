@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from . import analysis, bm25, errors, filters
+from . import errors, filters
 from .api import config
 from .arrays import RowNumbers, Scores
 from .segments import part
 from .snapshot import Place, Snapshot
+from .text import analysis, bm25
 
 MAX_CHARACTERS = 8_192
 MAX_TERMS = 1_024

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from vectorfleet_shardnode import analysis
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.text import analysis
 
 _analyzer = functools.cache(analysis.Analyzer)  # one of its own
 

@@ -12,11 +12,12 @@ import heapq
 import msgspec
 import numpy as np
 
-from .. import analysis, filters, keys, ragged, records, sparse
+from .. import filters, keys, ragged, records, sparse
 from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
 from ..engines import base, flat, sketch
+from ..text import analysis
 from . import appending, growing_fields, growing_filters, growing_sparse, growing_text, living, part
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .. import analysis, filters, postings
+from .. import filters
+from ..text import analysis, postings
 
 _BYTES_PER_POSTING = 24  # two list entries of eight bytes, and a part of what holds them
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import bits, errors, filters, keys, postings, ragged, records, sparse
+from .. import bits, errors, filters, keys, ragged, records, sparse
 from ..api import config
 from ..arrays import Bits, Hashes, Mask, RowNumbers
 from ..engines import base, clusters, registry, sketch
+from ..text import postings
 from . import (
     columns,
     descriptor,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from .. import analysis, postings
 from ..api import config
+from ..text import analysis, postings
 from . import descriptor, text_file
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .. import errors, postings
+from .. import errors
+from ..text import postings
 
 VERSION = 1
 _HEADER = struct.Struct("<8sIIQQQ")

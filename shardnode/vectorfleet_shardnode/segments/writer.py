@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import failpoints, files, postings, ragged
+from .. import failpoints, files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
 from ..engines import base, clusters, registry
+from ..text import postings
 from . import (
     columns,
     descriptor,

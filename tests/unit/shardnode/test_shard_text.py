@@ -8,11 +8,12 @@ import pytest
 from fixtures import builders
 from oracles import bm25
 
-from vectorfleet_shardnode import analysis, errors, filters, operations, postings, storage, text_search
+from vectorfleet_shardnode import errors, filters, operations, storage, text_search
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.records import Rows
 from vectorfleet_shardnode.segments import part, text_file
 from vectorfleet_shardnode.settings import Tuning
+from vectorfleet_shardnode.text import analysis, postings
 
 LANGUAGE = config.Language
 TUNING = Tuning(growing_rows=7, index_min_rows=20, settle_seconds=0, build_threads=1, reserved_bytes=0)

@@ -13,7 +13,7 @@ from typing import Any
 import tantivy
 import xxhash
 
-from .api import config
+from ..api import config
 
 VERSION = 1
 """Raised when the same text comes to other terms: postings of another version are made anew."""

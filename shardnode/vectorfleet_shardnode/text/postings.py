@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import RowNumbers
+from ..arrays import RowNumbers
 
 Terms = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.uint32]

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from .api import config
+from ..api import config
 
 Weights = npt.NDArray[np.float64]
 
