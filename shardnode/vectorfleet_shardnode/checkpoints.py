@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import errors, layout, maintenance, pins, shard, write_ids_file
+from . import errors, pins, shard, write_ids_file
 from .log import log_index
 from .segments import manifest, writer
 from .snapshot import Snapshot
+from .upkeep import layout, maintenance
 
 FOLDER = "checkpoints"
 MOST = 4

@@ -15,21 +15,11 @@ from pathlib import Path
 
 import pydantic
 
-from . import (
-    checked_json,
-    checkpoints,
-    errors,
-    failpoints,
-    files,
-    identity,
-    incoming,
-    merging,
-    replica_state,
-    shard,
-)
+from . import checked_json, checkpoints, errors, failpoints, files, identity, incoming, replica_state, shard
 from .limits import attempts
 from .log import log_files
 from .segments import manifest
+from .upkeep import merging
 
 FILE_NAME = "rebuild.json"
 VERSION = 1

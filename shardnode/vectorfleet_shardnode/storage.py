@@ -31,8 +31,6 @@ from . import (
     identity,
     incoming,
     loading,
-    maintenance,
-    merging,
     outset,
     rebuilding,
     replica_state,
@@ -44,6 +42,7 @@ from .limits import guard, meter
 from .log import high_water, log_files, log_index, recovery
 from .segments import builder, manifest
 from .settings import Tuning
+from .upkeep import maintenance, merging
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,10 @@ import sys
 import time
 
 from vectorfleet_shardnode import __main__ as node
-from vectorfleet_shardnode import files, stored_segments
+from vectorfleet_shardnode import files
 from vectorfleet_shardnode.log import wal
 from vectorfleet_shardnode.segments import manifest
+from vectorfleet_shardnode.upkeep import stored_segments
 
 
 def no_log_fsync():

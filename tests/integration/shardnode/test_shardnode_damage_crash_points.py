@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from fixtures import folders, lives
 
-from vectorfleet_shardnode import errors, files, records, stored_segments
+from vectorfleet_shardnode import errors, files, records
 from vectorfleet_shardnode.log import wal
 from vectorfleet_shardnode.segments import manifest
+from vectorfleet_shardnode.upkeep import stored_segments
 
 PLAIN = lives.KINDS["plain"].setting
 

@@ -23,13 +23,14 @@ from fixtures.multivector import (
     terms_of,
 )
 
-from vectorfleet_shardnode import fitness, identity, operations, shape, sketching
+from vectorfleet_shardnode import fitness, identity, operations, shape
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import choice, memory
 from vectorfleet_shardnode.limits import estimates
 from vectorfleet_shardnode.multivector import question as questions
 from vectorfleet_shardnode.segments import descriptor, field_files, part
 from vectorfleet_shardnode.serving import service
+from vectorfleet_shardnode.upkeep import sketching
 
 LINKS = config.HnswParameters(m=4, ef_construction=64)
 KINDS, CODES = config.EngineKind, config.QuantizationKind

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import errors, filters, keys, layout, records, shape
+from vectorfleet_shardnode import errors, filters, keys, records, shape
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.segments import (
     builder,
@@ -18,6 +18,7 @@ from vectorfleet_shardnode.segments import (
     sealed,
     writer,
 )
+from vectorfleet_shardnode.upkeep import layout
 
 METRIC = config.Metric.EUCLIDEAN
 BOTH = part.Fields(values=True, metadata=True)

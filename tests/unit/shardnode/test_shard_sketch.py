@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from vectorfleet_shardnode import keys, records, shape, sketching, snapshot
+from vectorfleet_shardnode import keys, records, shape, snapshot
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.engines import base, flat, sketch
 from vectorfleet_shardnode.segments import growing, part
+from vectorfleet_shardnode.upkeep import sketching
 
 METRICS = list(config.Metric)
 ROWS, DIMENSIONS, K = 4_000, 96, 10

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import errors, layout, shard
-from .api import config
-from .limits import cgroup, estimates, guard
-from .segments import builder, compaction, descriptor, manifest, sealed, yielding
-from .text import analysis
+from .. import errors, shard
+from ..api import config
+from ..limits import cgroup, estimates, guard
+from ..segments import builder, compaction, descriptor, manifest, sealed, yielding
+from ..text import analysis
+from . import layout
 
 _LOG = logging.getLogger(__name__)
 BUILD = "build"

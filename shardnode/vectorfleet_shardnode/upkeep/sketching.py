@@ -3,7 +3,7 @@
 Only those that somebody searches: a bulk load that nobody watches does not pay for them.
 """
 
-from .snapshot import Snapshot
+from ..snapshot import Snapshot
 
 
 def extend(state: Snapshot) -> None:

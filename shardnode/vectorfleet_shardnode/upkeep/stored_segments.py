@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import errors, failpoints, files, pins, shard, transitions
-from .segments import descriptor, manifest, part, sealed
-from .snapshot import Snapshot
+from .. import errors, failpoints, files, pins, shard, transitions
+from ..segments import descriptor, manifest, part, sealed
+from ..snapshot import Snapshot
 
 
 class StoredSegments:

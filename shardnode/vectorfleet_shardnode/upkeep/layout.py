@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from .segments import compaction, growing, sealed, writer
+from ..segments import compaction, growing, sealed, writer
 
 
 def growing_rows(views: Sequence[growing.GrowingView]) -> int:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import errors, files, layout, merging, metrics, shard, sketching, stored_segments, transitions
-from .api import config
-from .limits import estimates, guard, relief
-from .segments import builder, compaction, descriptor, growing, manifest, sealed, writer
+from .. import errors, files, metrics, shard, transitions
+from ..api import config
+from ..limits import estimates, guard, relief
+from ..segments import builder, compaction, descriptor, growing, manifest, sealed, writer
+from . import layout, merging, sketching, stored_segments
 
 Adoption = concurrent.futures.Future[bool]
 """Tells whether a segment that was offered is used."""
