@@ -10,13 +10,12 @@ they are committed; told to lead, it applies what is left of its log, begins an 
 to follow again, it forgets the effects of what is not committed, but not its records, which are the log's.
 """
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import catching_up, digests, errors, operations, outset, records, transitions
+from . import catching_up, digests, errors, operations, outset, records, roles, transitions
 from . import shape as shapes
 from .limits import estimates, guard
 from .log import log_format, log_index, wal
@@ -57,11 +56,10 @@ class Shard:
         self.last_write = time.monotonic()
         self.frozen = threading.Event()  # set when there is a segment to flush
         self._alone = start.alone
-        self._failure: errors.LogFailedError | None = None
         self._writing = threading.Condition()  # held by the one writer
         self._states = States(start.state, self.digests.offer)
         self._listener = outset.Listener()
-        self._epoch = (start.found.index.last.epoch or 1) if start.alone else 0
+        self._role = roles.Role((start.found.index.last.epoch or 1) if start.alone else 0)
         self._durable = start.found.index.last_seq
         self._committed = start.found.committed
         listeners = wal.Listeners(self._on_durable, self._on_failed)
@@ -88,7 +86,7 @@ class Shard:
     @property
     def epoch(self) -> int:
         """The epoch of the writes that are taken; 0 where it follows and takes none."""
-        return self._epoch
+        return self._role.epoch
 
     @property
     def committed(self) -> int:
@@ -98,12 +96,12 @@ class Shard:
     @property
     def failed(self) -> bool:
         """Whether the log has failed, so that nothing can change until a restart."""
-        return self._failure is not None
+        return self._role.failure is not None
 
     @property
     def refusal(self) -> str:
         """Why writes are refused now, empty where they are taken."""
-        return str(self._failure) if self._failure else self.limits.problem
+        return str(self._role.failure) if self._role.failure else self.limits.problem
 
     # ----------------------------------------------------------------------------------- leading
 
@@ -121,24 +119,18 @@ class Shard:
             LogFailedError: the disk failed; a restart is needed.
         """
         with self._writing:
-            self._check_leading()
+            self._role.check_leading()
             if known := self.log.find_write(write_id):
                 return self._states.wait(Written(*known))
             try:
                 self._make_room()
-                self._check_leading()  # it may have been told to follow while it waited
+                self._role.check_leading()  # it may have been told to follow while it waited
                 done = self._write(operation, write_id)
             except errors.StorageFullError as full:
                 self.limits.note_full(str(full))
                 raise
             self.limits.note_written()
             return done
-
-    def _check_leading(self) -> None:
-        if self._failure:
-            raise self._failure
-        if not self._epoch:
-            raise errors.NotPrimaryError("this replica takes no writes: it is not the primary")
 
     def _write(self, operation: operations.Operation, write_id: bytes) -> Done:
         head = self._states.head
@@ -152,21 +144,12 @@ class Shard:
     def _append(self, head: Snapshot, planned: operations.Planned, write_id: bytes) -> Snapshot:
         assert planned.record is not None
         op, payload = records.encode(planned.record)
-        seq = self.log.append(log_format.Head(self._epoch, op, write_id, planned.affected), payload)
-        return self._applied(head, log_index.Position(self._epoch, seq), planned.record)
+        seq = self.log.append(log_format.Head(self._role.epoch, op, write_id, planned.affected), payload)
+        return self._applied(head, log_index.Position(self._role.epoch, seq), planned.record)
 
     def _applied(self, state: Snapshot, place: log_index.Position, record: records.Record) -> Snapshot:
-        with self._failing():
+        with self._role.failing():
             return catching_up.applied(state, place, record)
-
-    @contextlib.contextmanager
-    def _failing(self) -> Iterator[None]:
-        """Let nothing more be done where a record could not be applied."""
-        try:
-            yield
-        except errors.LogFailedError as failure:
-            self._failure = failure
-            raise
 
     def _admit(self, record: records.Record, head: Snapshot) -> None:
         if isinstance(record, records.Put):
@@ -198,11 +181,9 @@ class Shard:
             StorageFullError, LogFailedError: the disk; it follows as before.
         """
         with self._writing:
-            if self._failure:
-                raise self._failure
-            self._check_may_lead(epoch, resumes=resumes)
+            self._role.check_may_lead(epoch, self.log.last, self.replica.promised, resumes=resumes)
             try:
-                with self._failing():
+                with self._role.failing():
                     self._catching_up.bring_head()
                 if not resumes:
                     seq = self.log.append(log_format.Head(epoch, records.Op.START), [])
@@ -211,17 +192,8 @@ class Shard:
             except BaseException:
                 self._states.drop(errors.UnknownOutcomeError("the shard could not take over"))
                 raise
-            self._epoch = epoch
+            self._role.epoch = epoch
             return self.log.last
-
-    def _check_may_lead(self, epoch: int, *, resumes: bool) -> None:
-        last = self.log.last
-        fits = last.epoch == epoch if resumes else last.epoch < epoch
-        if self._epoch or not fits or epoch != self.replica.promised:
-            raise errors.ShardError(
-                f"can't lead epoch {epoch}: the log ends in epoch {last.epoch}, {self.replica.promised} is "
-                f"promised, and {self._epoch or 'none'} is led"
-            )
 
     def follow(self) -> log_index.Position:
         """Take no more writes, and forget the effects of what is not committed; returns the last position.
@@ -230,7 +202,7 @@ class Shard:
         waits for a write is told UnknownOutcomeError. Nothing to do where it follows already.
         """
         with self._writing:
-            self._epoch = 0
+            self._role.epoch = 0
             self._states.drop(
                 errors.UnknownOutcomeError(
                     "this replica is not the primary any more, and the write may have been taken over or "
@@ -257,7 +229,7 @@ class Shard:
             StorageFullError, LogFailedError: the disk; none of them was appended.
         """
         with self._writing:
-            self._check_following(entries)
+            self._role.check_following(self.replica.promised, entries)
             try:
                 if self.log.bytes_in_file >= self.tuning.log_file_bytes:
                     self.log.rotate()
@@ -265,16 +237,6 @@ class Shard:
             except errors.StorageFullError as full:
                 self.limits.note_full(str(full))
                 raise
-
-    def _check_following(self, entries: Sequence[log_format.Entry] = ()) -> None:
-        if self._failure:
-            raise self._failure
-        if self._epoch:
-            raise errors.ShardError(f"this shard leads epoch {self._epoch}, so its log is its own")
-        if entries and entries[-1].epoch > self.replica.promised:
-            raise errors.ShardError(
-                f"records of epoch {entries[-1].epoch} came, but {self.replica.promised} is promised"
-            )
 
     def cut_after(self, last_seq: int) -> None:
         """Remove every record behind `last_seq` from the log; durable when this returns, or at a start.
@@ -288,7 +250,7 @@ class Shard:
             OSError: the disk is full; this call again goes on with it, and so does a start.
         """
         with self._writing:
-            self._check_following()
+            self._role.check_following(self.replica.promised)
             if last_seq >= self.log.last_seq:
                 self.replica.end_cut()  # where only that was missing: the disk was full
                 return
@@ -306,13 +268,13 @@ class Shard:
         """
         self._committed = max(self._committed, seq)
         self.log.note_committed(self._committed)
-        if self._epoch:
+        if self._role.epoch:
             self._states.show(min(self._committed, self._durable))
             return self.snapshot.seq
         with self._writing:
             before = self.snapshot.seq
-            if not self._failure:
-                with self._failing():
+            if not self._role.failure:
+                with self._role.failing():
                     self._catching_up.bring_visible(min(self._committed, self._durable))
             if self.snapshot.seq > before:
                 self.last_write = time.monotonic()
@@ -380,11 +342,11 @@ class Shard:
         self._durable = seq
         if self._alone:
             self._committed = seq
-        if self._epoch:
+        if self._role.epoch:
             self._states.show(min(self._committed, seq))
         self._listener.durable(seq, self.log.cuts)
 
     def _on_failed(self, failure: errors.LogFailedError) -> None:
-        self._failure = failure
+        self._role.failure = failure
         self._states.end(failure)
         self._listener.failed(failure)
