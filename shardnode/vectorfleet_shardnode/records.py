@@ -49,7 +49,7 @@ class Rows:
     """Rows as columns: ids, vectors as (rows, dimensions), metadata as JSON bytes (empty: none).
 
     `fields` has the columns of vector fields by name; a field that no row has may be missing. `sparse` is the
-    column of sparse values, see `sparse.PAIR`; it may be None where no row has any.
+    column of sparse values, see `sparse.PAIR`, and None where no row has any, whatever was given.
     """
 
     ids: list[str]
@@ -58,15 +58,14 @@ class Rows:
     fields: dict[str, ragged.Ragged] = dataclasses.field(default_factory=dict)
     sparse: ragged.Ragged | None = None
 
+    def __post_init__(self) -> None:
+        if self.sparse is not None and not len(self.sparse.items):
+            object.__setattr__(self, "sparse", None)
+
     @property
     def filled(self) -> dict[str, ragged.Ragged]:
         """The fields that some row has."""
         return {name: column for name, column in self.fields.items() if len(column.items)}
-
-    @property
-    def pairs(self) -> ragged.Ragged | None:
-        """The column of sparse values, None where no row has any."""
-        return self.sparse if self.sparse is not None and len(self.sparse.items) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +123,9 @@ def encode(record: Record) -> tuple[Op, Parts]:
 
 def _encode_more(rows: Rows, parts: Parts) -> tuple[Op, Parts]:
     """Return the op of a put that is encoded without what few rows have, and its payload with that."""
-    fields, pairs = rows.filled, rows.pairs
-    if pairs is not None:
-        return Op.PUT_SPARSE, parts + _encode_fields(fields) + _encode_sparse(pairs)
+    fields = rows.filled
+    if rows.sparse is not None:
+        return Op.PUT_SPARSE, parts + _encode_fields(fields) + _encode_sparse(rows.sparse)
     return (Op.PUT_FIELDS, parts + _encode_fields(fields)) if fields else (Op.PUT, parts)
 
 

@@ -109,7 +109,7 @@ class GrowingSegment:
             raise ValueError(f"the index has no vector field {', '.join(sorted(unknown))}")
         for name, field in self.fields.items():
             self.bytes += field.append(len(rows.ids), rows.fields.get(name))
-        self.bytes += self.sparse.append(len(rows.ids), rows.pairs)
+        self.bytes += self.sparse.append(len(rows.ids), rows.sparse)
 
     def columns(self, count: int) -> Columns:
         """Return the columns of the first `count` rows."""

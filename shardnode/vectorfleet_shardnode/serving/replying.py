@@ -17,6 +17,6 @@ def fill_rows(message: shard_pb2.Rows, rows: records.Rows) -> None:
     message.metadata.extend(rows.metadata)
     for name, column in rows.filled.items():
         message.fields.add(name=name, counts=column.counts.tolist(), vectors=column.items.tobytes())
-    if (pairs := rows.pairs) is not None:
+    if (pairs := rows.sparse) is not None:
         indices, values = pairs.items["index"].tobytes(), pairs.items["value"].tobytes()
         message.fields.add(name=config.SPARSE, counts=pairs.counts.tolist(), vectors=values, indices=indices)

@@ -47,6 +47,13 @@ def test_values_survive_bit_for_bit_in_the_order_they_came(tmp_path):
     served.close()
 
 
+def test_a_column_that_no_row_has_anything_in_is_none():
+    """There is one way to say that rows have no sparse values, whatever they were read from."""
+    rows, content = np.ones((2, 4), np.float32), [b"", b""]
+    assert records.Rows(["a", "b"], rows, content, sparse=column_of({}, {})).sparse is None
+    assert records.Rows(["a", "b"], rows, content, sparse=column_of({}, {7: 1.0})).sparse is not None
+
+
 def test_a_segment_without_sparse_rows_has_no_file_and_no_field(tmp_path):
     """So it costs nothing, and an older program reads it."""
     served = opened(tmp_path)
