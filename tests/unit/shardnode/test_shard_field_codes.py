@@ -48,6 +48,21 @@ ENGINES = [(KINDS.HNSW, name) for name in BOTH] + [
 ]
 
 
+@pytest.fixture
+def sealed_with(tmp_path):
+    """Return what seals 2,000 rows whose fields have these codes; the view is usable until the test ends."""
+    opened = []
+
+    def sealed(**codes):
+        rows, fields = drawn(COSINE, 2_000, 4), coded(COSINE, **codes)
+        opened.append(shard_of(tmp_path, rows, COSINE, 2_000, vectors=fields, hnsw=LINKS))
+        [view] = opened[0].shard.snapshot.sealed
+        return view
+
+    yield sealed
+    opened[0].close()
+
+
 def settle(served):
     """Do all the maintenance that there is."""
     for _ in range(8):
@@ -99,25 +114,20 @@ def test_codes_of_every_metric(tmp_path, metric):
     served.close()
 
 
-def test_a_filter_is_obeyed_by_codes(tmp_path):
+def test_a_filter_is_obeyed_by_codes(sealed_with):
     """Only rows that may be returned are, and as many as are asked for."""
-    fields = coded(COSINE, title={"kind": "rabitq"}, body={"kind": "sq8"})
-    served = shard_of(tmp_path, drawn(COSINE, 2_000, 4), COSINE, 2_000, vectors=fields, hnsw=LINKS)
-    [view] = served.shard.snapshot.sealed
+    view = sealed_with(title={"kind": "rabitq"}, body={"kind": "sq8"})
     for name, queries in (("title", QUERY[:1]), ("body", QUERY[:2, :5])):
         passing = np.arange(0, 2_000, 3)
         sought = part.Sought(name, term(name, queries, 1, COSINE).queries, 5, passing, 8, oversampling=2)
         near = view.nearest(sought)
         assert len(near.rows) >= 5
         assert set(near.rows) <= set(passing)
-    served.close()
 
 
-def test_without_rescoring_candidates_are_what_codes_tell(tmp_path):
+def test_without_rescoring_candidates_are_what_codes_tell(sealed_with):
     """Estimates say who is near, and no full vector is read for it; oversampling says how many are."""
-    fields = coded(COSINE, title={"kind": "rabitq"})
-    served = shard_of(tmp_path, drawn(COSINE, 2_000, 4), COSINE, 2_000, vectors=fields, hnsw=LINKS)
-    [view] = served.shard.snapshot.sealed
+    view = sealed_with(title={"kind": "rabitq"})
     field = view.segment.field("title")
     queries = np.ascontiguousarray(field.compared.items[:1])
     sought = part.Sought("title", queries, 20, np.arange(2_000), 20, oversampling=9)
@@ -127,7 +137,6 @@ def test_without_rescoring_candidates_are_what_codes_tell(tmp_path):
     assert np.abs(exactly - estimated.farthest).min() > 1e-6
     near = set(field.compared.owners(np.argsort(-exactly)[:20]))
     assert len(near & set(rescored.rows)) > len(near & set(estimated.rows))
-    served.close()
 
 
 def test_terms_say_what_the_configuration_says(tmp_path):
@@ -249,12 +258,9 @@ def test_codes_are_no_part_of_whose_data_it_is():
     assert "quantization" not in identity.of(other, 0).model_dump_json()
 
 
-def test_a_deep_look_needs_no_oversampling(tmp_path):
+def test_a_deep_look_needs_no_oversampling(sealed_with):
     """However many are wanted, a walk gives as many as it can: no more, and not all rows compared instead."""
-    fields = coded(COSINE, body={"kind": "sq8"})
-    served = shard_of(tmp_path, drawn(COSINE, 2_000, 4), COSINE, 2_000, vectors=fields, hnsw=LINKS)
-    [view] = served.shard.snapshot.sealed
-    field = view.segment.field("body")
+    field = sealed_with(body={"kind": "sq8"}).segment.field("body")
     queries = np.ascontiguousarray(field.compared.items[:9])
     shallow = part.Sought("body", queries, 100, np.arange(2_000), 100, oversampling=6)
     with mock.patch.object(choice, "MAX_EF", 500):
@@ -263,7 +269,6 @@ def test_a_deep_look_needs_no_oversampling(tmp_path):
             field._effort(shallow, 100_000),
         )
     assert (deep.oversampling, shallower.oversampling) == (1, 5)
-    served.close()
 
 
 def recipe_of(fields):
