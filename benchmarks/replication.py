@@ -113,6 +113,8 @@ def _ask(fleet: Fleet, folder: pathlib.Path, work: workload.Workload) -> list[re
     begin = time.perf_counter()
     rest.send_all(api, "POST", "/vectors/upsert", bodies)
     cells: list[report.Cell] = [work.count / (time.perf_counter() - begin)]
+    shards = fleet.shards()  # once: asking takes a process
+    _settle(shards)  # writes beside a build are the contest of the two for the cores
     single = folder / "single.jsonl"
     single.write_bytes(b"\n".join(ours.upsert(work, range(number, number + 1)) for number in range(1000)))
     for connections in (1, 8):
@@ -121,10 +123,19 @@ def _ask(fleet: Fleet, folder: pathlib.Path, work: workload.Workload) -> list[re
         )
         load = wrk.run(told)
         cells += [load.per_second, load.p50, load.p99]
-    shards = fleet.shards()  # once: asking takes a process
-    processes.settled(lambda: not any(_gauges(shards, "vectorfleet_shard_unindexed_rows")))
+    _settle(shards)
     load = rest.Asked(api, work, folder).press(_EFFORT, contender.Pressure(8, _SECONDS))
     return [*cells, load.per_second, load.p50]
+
+
+def _settle(shards: list[str]) -> None:
+    """Wait until no replica has rows to build a graph of, or builds."""
+
+    def busy() -> bool:
+        names = ("vectorfleet_shard_unindexed_rows", "vectorfleet_shard_building")
+        return any(any(_gauges(shards, name)) for name in names)
+
+    processes.settled(lambda: not busy())
 
 
 def _join(fleet: Fleet, work: workload.Workload, replicas: int) -> list[report.Cell]:

@@ -117,3 +117,18 @@ class Contents:
             if first_seq < begin:
                 raise errors.CutAwayError(f"the log begins at seq {begin}; record {first_seq} was asked for")
             return self._stored.read(first_seq, last, max_bytes)
+
+    def read_recent(self, first_seq: int, last_seq: int, max_bytes: int) -> list[log_format.Entry]:
+        """Return these records where all are durable, recent, and `max_bytes` at most; else none.
+
+        Waits for nobody: none as well where somebody else holds the log now.
+        """
+        if not self._state.acquire(blocking=False):
+            return []
+        try:
+            upto = min(last_seq, self._durable)
+            found = self._index.recent.read(first_seq, upto, max_bytes)
+        finally:
+            self._state.release()
+        whole = len(found) == last_seq - first_seq + 1 and sum(entry.size for entry in found) <= max_bytes
+        return found if whole else []

@@ -159,8 +159,10 @@ class Recent:
         """Return records from `first_seq` on, see `bounded`; none where the first is not here."""
         if not self._entries or first_seq < self._entries[0].seq:
             return []
-        skipped = first_seq - self._entries[0].seq
-        wanted = itertools.islice(self._entries, skipped, skipped + last_seq - first_seq + 1)
+        oldest = self._entries[0].seq
+        upto = min(last_seq, self._entries[-1].seq)
+        # By place: most are asked for from near the newer end, and there may be many before them.
+        wanted = (self._entries[seq - oldest] for seq in range(first_seq, upto + 1))
         return bounded(wanted, max_bytes)
 
     def cut_after(self, seq: int) -> None:

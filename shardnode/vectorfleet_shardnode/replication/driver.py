@@ -20,7 +20,7 @@ from .history import History
 
 _LOG = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 0.1
-_TELL_SECONDS = 0.005  # after a commit, until followers that get no more records are told
+_TELL_SECONDS = 0.005  # after the newest commit, until followers that get no more records are told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Driver:
         self._asked: set[asyncio.Future[messages.Reply]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._telling = False
+        self._telling: asyncio.TimerHandle | None = None
         self._synced, self._synced_posted = (0, 0), False
         self._left: asyncio.Event = asyncio.Event()
 
@@ -236,9 +236,7 @@ class Driver:
         if self.core.term is not None:
             self._disk.commit(seq)  # the records are applied, and only shown
             self.sending.note_quorum()
-            if not self._telling:
-                self._telling = True
-                self._loop.call_later(_TELL_SECONDS, self._tell)
+            self._tell_later()
             return
         self.core.applied = await asyncio.to_thread(self._disk.commit, seq)  # they are applied now
         if self.core.applied < seq:  # memory is full of what waits to be flushed
@@ -248,9 +246,16 @@ class Driver:
         behind = self.core.term is None and self.core.applied < self.core.committed
         return [messages.Commit(self.core.committed)] if behind else []
 
+    def _tell_later(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+        self._telling = self._loop.call_later(_TELL_SECONDS, self._tell)
+
     def _tell(self) -> None:
-        self._telling = False
-        self._post(self.core.tell_committed)
+        # A message that tells a commit index alone would hold up a record that is about to be shipped, and
+        # that tells it as well.
+        if not self._disk.syncing:
+            self._post(self.core.tell_committed)
 
     async def _lead(self, epoch: int, *, resumes: bool) -> None:
         try:

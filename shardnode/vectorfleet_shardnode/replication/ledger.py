@@ -36,6 +36,11 @@ class Ledger:
         """How often the log was cut in this process."""
         return self._shard.log.cuts
 
+    @property
+    def syncing(self) -> bool:
+        """Whether the log has records that are not on the disk yet."""
+        return self._shard.log.last_seq > self._shard.log.durable_seq
+
     def history(self) -> history.History:
         """Return the epochs of the log's records."""
         (base, *firsts), last = self._shard.log.history()
@@ -105,17 +110,24 @@ class Ledger:
 
     def read(self, first: int, upto: int, most_bytes: int) -> list[replication_pb2.Entry]:
         """Return records to be shipped, from `first` on."""
-        found = self._shard.log.read(first, most_bytes)
-        return [
-            replication_pb2.Entry(
-                epoch=one.epoch,
-                seq=one.seq,
-                op=one.op,
-                payload=bytes(one.payload),
-                write_id=one.write_id,
-                affected=one.affected,
-                crc32c=google_crc32c.value(bytes(one.payload)),
-            )
-            for one in found
-            if one.seq <= upto
-        ]
+        return _packed(self._shard.log.read(first, most_bytes), upto)
+
+    def read_recent(self, first: int, upto: int, most_bytes: int) -> list[replication_pb2.Entry]:
+        """Return all of these records if that takes no time, else none."""
+        return _packed(self._shard.log.read_recent(first, upto, most_bytes), upto)
+
+
+def _packed(found: Sequence[log_format.Entry], upto: int) -> list[replication_pb2.Entry]:
+    return [
+        replication_pb2.Entry(
+            epoch=one.epoch,
+            seq=one.seq,
+            op=one.op,
+            payload=bytes(one.payload),
+            write_id=one.write_id,
+            affected=one.affected,
+            crc32c=google_crc32c.value(bytes(one.payload)),
+        )
+        for one in found
+        if one.seq <= upto
+    ]

@@ -16,6 +16,7 @@ from .disk import Disk
 
 _LOG = logging.getLogger(__name__)
 SHIPPED_BYTES = 8 << 20
+_AT_ONCE_BYTES = 16 << 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +90,7 @@ class Sending:
         current = self._core.term
         entries: list[replication_pb2.Entry] = []
         if message.upto > message.previous.seq:
-            span = (message.previous.seq + 1, message.upto, SHIPPED_BYTES)
-            entries = await asyncio.to_thread(self._disk.read, *span)
+            entries = await self._read(message.previous.seq + 1, message.upto)
         if current is None or self._core.term is not current or current.epoch != message.epoch:
             return  # out of office: what was read may be another's
         built, building = self.built()
@@ -111,6 +111,12 @@ class Sending:
         reply = wire.to_append_reply(await self._ways.append(self._address(to), request))
         self._note_answer(current, to, reply)
         self._post(lambda: self._core.append_reply(to.disk, message.epoch, reply))
+
+    async def _read(self, first: int, upto: int) -> list[replication_pb2.Entry]:
+        """Return records; in a thread, unless they are so few that the way to one would take longer."""
+        if entries := self._disk.read_recent(first, upto, _AT_ONCE_BYTES):
+            return entries
+        return await asyncio.to_thread(self._disk.read, first, upto, SHIPPED_BYTES)
 
     def _note_answer(self, current: term.Term, to: messages.Member, reply: messages.AppendReply) -> None:
         self.answered_at[to.disk] = now = time.monotonic()

@@ -5,6 +5,7 @@ import errno
 
 import pytest
 
+from vectorfleet_shardnode.api import replication_pb2
 from vectorfleet_shardnode.replication import driver, history, messages, protocol, sending
 
 A, B, C = (messages.Member(name, f"disk-{name}", f"{name}:1") for name in "abc")
@@ -15,7 +16,7 @@ class Disk:
     """What was done, in its order; a test says what the log's committer would."""
 
     cuts = 0
-    full = False
+    full = syncing = False
 
     def __init__(self):
         self.done = []
@@ -28,6 +29,15 @@ class Disk:
     def append(self, entries):
         self.done.append(("append", len(entries)))
 
+    def lead(self, epoch, *, resumes):
+        return 3 if resumes else 4
+
+    def commit(self, seq):
+        self.done.append(("commit", seq))
+
+    def read_recent(self, first, upto, most_bytes):
+        return [replication_pb2.Entry(seq=seq) for seq in range(first, upto + 1)]
+
     def cut(self, after):
         self.cuts += 1
         self.done.append(("cut", after))
@@ -38,6 +48,21 @@ class Nowhere:
 
     async def close(self):
         pass
+
+
+class Followers(Nowhere):
+    """Replicas that hold whatever a primary sends, at once."""
+
+    def __init__(self):
+        self.sent = []  # (seqs, commit index) of each message
+
+    async def append(self, address, request):
+        self.sent.append(([entry.seq for entry in request.entries], request.committed))
+        return replication_pb2.AppendReply(
+            promised=request.epoch,
+            matched=True,
+            verified=request.previous.seq + len(request.entries),
+        )
 
 
 @pytest.fixture
@@ -101,3 +126,56 @@ async def test_an_fsync_of_before_a_cut_does_not_hide_one_of_after_it(driven):
     driven.synced(2, 1)
     await settle(driven)
     assert driven.core.synced == 2
+
+
+@pytest.fixture
+async def leading(monkeypatch):
+    """A primary that resumes, its log of three records committed and told, without heartbeats."""
+    monkeypatch.setattr(driver, "HEARTBEAT_SECONDS", 1e6)
+    disk, log, ways = Disk(), history.History().extended(1, 3), Followers()
+    core = protocol.Replica(B, messages.Stored(1, KNOWN), log)
+    made = driver.Driver(sending.Identity("shop", "g1", 0, {}), core, disk, ways)
+    made.disk, made.ways = disk, ways
+    await made.start()
+    await until(lambda: core.term and all(one.told == 3 and not one.busy for one in core.term.peers.values()))
+    ways.sent.clear()
+    yield made
+    await made.close()
+
+
+async def until(what):
+    """Wait until something is so."""
+    async with asyncio.timeout(30):
+        while not what():  # noqa: ASYNC110 (nothing tells)
+            await asyncio.sleep(0.001)
+
+
+async def test_followers_are_told_of_a_commit_that_nothing_follows(leading):
+    """Soon after it, by a message of its own: readers of theirs wait for it."""
+    leading.synced(4, 0)
+    await until(lambda: len(leading.ways.sent) == 4)
+    assert sorted(leading.ways.sent) == [([], 4), ([], 4), ([4], 3), ([4], 3)]
+
+
+async def test_a_commit_is_told_with_the_next_record_where_one_is_being_written(leading):
+    """A message of its own would keep that record from being shipped until it is answered."""
+    leading.disk.syncing = True
+    leading.synced(4, 0)
+    await until(lambda: leading.core.committed == 4)
+    await asyncio.sleep(3 * driver._TELL_SECONDS)
+    leading.synced(5, 0)
+    await until(lambda: leading.core.committed == 5)
+    assert sorted(leading.ways.sent) == [([4], 3), ([4], 3), ([5], 4), ([5], 4)]
+
+
+async def test_commits_that_follow_each_other_quickly_are_not_told_in_between(leading, monkeypatch):
+    """Each takes up the telling of the one before, which the next record brings as well."""
+    monkeypatch.setattr(driver, "_TELL_SECONDS", 1e6)
+    for seq in range(4, 8):
+        leading.synced(seq, 0)
+        await until(lambda seq=seq: leading.core.committed == seq)
+    told = leading._telling
+    assert not told.cancelled()
+    leading.synced(8, 0)
+    await until(lambda: leading.core.committed == 8)
+    assert told.cancelled()

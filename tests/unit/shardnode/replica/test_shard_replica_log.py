@@ -1,5 +1,6 @@
 """The log of a replica: records as another wrote them, in order and whole."""
 
+import concurrent.futures
 import shutil
 
 import pytest
@@ -53,6 +54,26 @@ def test_only_what_is_durable_is_shipped(tmp_path, monkeypatch):
         assert it.read(1, FAR) == entries(1, 1)
         assert it.read(2, FAR) == []
         assert it.read(2, FAR, unsynced=True) == entries(2, 3)
+    it.close()
+
+
+def test_a_few_recent_records_are_read_without_waiting(tmp_path):
+    """All of them or none: not where some are only in files, too large, not durable, or the log is in use."""
+    it = opened(tmp_path, recent_bytes=300)
+    it.append_entries(entries(1, 6))
+    settle(it)
+    oldest = next(seq for seq in range(1, 7) if it.read_recent(seq, seq, FAR))
+    assert 1 < oldest < 5
+    assert it.read_recent(oldest, 6, FAR) == entries(oldest, 6)
+    assert it.read_recent(oldest, 5, FAR) == entries(oldest, 5)
+    assert it.read_recent(oldest - 1, 6, FAR) == []
+    assert it.read_recent(6, 6, entry(6).size - 1) == it.read_recent(5, 6, entry(6).size) == []
+    with it._syncing:
+        it.append_entries(entries(7, 7))
+        assert it.read_recent(6, 7, FAR) == it.read_recent(7, 7, FAR) == []
+    settle(it)
+    with concurrent.futures.ThreadPoolExecutor(1) as elsewhere, it._state:
+        assert elsewhere.submit(it.read_recent, 7, 7, FAR).result() == []
     it.close()
 
 
