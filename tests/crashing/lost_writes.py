@@ -10,10 +10,10 @@ with either of them.
 import collections
 import dataclasses
 import itertools
-import shutil
 import struct
-import subprocess
 from pathlib import Path
+
+from crashing import preloaded
 
 _ENTRY = struct.Struct("<IIQQII")
 _SECTOR = 512
@@ -21,14 +21,8 @@ HOW_MUCH = ("nothing", "everything", "a beginning", "anything")
 
 
 def compile_journal(folder):
-    """Compile what is preloaded; None where this machine has no C compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        return None
-    library = folder / "journal.so"
-    source = Path(__file__).with_name("journal.c")
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return library
+    """Compile what is preloaded; see `preloaded.compiled`."""
+    return preloaded.compiled(Path(__file__).with_name("journal.c"), folder)
 
 
 def environment(library, root, journal, control):

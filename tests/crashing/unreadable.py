@@ -1,18 +1,13 @@
 """A disk that does not give some files back: what is preloaded into a process for it, and its control."""
 
-import shutil
-import subprocess
 from pathlib import Path
+
+from crashing import preloaded
 
 
 def compile_library(folder):
-    """Compile what is preloaded; None where this machine has no C compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        return None
-    library, source = folder / "unreadable.so", Path(__file__).with_suffix(".c")
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
-    return library
+    """Compile what is preloaded; see `preloaded.compiled`."""
+    return preloaded.compiled(Path(__file__).with_suffix(".c"), folder)
 
 
 def environment(library, control):

@@ -1,21 +1,16 @@
 """Wall clocks of processes that are wrong, and jump: a small library is preloaded into them."""
 
 import pathlib
-import shutil
 import struct
-import subprocess
+
+from crashing import preloaded
 
 _SECOND = 1_000_000_000
 
 
 def compile_skew(folder):
-    """Compile what is preloaded; None where this machine has no C compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        return None
-    library, source = folder / "skew.so", pathlib.Path(__file__).with_name("skew.c")
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return library
+    """Compile what is preloaded; see `preloaded.compiled`."""
+    return preloaded.compiled(pathlib.Path(__file__).with_name("skew.c"), folder)
 
 
 class Wrong:

@@ -16,8 +16,6 @@ HOUR = 3600
 def apart(tmp_path, monkeypatch):
     """A group of three, and their clocks: an hour ahead, an hour behind, and right."""
     library = clocks.compile_skew(tmp_path)
-    if library is None:
-        pytest.skip("there is no C compiler here (cc)")
     with monkeypatch.context() as preloaded:
         preloaded.setenv("LD_PRELOAD", str(library))
         server = warm.Server()

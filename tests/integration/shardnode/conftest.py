@@ -123,7 +123,4 @@ def make_node(tmp_path):
 @pytest.fixture(scope="session")
 def journal_library(tmp_path_factory):
     """The compiled library that records what a process does to its files."""
-    found = lost_writes.compile_journal(tmp_path_factory.mktemp("journal"))
-    if found is None:
-        pytest.skip("there is no C compiler here (cc)")
-    return found
+    return lost_writes.compile_journal(tmp_path_factory.mktemp("journal"))

@@ -19,10 +19,7 @@ ROWS = 300
 @pytest.fixture(scope="session")
 def library(tmp_path_factory):
     """The compiled library."""
-    found = unreadable.compile_library(tmp_path_factory.mktemp("unreadable"))
-    if found is None:
-        pytest.skip("there is no C compiler here (cc)")
-    return found
+    return unreadable.compile_library(tmp_path_factory.mktemp("unreadable"))
 
 
 @pytest.fixture
