@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from . import errors, metrics, records, shard, transitions, write_ids_file
+from . import errors, metrics, records, shard, transitions
 from . import shape as shapes
 from .api import config
+from .copies import write_ids_file
 from .limits import attempts, estimates, memory, meter
 from .log import log_files, log_index, recovery, wal
 from .segments import growing, manifest, sealed

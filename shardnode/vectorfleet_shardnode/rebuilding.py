@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pydantic
 
-from . import checked_json, checkpoints, errors, failpoints, files, identity, incoming, replica_state, shard
+from . import checked_json, errors, failpoints, files, identity, replica_state, shard
+from .copies import checkpoints, incoming
 from .limits import attempts
 from .log import log_files
 from .segments import manifest

@@ -23,20 +23,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import (
-    checkpoints,
-    errors,
-    failpoints,
-    files,
-    identity,
-    incoming,
-    loading,
-    outset,
-    rebuilding,
-    replica_state,
-    shard,
-)
+from . import errors, failpoints, files, identity, loading, outset, rebuilding, replica_state, shard
 from .api import config
+from .copies import checkpoints, incoming
 from .engines import registry
 from .limits import guard, meter
 from .log import high_water, log_files, log_index, recovery

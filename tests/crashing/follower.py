@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vectorfleet_shardnode import checkpoints, incoming, operations, rebuilding, records, storage
+from vectorfleet_shardnode import operations, rebuilding, records, storage
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.copies import checkpoints, incoming
 from vectorfleet_shardnode.log import log_format
 from vectorfleet_shardnode.settings import Tuning
 

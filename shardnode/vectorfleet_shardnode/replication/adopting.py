@@ -10,8 +10,9 @@ import asyncio
 import logging
 import shutil
 
-from .. import errors, incoming, metrics, storage
+from .. import errors, metrics, storage
 from ..api import replication_pb2
+from ..copies import incoming
 from ..limits import guard
 from ..segments import manifest
 from . import copying, driver, links

@@ -10,8 +10,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from .. import checkpoints, errors, incoming
+from .. import errors
 from ..api import replication_pb2
+from ..copies import checkpoints, incoming
 from . import driver, history, links
 
 _LOG = logging.getLogger(__name__)

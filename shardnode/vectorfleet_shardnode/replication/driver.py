@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .. import errors, files, incoming, metrics
+from .. import errors, files, metrics
 from ..api import replication_pb2
+from ..copies import incoming
 from . import links, messages, protocol, sending
 from .disk import Disk
 from .history import History

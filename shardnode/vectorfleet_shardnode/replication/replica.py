@@ -7,8 +7,9 @@ from pathlib import Path
 
 from vectorfleet_runtime import credentials
 
-from .. import checkpoints, outset, storage
+from .. import outset, storage
 from ..api import config, replication_pb2
+from ..copies import checkpoints
 from ..settings import Tuning
 from . import adopting, copying, driver, gate, ledger, links, messages, protocol, reporting, sending, service
 

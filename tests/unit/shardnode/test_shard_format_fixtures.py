@@ -14,8 +14,9 @@ import pytest
 from fixtures import folders, lives, page
 from oracles import bm25
 
-from vectorfleet_shardnode import files, filters, identity, sparse, text_search, write_ids_file
+from vectorfleet_shardnode import files, filters, identity, sparse, text_search
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.copies import write_ids_file
 from vectorfleet_shardnode.engines import base, clusters
 from vectorfleet_shardnode.log import high_water, log_format
 from vectorfleet_shardnode.multivector import question as questions

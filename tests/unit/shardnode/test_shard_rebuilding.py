@@ -9,7 +9,8 @@ from unittest import mock
 import pytest
 from fixtures.replicas import close, ids_of, leading, opened, settle, upsert
 
-from vectorfleet_shardnode import errors, failpoints, identity, incoming, rebuilding, replica_state, shard
+from vectorfleet_shardnode import errors, failpoints, identity, rebuilding, replica_state, shard
+from vectorfleet_shardnode.copies import incoming
 from vectorfleet_shardnode.log import log_files, log_format
 from vectorfleet_shardnode.segments import manifest
 

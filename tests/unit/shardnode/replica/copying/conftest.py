@@ -3,7 +3,8 @@
 import pytest
 from fixtures.replicas import leading, settle, upsert
 
-from vectorfleet_shardnode import checkpoints, operations
+from vectorfleet_shardnode import operations
+from vectorfleet_shardnode.copies import checkpoints
 
 
 @pytest.fixture

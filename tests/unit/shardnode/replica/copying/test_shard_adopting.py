@@ -6,8 +6,9 @@ import pytest
 from fixtures import builders
 from fixtures.replicas import INDEX, TUNING, ids_of, leading, settle, ship, upsert
 
-from vectorfleet_shardnode import checkpoints, digests, errors, incoming, operations, storage, transitions
+from vectorfleet_shardnode import digests, errors, operations, storage, transitions
 from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.copies import checkpoints, incoming
 from vectorfleet_shardnode.segments import descriptor, manifest, part, sealed
 
 

@@ -4,7 +4,8 @@ import pytest
 from fixtures.copies import copied, write_id
 from fixtures.replicas import leading, settle, upsert
 
-from vectorfleet_shardnode import checkpoints, errors, incoming, write_ids_file
+from vectorfleet_shardnode import errors
+from vectorfleet_shardnode.copies import checkpoints, incoming, write_ids_file
 from vectorfleet_shardnode.log import log_index
 from vectorfleet_shardnode.segments import descriptor, manifest
 

@@ -8,7 +8,8 @@ import pytest
 from fixtures.copies import copy, install, write_id
 from fixtures.replicas import close, ids_of, opened, settle, ship, upsert
 
-from vectorfleet_shardnode import checkpoints, digests, errors, failpoints, incoming, shard
+from vectorfleet_shardnode import digests, errors, failpoints, shard
+from vectorfleet_shardnode.copies import checkpoints, incoming
 from vectorfleet_shardnode.log import log_files
 from vectorfleet_shardnode.segments import manifest
 

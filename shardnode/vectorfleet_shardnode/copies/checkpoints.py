@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import errors, pins, shard, write_ids_file
-from .log import log_index
-from .segments import manifest, writer
-from .snapshot import Snapshot
-from .upkeep import layout, maintenance
+from .. import errors, pins, shard
+from ..log import log_index
+from ..segments import manifest, writer
+from ..snapshot import Snapshot
+from ..upkeep import layout, maintenance
+from . import write_ids_file
 
 FOLDER = "checkpoints"
 MOST = 4

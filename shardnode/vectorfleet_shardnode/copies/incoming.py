@@ -15,9 +15,9 @@ import re
 import shutil
 from pathlib import Path
 
-from . import checked_json, errors, failpoints, files
-from .log import high_water, log_files
-from .segments import descriptor, manifest
+from .. import checked_json, errors, failpoints, files
+from ..log import high_water, log_files
+from ..segments import descriptor, manifest
 
 FOLDER = "incoming"
 ADOPTING = "adopting"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import errors, files
-from .log import log_index
-from .segments import descriptor, manifest
+from .. import errors, files
+from ..log import log_index
+from ..segments import descriptor, manifest
 
 VERSION = 1
 _MAGIC = b"VFLTIDS\0"

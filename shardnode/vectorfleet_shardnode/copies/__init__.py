@@ -1,0 +1,1 @@
+"""Copies of a shard's data: the files that one replica gives, and another puts in the place of its own."""
