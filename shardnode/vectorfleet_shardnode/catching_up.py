@@ -52,7 +52,7 @@ class CatchingUp:
             head = self.states.head
             if transitions.is_full(head, self.tuning):
                 head = transitions.frozen(head)
-            self.states.add(_after(head, entry))
+            self.states.add(after(head, entry))
 
     def _entries_after(self, seq: int) -> Iterator[log_format.Entry]:
         while entries := self.log.read(seq + 1, _PIECE, unsynced=True):
@@ -70,9 +70,10 @@ class CatchingUp:
                 full = transitions.is_full(self.states.visible, self.tuning)
                 if entry.seq > last_seq or (full and not self.begin_next()):
                     return
-                self.states.advance(_after(self.states.visible, entry))
+                self.states.advance(after(self.states.visible, entry))
 
 
-def _after(state: Snapshot, entry: log_format.Entry) -> Snapshot:
+def after(state: Snapshot, entry: log_format.Entry) -> Snapshot:
+    """Return the state after a record as the log has it; see `applied`."""
     record = records.decode(entry.op, memoryview(entry.payload))
     return applied(state, log_index.Position(entry.epoch, entry.seq), record)

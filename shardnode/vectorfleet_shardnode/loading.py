@@ -34,12 +34,6 @@ class Source:
     owner: int
     alone: bool = True
 
-    @property
-    def shape(self) -> shapes.Shape:
-        """What its rows look like."""
-        generation = self.index.serving
-        return shapes.Shape(generation.metric, generation.dimensions, generation.vectors, self.index.metadata)
-
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
@@ -78,7 +72,7 @@ def _need(source: Source, tuning: Tuning, measured: meter.Meter) -> memory.Load:
         base=measured.used(),
         segments=sum(resident.needed - resident.graphs for resident in residents),
         graphs=sum(resident.graphs for resident in residents),
-        replay=estimates.replay_of(written, source.shape, tuning),
+        replay=estimates.replay_of(written, shapes.of(source.index), tuning),
     )
 
 
@@ -95,7 +89,7 @@ def _open(source: Source, *, graphs: bool) -> tuple[sealed.SealedView, ...]:
 def _replay(
     source: Source, tuning: Tuning, views: tuple[sealed.SealedView, ...]
 ) -> tuple[Snapshot, recovery.Recovery]:
-    stored, shape = source.stored, source.shape
+    stored, shape = source.stored, shapes.of(source.index)
     state = Snapshot(stored.covered_seq, shape, views, (growing.empty_view(shape),), stored.covered_epoch)
 
     def replay(place: log_index.Position, record: records.Record) -> None:

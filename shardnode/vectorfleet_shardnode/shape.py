@@ -54,6 +54,12 @@ class Shape:
         raise errors.BadRequestError(f'the index has no vector field "{name}"; it has {known}')
 
 
+def of(index: config.IndexConfig) -> Shape:
+    """Return what the rows of an index's serving generation look like."""
+    generation = index.serving
+    return Shape(generation.metric, generation.dimensions, generation.vectors, index.metadata)
+
+
 def parse_vectors(data: bytes, rows: int, shape: Shape) -> Vectors:
     """Return rows' values as (rows, dimensions).
 

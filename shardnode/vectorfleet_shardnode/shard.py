@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import catching_up, digests, errors, operations, outset, records, roles, transitions
+from . import catching_up, digests, errors, operations, outset, records, roles, shown, transitions
 from . import shape as shapes
 from .limits import estimates, guard
 from .log import log_format, log_index, wal
@@ -56,6 +56,7 @@ class Shard:
         self.last_write = time.monotonic()
         self.frozen = threading.Event()  # set when there is a segment to flush
         self._alone = start.alone
+        self._shown: shown.Shown | None = None
         self._writing = threading.Condition()  # held by the one writer
         self._states = States(start.state, self.digests.offer)
         self._listener = outset.Listener()
@@ -72,6 +73,14 @@ class Shard:
     def listen(self, listener: outset.Listener) -> None:
         """Tell somebody what becomes of the log, from now on."""
         self._listener = listener
+
+    def share(self) -> Path:
+        """Let other processes follow, see `secondary`; returns where they find up to where readers see."""
+        with self._writing:
+            if self._shown is None:
+                self._shown = sharing = shown.Shown(0)
+                self._states.watch(lambda state: sharing.publish(state.seq))
+            return self._shown.path
 
     @property
     def snapshot(self) -> Snapshot:

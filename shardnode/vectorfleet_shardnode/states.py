@@ -54,7 +54,7 @@ class States:
         self._visible = start
         self._pending: collections.deque[_Pending] = collections.deque()
         self._limit = start.seq  # what may be seen
-        self._seen = seen
+        self._seen = [seen]
         self._failure: Exception | None = None  # of the log: what is not visible by then never is
 
     @property
@@ -104,7 +104,7 @@ class States:
             while self._pending and self._pending[0].snapshot.seq <= self._limit:
                 pending = self._pending.popleft()
                 self._visible = pending.snapshot
-                self._seen(pending.snapshot)
+                self._tell(pending.snapshot)
                 told += pending.waiting
         for written, done in told:
             done.set_result(written)
@@ -114,7 +114,17 @@ class States:
         with self._lock:
             self._visible = snapshot
             self._limit = max(self._limit, snapshot.seq)
-            self._seen(snapshot)
+            self._tell(snapshot)
+
+    def watch(self, seen: Callable[[Snapshot], None]) -> None:
+        """Call somebody else too with each state that becomes visible by a write, and with this one now."""
+        with self._lock:
+            self._seen.append(seen)
+            seen(self._visible)
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        for seen in self._seen:
+            seen(snapshot)
 
     def end(self, failure: Exception) -> None:
         """Tell everyone who waits, or ever will, of a failure that stays; the states stay as they are."""

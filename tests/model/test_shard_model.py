@@ -209,12 +209,15 @@ class ShardMachine(machines.OneShard):
     @stateful.rule(source=wanted)
     def count_passing(self, source):
         counts = {name: len(self.passing(name, source)) for name in ("", "a", "é")}
-        found = self.opened.shard.snapshot.count(filters.parse(source))
+        found = self.state.count(filters.parse(source))
         assert found == {name: count for name, count in counts.items() if count}
 
     @stateful.invariant()
     def rows_are_equal(self):
-        state = self.opened.shard.snapshot
+        for state in self.states:
+            self.check_rows(state)
+
+    def check_rows(self, state):
         counts: dict[str, int] = {}
         for namespace, _ in self.expected:
             counts[namespace] = counts.get(namespace, 0) + 1
@@ -243,7 +246,7 @@ class ShardMachine(machines.OneShard):
             if owner == namespace and row_id.startswith(prefix) and row_id > after
         )
         page = part.Page(namespace, prefix, after, limit)
-        assert self.opened.shard.snapshot.list_ids(page) == fitting[:limit]
+        assert self.state.list_ids(page) == fitting[:limit]
 
     @stateful.rule(
         namespace=namespaces,
@@ -274,7 +277,7 @@ class ShardMachine(machines.OneShard):
 
     def check_text(self, namespace, text, k, source):
         """The oracle's rows that pass, in its order, with its scores; those that don't pass count in them."""
-        state, chosen = self.opened.shard.snapshot, filters.parse(source or b"")
+        state, chosen = self.state, filters.parse(source or b"")
         scores, place = text_search.search(state, text_search.Question(namespace, text, k, chosen))
         rows = {
             row_id: json.loads(data or b"{}")
@@ -303,7 +306,7 @@ class ShardMachine(machines.OneShard):
 
     def check_sparse(self, namespace, query, asked, k, source, exact):
         """Right scores, best first, as many as there are; an exact search has the oracle's."""
-        state = self.opened.shard.snapshot
+        state = self.state
         if state.metric is not config.Metric.DOTPRODUCT:
             return
         term = questions.Term("", query, 1, late=False)
@@ -325,7 +328,7 @@ class ShardMachine(machines.OneShard):
 
     def check_search(self, namespace, query, k, source, exact):
         """An exact search is the oracle's; any other returns passing rows with right scores, best first."""
-        state = self.opened.shard.snapshot
+        state = self.state
         chosen = filters.parse(source or b"")
         queries = state.comparable(query)
         [(scores, place)] = state.search(part.Question(namespace, queries, k, chosen, 1, exact))

@@ -107,7 +107,7 @@ class FieldsMachine(machines.OneShard):
 
     @stateful.invariant()
     def rows_are_equal(self):
-        state = self.opened.shard.snapshot
+        state = self.state
         listed = list(self.expected)
         rows = state.take(state.locate(keys.keys_of("", listed)), part.Fields(values=True, metadata=False))
         assert rows.ids == listed
@@ -131,7 +131,7 @@ class FieldsMachine(machines.OneShard):
             for name, weight in parts.items()
         )
         depths = questions.depths_of(k, 1, 1, terms)
-        state = self.opened.shard.snapshot
+        state = self.state
         scores, place = search.search(state, questions.Question("", terms, k, None, 1, depths, exact))
         found = state.take(place, part.Fields(values=False, metadata=False)).ids
         right = self.oracle(terms)

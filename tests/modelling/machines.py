@@ -10,7 +10,8 @@ from fixtures import builders
 from hypothesis import stateful
 from hypothesis import strategies as st
 
-from vectorfleet_shardnode import files, storage
+from vectorfleet_shardnode import files, shown, storage
+from vectorfleet_shardnode.secondary import secondary
 
 
 def settings(examples, steps=25):
@@ -43,6 +44,29 @@ class OneShard(stateful.RuleBasedStateMachine):
 
     def open(self):
         self.opened = storage.open_shard(self.index, 0, self.folder, self.tuning, builders.Built)
+        self.follow()
+
+    @stateful.rule()
+    def follow(self):
+        """Begin to read the folder as another process would."""
+        source = secondary.Source(self.index, 0, self.folder, self.tuning)
+        self.secondary = secondary.Secondary(source, shown.Seen(self.opened.shard.share()))
+
+    @stateful.rule()
+    def look(self):
+        """Let the secondary take over what the shard has sealed and merged."""
+        self.secondary.look()
+
+    @property
+    def states(self):
+        """What readers see: the shard's own, and its secondary's."""
+        return self.opened.shard.snapshot, self.secondary.level() or self.secondary.catch_up()
+
+    @property
+    def state(self):
+        """One of the two, which in turn."""
+        self.turn = not getattr(self, "turn", False)
+        return self.states[self.turn]
 
     def teardown(self):
         if hasattr(self, "opened"):

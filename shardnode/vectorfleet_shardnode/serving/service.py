@@ -1,7 +1,6 @@
 """The shard's API as async methods on its messages: what the gRPC server wraps and `vectorfleet serve` calls.
 
-Writes go through one thread, in the order they came; their fsyncs are shared. Reads wait here for the state
-that they demand; where they run is `readers`' to say.
+Writes go through one thread, in the order they came; their fsyncs are shared. Reads are `reads`'.
 """
 
 import asyncio
@@ -11,22 +10,16 @@ import functools
 from pathlib import Path
 
 import prometheus_client
-import threadpoolctl
 
-from .. import errors, filters, gate, keys, metrics, operations, states, storage
+from .. import errors, gate, metrics, operations, shard, states, storage
+from .. import shape as shapes
 from ..api import config, shard_pb2
 from ..limits import cgroup, meter
 from ..replication import replica
 from ..replication import service as replication
-from ..segments import part
 from ..settings import Tuning
 from ..snapshot import Snapshot
-from . import readers, replying, reporting, searching
-
-MAX_PAGE = 10_000
-_PATIENCE = 1.0  # seconds that a read waits for the write it demands
-Demanding = shard_pb2.SearchRequest | shard_pb2.FetchRequest | shard_pb2.ListRequest | shard_pb2.StatsRequest
-"""Reads, which may ask for a state that holds certain writes."""
+from . import reads, replying, reporting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +61,25 @@ async def open_service(
     return ShardService(opened, index, number, threads)
 
 
+class _States:
+    """What is read: what the shard shows, at once."""
+
+    def __init__(self, served: shard.Shard, barred: gate.Gate) -> None:
+        self._shard = served
+        self.barrier = barred.barrier
+
+    @property
+    def shape(self) -> shapes.Shape:
+        """What vectors must be."""
+        return self._shard.shape
+
+    def level(self) -> Snapshot:
+        """Return the newest state that is committed."""
+        return self._shard.snapshot
+
+    catch_up = level
+
+
 class ShardService:
     """One shard, served. Every method raises a `ShardError`, whose `code` is the gRPC status."""
 
@@ -84,13 +96,10 @@ class ShardService:
         self._joined = joined
         self._gate: gate.Gate = joined.gate if joined is not None else gate.Alone(opened.shard)
         self._number = number
-        self._searches = searching.Searches(index.serving, number)
+        self._reads = reads.Reads(_States(opened.shard, self._gate), index.serving, number, threads)
         self._reporter = reporting.Reporter(opened, index, number)
         self._closing = False
-        # Each search has a thread: a pool of BLAS's own beside them makes matrix products many times slower.
-        threadpoolctl.threadpool_limits(1, "blas")
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "write")
-        self._readers = readers.Readers(threads)
         self._collector = metrics.Collector(self._reporter.measured)
         prometheus_client.REGISTRY.register(self._collector)
 
@@ -113,6 +122,10 @@ class ShardService:
         else:
             await self._joined.driver.starting_over.wait()
 
+    def share(self) -> Path:
+        """Let other processes read the same files; returns where they find what is visible."""
+        return self._shard.share()
+
     async def leave(self) -> None:
         """Before the end: let another replica take over, and serve meanwhile."""
         if self._joined is not None:
@@ -121,7 +134,7 @@ class ShardService:
     async def close(self) -> None:
         """Finish what is under way, make it durable, and give the folder back."""
         self._closing = True
-        self._readers.refuse()
+        self._reads.refuse()
         prometheus_client.REGISTRY.unregister(self._collector)
         if self._joined is not None:
             await self._joined.close()
@@ -129,7 +142,7 @@ class ShardService:
 
     def _close(self) -> None:
         self._writer.shutdown()
-        self._readers.close()
+        self._reads.close()
         self._opened.close()
         if self._joined is not None:
             self._joined.finish()
@@ -151,37 +164,19 @@ class ShardService:
 
     async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
-        state = await self._state_for(request)
-        run = self._readers.run_short if searching.is_short(request) else self._readers.run
-        return await run(self._searches.answer, state, request)
+        return await self._reads.search(request)
 
     async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
         """Return the rows that exist, in the order asked."""
-        state = await self._state_for(request)
-        return await self._readers.run(self._fetch, state, request)
-
-    def _fetch(self, state: Snapshot, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
-        place = state.locate(keys.keys_of(request.namespace, list(request.ids)))
-        fields = part.Fields(request.include_values, request.include_metadata)
-        reply = shard_pb2.FetchReply(position=replying.position(self._number, state))
-        replying.fill_rows(reply.rows, state.take(place, fields))
-        return reply
+        return await self._reads.fetch(request)
 
     async def list(self, request: shard_pb2.ListRequest) -> shard_pb2.ListReply:
         """Return ids in ascending order of their UTF-8 bytes."""
-        if not 1 <= request.limit <= MAX_PAGE:
-            raise errors.BadRequestError(f"limit is {request.limit}; 1 to {MAX_PAGE} are possible")
-        page = part.Page(request.namespace, request.prefix, request.after, request.limit)
-        state = await self._state_for(request)
-        ids = await self._readers.run(state.list_ids, page)
-        return shard_pb2.ListReply(ids=ids, position=replying.position(self._number, state))
+        return await self._reads.list(request)
 
     async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
         """Return rows by namespace, all or those that pass a filter."""
-        wanted = filters.parse(request.filter, self._shard.shape.dates)
-        state = await self._state_for(request)
-        counts = await self._readers.run(state.count, wanted)
-        return shard_pb2.StatsReply(namespaces=counts, position=replying.position(self._number, state))
+        return await self._reads.stats(request)
 
     async def report(self, _: shard_pb2.ReportRequest) -> shard_pb2.ReportReply:
         """Return what the operator needs to know."""
@@ -190,22 +185,6 @@ class ShardService:
         if self._joined is not None:
             report.replica.CopyFrom(self._joined.service.state_now())
         return report
-
-    async def _state_for(self, request: Demanding) -> Snapshot:
-        """Return a state that holds what a read demands; waits a little for what is on its way."""
-        wanted, state = request.at_least, self._shard.snapshot
-        if wanted.seq and wanted.shard != self._number:
-            raise errors.BadRequestError(
-                f"this is shard {self._number}; the position is of shard {wanted.shard}"
-            )
-        seq = max(wanted.seq, await self._gate.barrier()) if request.strong else wanted.seq
-        deadline = asyncio.get_running_loop().time() + _PATIENCE
-        while state.seq < seq:
-            if asyncio.get_running_loop().time() > deadline:
-                raise errors.NotHereError(f"this replica is at seq {state.seq}; seq {seq} was demanded")
-            await asyncio.sleep(0.005)
-            state = self._shard.snapshot
-        return state
 
     def _check_open(self) -> None:
         if self._closing:
