@@ -345,6 +345,8 @@ class Shard:
         """Make durable what was written, and take no more writes."""
         self.log.close()
         self._states.end(errors.UnknownOutcomeError("the shard stopped before the write was committed"))
+        if self._shown is not None:
+            self._shown.close()
         self.digests.wait()
 
     def _on_durable(self, seq: int) -> None:

@@ -83,6 +83,8 @@ class OneShard(stateful.RuleBasedStateMachine):
     def maintain(self, steps):
         for _ in range(steps):
             self.opened.maintenance.step()
+        if steps % 2:
+            self.secondary.look()
 
     @stateful.rule(steps=st.integers(1, 6))
     def keep(self, steps):
