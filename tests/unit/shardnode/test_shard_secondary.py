@@ -35,9 +35,10 @@ EVERYTHING = part.Fields(values=True, metadata=True)
 
 
 @pytest.fixture
-def opened(tmp_path):
-    """A shard that is served, whose builders work at once."""
-    made = storage.open_shard(INDEX, 0, tmp_path / "shard", TUNING, builders.Built)
+def opened(tmp_path, request):
+    """A shard that is served, whose builders work at once; `request.param` are other bounds."""
+    bounds = TUNING.model_copy(update=getattr(request, "param", {}))
+    made = storage.open_shard(INDEX, 0, tmp_path / "shard", bounds, builders.Built)
     yield made
     made.close()
 
@@ -133,6 +134,24 @@ def test_sealed_and_merged_segments_stand_for_their_rows(opened):
     assert {view.segment.name for view in follower.level().sealed} == listed
     assert any(view.segment.engine is not None for view in follower.level().sealed)
     assert nearest(follower.level(), 42) == ["row-42"]
+
+
+@pytest.mark.parametrize(
+    "opened", [{"log_retained_bytes": 0}, {"log_retained_bytes": 1 << 20}], indirect=True
+)
+def test_what_was_sealed_takes_no_memory_here(opened):
+    """A look alone brings it so far, and what grew is let go once segments have its rows."""
+    follower = follow(opened)
+    for start in range(0, 100, 10):
+        write(opened, *range(start, start + 10))
+        keep(opened, 2)
+    keep(opened, 20)
+    follower.look()
+    state = follower.level()
+    assert state.live_rows == 100
+    grows = sum(view.live_rows for view in opened.shard.snapshot.growing)
+    assert grows <= 10
+    assert sum(len(view.live) for view in state.growing) <= grows + TUNING.growing_rows
 
 
 def test_rows_that_die_while_they_are_merged_stay_dead(opened):
