@@ -11,6 +11,7 @@ from vectorfleet_runtime import garbage, listener, logs
 
 from . import app, audit, errors, index, server, services, settings, sockets
 from .auth import entrance, keys
+from .serving import arrivals
 from .shards import dialing
 
 _log = logging.getLogger(__name__)
@@ -82,11 +83,12 @@ async def _serve(application: app.App, wanted: settings.Settings) -> None:
             return "stopping"
         return "" if ready.is_set() else "not listening yet"
 
-    def started(port: int) -> None:
+    def started() -> None:
         ready.set()
+        port = sockets.port_of(claimed)
         _log.info("serving", extra={"host": wanted.host, "port": port, "metrics_port": probes.port})
 
-    listening = sockets.claim(address)
+    claimed = sockets.claim(address)
     try:
         probes = listener.Listener(wanted.host, wanted.metrics_port, listener.loop_probe(loop), unready)
     except OSError as error:
@@ -95,7 +97,7 @@ async def _serve(application: app.App, wanted: settings.Settings) -> None:
         ) from error
     try:
         with garbage.set_apart():
-            await server.serve(application, listening, stop, started, shown)
+            await server.serve(application, arrivals.Accepted(claimed), stop, started, shown)
         _log.info("stopped")
     finally:
         probes.close()

@@ -7,13 +7,12 @@ seconds what is left is cut off. A new certificate is shown to whoever comes aft
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 
 from vectorfleet_runtime import certificates
 
-from . import app, errors, sockets
-from .serving import bounds, listening
+from . import app, errors
+from .serving import arrivals, bounds, listening
 
 _log = logging.getLogger(__name__)
 
@@ -26,18 +25,18 @@ _LOOK_SECONDS = 1.0
 
 async def serve(
     application: app.App,
-    claimed: socket.socket,
+    source: arrivals.Source,
     stop: asyncio.Event,
-    started: Callable[[int], None] = lambda _: None,
+    started: Callable[[], None] = lambda: None,
     shown: certificates.Certificates | None = None,
 ) -> None:
     """Serve an application until `stop` is set, then drain.
 
     Args:
         application: what answers.
-        claimed: from `sockets.claim`; closed at the end.
+        source: where connections come from; closed at the end.
         stop: ends the serving.
-        started: called once with the port, when connections are taken.
+        started: called once, when connections are taken.
         shown: the certificate of HTTPS; HTTP where None.
 
     Raises:
@@ -45,14 +44,14 @@ async def serve(
     """
     try:
         first = shown.current() if shown else None
-        door = listening.Listening(application.handle, claimed, bounds.Bounds(), first)
+        door = listening.Listening(application.handle, source, bounds.Bounds(), first)
     except certificates.UnusableError as unusable:
-        claimed.close()
+        source.close()
         raise errors.SettingsError(f"can't serve HTTPS: {unusable}") from unusable
     watching = asyncio.create_task(door.watch())
     try:
         door.begin()
-        started(sockets.port_of(claimed))
+        started()
         await _until(stop, door, shown)
         if door.quiet_seconds < _RECENTLY_SECONDS:
             door.say_farewell()

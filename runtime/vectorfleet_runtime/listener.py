@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import prometheus_client
 from prometheus_client import exposition
+from prometheus_client.registry import Collector
 
 _LOG = logging.getLogger(__name__)
 Probe = Callable[[], str]
@@ -56,7 +57,7 @@ class Listener:
         port: int,
         alive: Probe,
         ready: Probe,
-        registry: prometheus_client.CollectorRegistry = prometheus_client.REGISTRY,
+        registry: Collector = prometheus_client.REGISTRY,
     ) -> None:
         probes = {"/health": alive, "/ready": ready}
 
@@ -90,7 +91,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     _probes: ClassVar[dict[str, Probe]]
-    _registry: ClassVar[prometheus_client.CollectorRegistry]
+    _registry: ClassVar[Collector]
     server_version = "vectorfleet"
     sys_version = ""
     timeout = 10  # seconds; a client that sends nothing holds a thread no longer

@@ -8,7 +8,7 @@ import inspect
 import uvloop
 
 from vectorfleet_gateway import sockets
-from vectorfleet_gateway.serving import bounds, listening
+from vectorfleet_gateway.serving import arrivals, bounds, listening
 
 PATIENCE = 30
 GET = b"GET %s HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -21,7 +21,7 @@ class Served:
     def __init__(self, limits, shown=None):
         self.claimed = sockets.claim(sockets.Address("127.0.0.1", 0))
         self.port = sockets.port_of(self.claimed)
-        self.door = listening.Listening(self._answer, self.claimed, limits, shown)
+        self.door = listening.Listening(self._answer, arrivals.Accepted(self.claimed), limits, shown)
         self.watching = asyncio.create_task(self.door.watch())
         self.seen, self.go, self._callers = [], asyncio.Event(), []
         self.door.begin()

@@ -1,4 +1,4 @@
-"""Takes connections from a socket, as many as may be, and ends them in good order."""
+"""Takes connections from where they come, as many as may be, and ends them in good order."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from vectorfleet_runtime import certificates
 
-from . import bounds, connection, exchanges, heads
+from . import arrivals, bounds, connection, exchanges, heads
 
 _log = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ _CLOSING_SECONDS = 1.0
 
 
 class Listening:
-    """All connections of one socket. Made inside of the running event loop.
+    """All connections of one source. Made inside of the running event loop.
 
     Args:
         application: answers requests.
-        listening: where connections come from; closed by `leave`.
+        source: where connections come from; closed by `leave`.
         limits: of connections.
         shown: the certificate of HTTPS; HTTP where None.
 
@@ -40,12 +40,12 @@ class Listening:
     def __init__(
         self,
         application: Application,
-        listening: socket.socket,
+        source: arrivals.Source,
         limits: bounds.Bounds,
         shown: certificates.Loaded | None = None,
     ) -> None:
         self._application = application
-        self._listening = listening
+        self._source = source
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._context = context_of(shown) if shown else None
@@ -73,7 +73,7 @@ class Listening:
         """Take connections."""
         if not self._taking:
             self._taking = True
-            self._loop.add_reader(self._listening.fileno(), self._accept)
+            self._source.begin(self._accept)
 
     async def watch(self) -> None:
         """Close, until cancelled, connections whose time is up."""
@@ -90,10 +90,10 @@ class Listening:
     async def leave(self, seconds: float) -> bool:
         """Take no new connections, and answer what is under way; return whether all was, in that time."""
         self._closing = True
-        while self._accept():  # whoever waits in the socket's queue would be cut off with it
+        while self._accept():  # whoever waits there would be cut off with it
             pass
         self._take_no_more()
-        self._listening.close()
+        self._source.close()
         if self._arriving:
             await asyncio.wait(self._arriving, timeout=_SETTLE_SECONDS)
         for one in list(self._connections):
@@ -113,7 +113,7 @@ class Listening:
         """Close what is left, once those who were just answered had a moment to read it."""
         self._closing = True
         self._take_no_more()
-        self._listening.close()
+        self._source.close()
         await self._gone(_CLOSING_SECONDS)
         for one in list(self._connections):
             one.abort()
@@ -129,7 +129,7 @@ class Listening:
                 self._take_no_more()  # until one goes
                 return False
             try:
-                accepted, _ = self._listening.accept()
+                accepted = self._source.take()
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return False
             except OSError as error:  # no descriptors, or no memory
@@ -137,11 +137,15 @@ class Listening:
                 self._take_no_more()
                 self._again = self._loop.call_later(_PAUSE_SECONDS, self._take_again)
                 return False
-            accepted.setblocking(False)
-            task = self._loop.create_task(self._welcome(accepted))
-            self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
+            if accepted is not None:
+                self._admit(accepted)
         return True
+
+    def _admit(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        task = self._loop.create_task(self._welcome(accepted))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
 
     async def _welcome(self, accepted: socket.socket) -> None:
         made: list[connection.Connection] = []
@@ -184,7 +188,7 @@ class Listening:
             self._again.cancel()
         if self._taking:
             self._taking = False
-            self._loop.remove_reader(self._listening.fileno())
+            self._source.pause()
 
 
 def context_of(shown: certificates.Loaded) -> ssl.SSLContext:

@@ -1,22 +1,18 @@
-"""How the gateway reaches a shard: one protocol, over gRPC or in the same process."""
+"""How the gateway reaches a shard: one protocol, over gRPC in the same process, or both."""
 
 from typing import Protocol
 
 from vectorfleet_shardnode.api import shard_pb2
 
 
-class ShardClient(Protocol):
-    """One shard. `seconds` is how long a call may take; failures are `errors.ApiError`s.
+class Reads(Protocol):
+    """What one shard is asked. `seconds` is how long a call may take; failures are `errors.ApiError`s.
 
     Attributes:
         width: how many searches may usefully be under way at a time: one for each replica.
     """
 
     width: int
-
-    async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
-        """Write one record group, durably."""
-        ...
 
     async def search(self, request: shard_pb2.SearchRequest, seconds: float) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
@@ -34,10 +30,18 @@ class ShardClient(Protocol):
         """Count rows by namespace."""
         ...
 
-    async def report(self, request: shard_pb2.ReportRequest, seconds: float) -> shard_pb2.ReportReply:
-        """Say how the replica is."""
-        ...
-
     async def close(self) -> None:
         """Let go of what it holds."""
+        ...
+
+
+class ShardClient(Reads, Protocol):
+    """One shard."""
+
+    async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
+        """Write one record group, durably."""
+        ...
+
+    async def report(self, request: shard_pb2.ReportRequest, seconds: float) -> shard_pb2.ReportReply:
+        """Say how the replica is."""
         ...

@@ -17,6 +17,7 @@ import pytest
 from vectorfleet_gateway import app, index, operations, server, sockets
 from vectorfleet_gateway.auth import keys
 from vectorfleet_gateway.routes import table
+from vectorfleet_gateway.serving import arrivals
 from vectorfleet_runtime import grants
 from vectorfleet_shardnode.api import config
 
@@ -262,10 +263,9 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_stop(monkeypatch):
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.2)
     settled = config.IndexConfig(index="test", serving=config.Generation(dimensions=2))
     application = app.App(index.Index(settled, []), keys.KeyRing([grants.plain("first", KEY)]))
-    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    listening = sockets.claim(sockets.Address("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(application, listening, stop, port.set_result))
-    reader, writer = await asyncio.open_connection("127.0.0.1", await port)
+    stop, claimed = asyncio.Event(), sockets.claim(sockets.Address("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(application, arrivals.Accepted(claimed), stop))
+    reader, writer = await asyncio.open_connection("127.0.0.1", sockets.port_of(claimed))
     writer.write(head("Content-Length: 10"))
     while not application._in_flight:  # noqa: ASYNC110  # the server tells nobody
         await asyncio.sleep(0.01)
