@@ -20,7 +20,7 @@ def serve(
     guarding: serve_options.Guarding,
     logging: serve_options.Logging,
 ) -> None:
-    """Run one index in this process, until SIGTERM or Ctrl-C.
+    """Run one index on this machine, until SIGTERM or Ctrl-C.
 
     What is acknowledged is on the disk, and the next read sees it. The folder remembers what its index is:
     that is needed the first time only, and what its vectors are built from can't be another one later.
@@ -33,8 +33,10 @@ def serve(
         with folder.claim(basis.data_dir):
             settled = folder.settle(wanted)
             serving = _load("serving")
-            how = serving.Logs(logging.log_level, as_json=logging.log_format is serve_options.LogFormat.JSON)
-            serving.run(settled, basis.data_dir, _door(key, listening, services, guarding), how)
+            as_json = logging.log_format is serve_options.LogFormat.JSON
+            how = _load("doors").Logs(logging.log_level, as_json=as_json)
+            door = _door(key, listening, services, guarding)
+            serving.run(settled, basis.data_dir, door, how, listening.workers)
     except errors.ServeError as error:
         session.fail(str(error))
 
@@ -86,7 +88,7 @@ def _door(
         guarding.jwt_issuer,
         tls_dir=guarding.tls_dir,
     )
-    return _load("serving").Door(
+    return _load("doors").Door(
         listening.host,
         listening.port,
         guard,

@@ -90,6 +90,16 @@ class Listening:
 
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="TCP port to listen on.")] = 8080
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=64,
+            help="Processes that answer, by one port and over one folder; each adds a core to what is used "
+            "for all but the search itself.",
+        ),
+    ] = 1
     api_key: options.ApiKey = None
     api_key_file: options.ApiKeyFile = None
     metrics_port: Annotated[
