@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from vectorfleet_gateway import errors
-from vectorfleet_gateway.shards import inprocess, statuses
+from vectorfleet_gateway.shards import divided, inprocess, statuses
 from vectorfleet_shardnode.api import shard_pb2
 
 CODE = grpc.StatusCode
@@ -106,3 +106,29 @@ async def test_deadlines_hold_in_process():
     """A shard that does not answer is late, here as over the wire."""
     with pytest.raises(errors.DeadlineExceededError, match="shard 2"):
         await inprocess.InProcessShard(2, Service()).list(shard_pb2.ListRequest(), 0.001)
+
+
+class Place:
+    """Where a shard is asked; it tells by whom it was."""
+
+    width = 1
+
+    def __init__(self):
+        self.asked = []
+
+    def __getattr__(self, method):
+        async def ask(*_):
+            self.asked.append(method)
+
+        return ask
+
+
+async def test_a_divided_shard_is_read_in_one_place_and_written_in_another():
+    """What says how it is goes where it is written; both are closed."""
+    reads, writes = Place(), Place()
+    shard = divided.DividedShard(reads, writes)
+    for method in ("search", "fetch", "list", "stats", "write", "report"):
+        await getattr(shard, method)(None, 1.0)
+    await shard.close()
+    assert reads.asked == ["search", "fetch", "list", "stats", "close"]
+    assert writes.asked == ["write", "report", "close"]
