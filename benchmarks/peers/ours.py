@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import json
+import os
 import pathlib
 import sys
 import urllib.request
@@ -101,6 +102,17 @@ class Serve:
             spoken = api(f"http://127.0.0.1:{port}")
             asked = rest.Asked(spoken, work, folder)
             yield Running([process.pid], spoken, [probes], asked)
+
+
+class Workers(Serve):
+    """As many processes as there are cores, two at least, behind one port."""
+
+    name = "Vectorfleet, serve --workers"
+
+    def __init__(self) -> None:
+        count = max(2, len(os.sched_getaffinity(0)))
+        super().__init__("--workers", str(count))
+        self.settings = f"{Serve.settings}; {count} processes"
 
 
 class Apart:

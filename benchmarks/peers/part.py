@@ -27,6 +27,7 @@ CONTENDERS: Mapping[str, contender.Contender] = {
     "faiss": raw.Faiss(),
     "hnswlib": raw.Hnswlib(),
     "serve": ours.Serve(),
+    "workers": ours.Workers(),
     "apart": ours.Apart(),
     "qdrant": qdrant.Qdrant(),
     "pgvector": pgvector.Pgvector(),
