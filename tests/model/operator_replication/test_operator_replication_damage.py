@@ -48,6 +48,36 @@ def test_a_replica_whose_data_is_damaged_is_filled_again(who, spec):
     live(scenario, **spec)
 
 
+@pytest.mark.parametrize(
+    ("how", "before", "after", "spec"),
+    [
+        ("damaged", 2, 1, {}),
+        ("silent", 2, 1, {}),
+        ("silent", 3, 2, {"consistency": {"write": "all"}}),
+    ],
+)
+def test_one_that_writes_wait_for_leaves_where_it_is_no_longer_asked_for(how, before, after, spec):
+    """No write is acknowledged without it: fewer replicas are asked for, and writes go on."""
+
+    async def scenario(given):
+        await given.writes_again()
+        broken = given.replicas[f"{SHARD}-{after}"]
+        if broken is given.primary():
+            shard = f"{SHARD}-0"
+            given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/primary": shard})
+            await given.wait_until(lambda: given.primary() is given.replicas[shard])
+        if how == "damaged":
+            broken.damage()
+        else:
+            given.kill_node(broken.name)
+        await asyncio.sleep(10)  # until the primary says that no quorum answers it
+        await given.submit(replicas=after)
+        await given.wait_until(lambda: len(given.configuration()["members"]) == after)
+        await given.writes_again()
+
+    live(scenario, replicas=before, **spec)
+
+
 def test_damaged_data_stays_while_most_others_have_no_copy():
     """One is damaged, and one of the other two is away: what is left may be needed until that one is back."""
 

@@ -9,7 +9,11 @@ from . import view as view_
 SILENCE_SECONDS = 2.0
 """For how long followers must not have heard of a primary before it counts as gone."""
 LAG_RECORDS = 1000
-"""How many committed records a replica may lack and still join: it is shipped the rest while it does."""
+"""How many committed records a replica may lack and still join: it is shipped the rest while it does.
+
+Where there is no write quorum without it, writes stand still meanwhile, and a count of records does not say
+for how long: there it has to hold all that was committed a look ago.
+"""
 
 NO_ROOM = "NoRoom"
 _View = view_.ShardView
@@ -103,11 +107,13 @@ def sound_majority(view: _View, name: str) -> Refusal | None:
     return Refusal("NoMajority", f"{message}: {advice}", stalls=True)
 
 
-def others_are_sound(view: _View, name: str) -> Refusal | None:
-    """Refuse to take out a good copy while another member's data is damaged: that one goes first."""
+def others_are_sound(view: _View, leavers: Collection[str]) -> Refusal | None:
+    """Refuse to take out copies while the data of a member that stays is damaged."""
     assert view.committed is not None
-    broken = [one.name for one in view.committed.members if one.name != name and view.is_damaged(one)]
-    return Refusal("ReplicaDamaged", f"{name} stays: the data of {broken[0]} is damaged") if broken else None
+    staying = [one for one in view.committed.members if one.name not in leavers]
+    broken = [one.name for one in staying if view.is_damaged(one)]
+    message = f"{_join(leavers)} stays: the data of {broken[0]} is damaged" if broken else ""
+    return Refusal("ReplicaDamaged", message) if broken else None
 
 
 def nobody_else_is_filled(view: _View, name: str) -> Refusal | None:
@@ -179,9 +185,27 @@ def joiner_is_caught_up(view: _View, joiner: replication.Member) -> Refusal | No
     if follower.copying or lacks > LAG_RECORDS:
         what = "copies segments" if follower.copying else f"lacks {lacks} records"
         return Refusal("CatchingUp", f"{joiner.name} {what}")
+    if follower.verified < _committed_before(view) and _waited_for(view, joiner):
+        return Refusal("CatchingUp", f"{joiner.name} lacks {lacks} records, and writes would wait for it")
     if follower.silence_seconds > SILENCE_SECONDS:
         return Refusal("CatchingUp", f"the primary has not heard of {joiner.name} lately")
     return None
+
+
+def _committed_before(view: _View) -> int:
+    """Return up to where the primary had committed a look ago; all of it where there was none."""
+    assert view.committed is not None
+    heard = view.heard[view.committed.primary]
+    now = heard.state.committed if heard.state is not None else 0
+    return now if heard.committed_before is None else heard.committed_before
+
+
+def _waited_for(view: _View, joiner: replication.Member) -> bool:
+    """Return whether no write quorum would be left without a replica that joins, or takes its old place."""
+    assert view.committed is not None
+    count = len({*view.committed.names, joiner.name})
+    others = [one for one in view.alive() if one.name != joiner.name]
+    return len(others) < replication.write_quorum(count, every=view.wanted.every)
 
 
 def claim_is_there(view: _View, name: str) -> Refusal | None:
@@ -222,5 +246,5 @@ def silence(view: _View, name: str) -> float:
     return state.primary_silence_seconds if state is not None else float("inf")
 
 
-def _join(names: list[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     return ", ".join(names)

@@ -125,12 +125,17 @@ def _promote(
 
 
 def _able(view: view_.ShardView, without: tuple[str, ...]) -> tuple[replication.Member, ...]:
-    """Return the members that go on, without damaged ones where writes would wait and most are sound."""
+    """Return the members that go on.
+
+    Where writes would wait: without damaged ones if most are sound, without silent ones that nobody wants.
+    """
     assert view.committed is not None
     everyone, sound = view.survivors(), view.sound()
-    waits = guards.new_quorum_answers(view, everyone, without) is not None
+    if guards.new_quorum_answers(view, everyone, without) is None:
+        return everyone
     most = 2 * sum(view.is_alive(one) for one in sound) > len(view.committed.members)
-    return sound if waits and most else everyone
+    able = sound if most else everyone
+    return tuple(one for one in able if one.name in view.wanted.names or view.is_alive(one)) or able
 
 
 def _knows_less(view: view_.ShardView, name: str) -> bool:

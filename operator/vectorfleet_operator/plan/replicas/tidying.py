@@ -53,25 +53,30 @@ def replace(view: view_.ShardView) -> Verdict:
 
 
 def remove(view: view_.ShardView) -> Verdict:
-    """Take out a member that the spec does not ask for any more, one that is no copy first.
+    """Take out a member that the spec does not ask for any more, one that is no copy or is silent first.
 
-    A primary first hands over.
+    A primary first hands over. Where writes wait for such that are silent, all of those go at once: until
+    then the primary can't serve.
     """
     assert view.committed is not None
     extra = [one for one in view.committed.members if one.name not in view.wanted.names]
+    silent = [one for one in extra if not view.is_alive(one)]
     if not extra:
         return None
-    leaver = max(extra, key=lambda one: (not _is_sound(view, one), len(one.name), one.name))
+    if silent and len(view.alive()) < view.committed.write_quorum:
+        return guards.primary_leads(view) or _take_out(view, silent)
+    leaver = max(extra, key=lambda one: (not _is_sound(view, one), one in silent, len(one.name), one.name))
     if leaver.name == view.committed.primary:
         return guards.primary_serves(view) or repair.hand_over(view, f"{leaver.name} is to be taken out")
-    members = tuple(one for one in view.committed.members if one != leaver)
-    return (
-        guards.primary_serves(view)
-        or guards.others_are_sound(view, leaver.name)
-        or repair.change(
-            view, steps.Kind.REMOVE, f"the spec asks for {len(view.wanted.names)} replicas", members
-        )
-    )
+    return guards.primary_serves(view) or _take_out(view, [leaver])
+
+
+def _take_out(view: view_.ShardView, leavers: list[replication.Member]) -> Verdict:
+    assert view.committed is not None
+    members = tuple(one for one in view.committed.members if one not in leavers)
+    why = f"the spec asks for {len(view.wanted.names)} replicas"
+    refusal = guards.others_are_sound(view, [one.name for one in leavers])
+    return refusal or repair.change(view, steps.Kind.REMOVE, why, members)
 
 
 def join(view: view_.ShardView) -> Verdict:

@@ -23,6 +23,9 @@ class Heard:
     inability: replication.Inability | None = None
     """Why it answered the last look with nothing else, though its data may be whole: the same."""
 
+    committed_before: int | None = None
+    """The seq up to which the same disk told of commits when it answered before, None where it did not."""
+
     @property
     def answers(self) -> bool:
         """Whether it answered the last look."""
@@ -37,7 +40,8 @@ class Heard:
     def after(self, told: replication.Told | None) -> "Heard":
         """Return what is known after one more look; silence takes back nothing that was said."""
         if isinstance(told, replication.ReplicaState):
-            return Heard(told)
+            same = self.state is not None and self.state.disk == told.disk
+            return Heard(told, committed_before=self.state.committed if self.state and same else None)
         damage, inability = self.damage, self.inability
         if told is not None:
             damage = told if isinstance(told, replication.Damage) else None
