@@ -13,7 +13,9 @@ from replicated import volume
 
 from . import index, shard
 
-_STOPPED_SECONDS = 60
+# The pod has a minute to end. And a kubelet that has missed the API server for a while asks it again after
+# up to a minute: only then it hears that a pod is to end.
+_STOPPED_SECONDS = 240
 
 
 @contextlib.contextmanager
@@ -50,7 +52,8 @@ def _stopped(three: shard.Shard, pod: str) -> Iterator[None]:
     every = ("-l", "kubernetes.io/os=linux")
     three.of.cluster.kubectl("cordon", *every)
     try:
-        three.of.kubectl("delete", "pod", pod, f"--timeout={_STOPPED_SECONDS}s")
+        patience = f"--timeout={_STOPPED_SECONDS}s"
+        three.of.kubectl("delete", "pod", pod, patience, timeout=_STOPPED_SECONDS + 30)
         yield
     finally:
         three.of.cluster.kubectl("uncordon", *every)
