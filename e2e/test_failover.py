@@ -111,24 +111,6 @@ def test_operator_and_primary_die_together(three: shard.Shard, recorded: load.Re
         clients.expect_writes(FAILOVER_SECONDS)
 
 
-def test_writes_need_no_api_server(three: shard.Shard, recorded: load.Recorder) -> None:
-    """The API server is away for a minute, and a follower's process dies in it: clients notice nothing."""
-    follower = next(name for name in three.members if name != three.primary)
-    victim = processes.main_process(three.of, follower)
-    with recorded("the API server is away for a minute") as clients:
-        time.sleep(WARM_UP_SECONDS)
-        clients.event()
-        with _no_api_server(three.of.cluster):
-            time.sleep(AWAY_SECONDS / 2)
-            os.kill(victim, signal.SIGKILL)
-            time.sleep(AWAY_SECONDS / 2)
-            clients.expect_writes(1)
-    assert not clients.history.retried
-
-
-AWAY_SECONDS = 60
-
-
 @contextlib.contextmanager
 def _again(cluster: handle.Handle, number: int, word: str = "node-start") -> Iterator[None]:
     """Bring a node back behind what was done to it, whatever became of that."""
@@ -150,12 +132,3 @@ def _no_operator(of: index.Index) -> Iterator[None]:
         yield
     finally:
         scale(1)
-
-
-@contextlib.contextmanager
-def _no_api_server(cluster: handle.Handle) -> Iterator[None]:
-    cluster.switch("api-stop")
-    try:
-        yield
-    finally:
-        cluster.switch("api-start")

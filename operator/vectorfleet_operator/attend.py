@@ -15,7 +15,7 @@ from . import errors, lookout, metrics, ports, reconcile
 from .desired import names
 
 _LOG = logging.getLogger(__name__)
-_LONGEST_PAUSE_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 10.0  # an API server that is back must not be waited for as long as it was away
 _SHORTEST_PAUSE_SECONDS = 0.1
 _GATHER_SECONDS = 0.2  # what happens together is looked at once
 _FORGOTTEN = 3600.0
@@ -93,7 +93,7 @@ async def attend(key: ports.Key, attendant: Attendant, board: Board) -> None:
                 failures = 0
             except Exception as error:  # noqa: BLE001  whatever it is, the loop goes on
                 failures += 1
-                pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 6))
+                pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 4))
                 _report(key, error, pause)
             await _sleep(flag, pause)
     finally:

@@ -61,11 +61,11 @@ async def test_the_outcome_says_when_to_look_again(monkeypatch):
 
 
 async def test_errors_end_no_loop_and_pauses_double(monkeypatch):
-    """Up to a minute; one good pass begins anew."""
+    """Up to ten seconds; one good pass begins anew."""
     failures = [errors.Transient("away")] * 4 + [ValueError("a bug")] * 4
     script = Script(*failures, reconcile.Outcome(15.0), errors.Transient("away"))
 
-    assert await follow(script, monkeypatch) == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 15.0, 2.0]
+    assert await follow(script, monkeypatch) == [2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0, 10.0, 15.0, 2.0]
 
 
 async def test_errors_are_counted_by_kind(monkeypatch):
