@@ -335,15 +335,18 @@ class Node:
         current = self.core.term
         epoch = context if isinstance(context, int) else context.epoch
         if current is not None and current.epoch == epoch:
-            self.answered_at[disk] = self.clock.now
-        if current is not None and current.epoch == epoch and reply.promised <= epoch:
-            self.accepted_at[disk] = self.clock.now
-            quorum = current.configuration.write_quorum - 1
-            newest = sorted(
-                (self.accepted_at.get(peer.member.disk, 0.0) for peer in current.members()), reverse=True
-            )
-            self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else self.clock.now)
+            self._note_answer(current, disk, reply)
         self.do(decide, disk, context, reply)
+
+    def _note_answer(self, current, disk, reply):
+        self.answered_at[disk] = self.clock.now
+        if reply.promised > current.epoch:
+            return
+        self.accepted_at[disk] = self.clock.now
+        quorum = current.configuration.write_quorum - 1
+        heard = (self.accepted_at.get(peer.member.disk, 0.0) for peer in current.members())
+        newest = sorted(heard, reverse=True)
+        self.quorum_at = max(self.quorum_at, newest[quorum - 1] if quorum else self.clock.now)
 
 
 CARRY_OUT = {

@@ -1,4 +1,4 @@
-"""How the gateway reaches a shard: one protocol, over gRPC in the same process, or both."""
+"""How the gateway reaches a shard: one protocol, over gRPC, in the same process, or both."""
 
 from typing import Protocol
 

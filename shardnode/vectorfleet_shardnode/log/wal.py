@@ -193,10 +193,7 @@ class Log(contents.Contents):
             if self._tail.header.first_seq > self._index.last_seq:
                 return  # no record is in it yet
             failpoints.reached("rotate.before-fsync")
-            try:
-                self._tail.sync()
-            except OSError as refused:
-                raise self._fail(refused) from refused
+            self._sync_tail()
             failpoints.reached("rotate.synced")
             last = self._index.last
             try:
@@ -217,11 +214,14 @@ class Log(contents.Contents):
         except errors.StorageFullError:
             return
         failpoints.reached("rotate.noted")
+        self._sync_tail()
+        failpoints.reached("rotate.note-synced")
+
+    def _sync_tail(self) -> None:
         try:
             self._tail.sync()
         except OSError as refused:
             raise self._fail(refused) from refused
-        failpoints.reached("rotate.note-synced")
 
     def trim(self, covered: int, keep_bytes: int = 0) -> None:
         """Delete files that hold nothing newer than `covered`, which segments now hold durably.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import errors, shown
 from .. import shape as shapes
-from ..api import config, shard_pb2
+from ..api import config
 from ..limits import cgroup
 from ..secondary import secondary
 from ..settings import Tuning
@@ -69,42 +69,30 @@ class _States:
 
 
 class SecondaryService:
-    """The reads of one shard. Every method raises a `ShardError`, whose `code` is the gRPC status."""
+    """A secondary that keeps up with its primary, from the start until `close`.
+
+    Attributes:
+        reads: of the shard.
+    """
 
     def __init__(
         self, followed: secondary.Secondary, index: config.IndexConfig, number: int, threads: int
     ) -> None:
         self._followed = followed
-        self._reads = reads.Reads(_States(followed), index.serving, number, threads)
+        self.reads = reads.Reads(_States(followed), index.serving, number, threads)
         self._stopping = threading.Event()
         self._looking = threading.Thread(target=self._look, name="secondary", daemon=True)
         self._looking.start()
 
-    async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
-        """Answer a batch of queries, in order."""
-        return await self._reads.search(request)
-
-    async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:
-        """Return the rows that exist, in the order asked."""
-        return await self._reads.fetch(request)
-
-    async def list(self, request: shard_pb2.ListRequest) -> shard_pb2.ListReply:
-        """Return ids in ascending order of their UTF-8 bytes."""
-        return await self._reads.list(request)
-
-    async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
-        """Return rows by namespace, all or those that pass a filter."""
-        return await self._reads.stats(request)
-
     async def close(self) -> None:
         """Finish what is under way."""
-        self._reads.refuse()
+        self.reads.refuse()
         self._stopping.set()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         self._looking.join()
-        self._reads.close()
+        self.reads.close()
 
     def _look(self) -> None:
         """Keep up with the primary, so that reads find little to do, and few segments."""

@@ -83,7 +83,7 @@ async def _shard(told: orders.Orders) -> AsyncIterator[shards.ShardClient]:
     own = credentials.Trusted(told.token)
     try:
         writes = remote.RemoteShard(remote.Dial(0, told.primary, own))
-        yield divided.DividedShard(inprocess.InProcessReads(0, opened), writes)
+        yield divided.DividedShard(inprocess.InProcessReads(0, opened.reads), writes)
     finally:
         await opened.close()
 

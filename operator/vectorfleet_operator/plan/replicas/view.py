@@ -40,8 +40,8 @@ class Heard:
     def after(self, told: replication.Told | None) -> "Heard":
         """Return what is known after one more look; silence takes back nothing that was said."""
         if isinstance(told, replication.ReplicaState):
-            same = self.state is not None and self.state.disk == told.disk
-            return Heard(told, committed_before=self.state.committed if self.state and same else None)
+            before = self.state if self.state is not None and self.state.disk == told.disk else None
+            return Heard(told, committed_before=before.committed if before is not None else None)
         damage, inability = self.damage, self.inability
         if told is not None:
             damage = told if isinstance(told, replication.Damage) else None

@@ -9,6 +9,15 @@ from vectorfleet_shardnode import errors, files
 from vectorfleet_shardnode.log import log_files, log_format
 
 
+def write_three_files(folder):
+    """Write a log of three records, each in a file of its own, and an empty file behind them."""
+    opened, _ = open_log(folder)
+    for number in range(1, 4):
+        append(opened, number)
+        opened.rotate()
+    opened.close()
+
+
 def test_rotation_keeps_order_and_trimming_keeps_what_is_not_covered(tmp_path):
     """A file is deleted only once every record in it is covered."""
     opened, waiter = open_log(tmp_path)
@@ -27,11 +36,7 @@ def test_rotation_keeps_order_and_trimming_keeps_what_is_not_covered(tmp_path):
 
 def test_a_missing_file_is_refused(tmp_path):
     """A gap is named, at the start, in the middle and where the folder is empty."""
-    opened, _waiter = open_log(tmp_path)
-    for number in range(1, 4):
-        append(opened, number)
-        opened.rotate()
-    opened.close()
+    write_three_files(tmp_path)
     first, second, *_ = log_files.paths(tmp_path)
     with pytest.raises(errors.DataLossError, match="segments reach to seq 9"):
         read(tmp_path, covered=9)
@@ -92,10 +97,6 @@ def test_a_newest_file_that_went_missing_is_refused(tmp_path):
 
 def test_an_old_file_that_segments_cover_may_be_missing(tmp_path):
     """Deletions are not ordered: after a power cut any of the files may be there still. None is read."""
-    opened, _ = open_log(tmp_path)
-    for number in range(1, 4):
-        append(opened, number)
-        opened.rotate()
-    opened.close()
+    write_three_files(tmp_path)
     log_files.paths(tmp_path)[1].unlink()
     assert read(tmp_path, covered=3)[1].index.last_seq == 3
