@@ -14,6 +14,8 @@ import grpc.aio
 
 from vectorfleet_shardnode.api import shard_pb2
 
+from . import statuses
+
 Begin = Callable[[], "grpc.aio.StreamStreamCall[shard_pb2.SearchCall, shard_pb2.SearchAnswer]"]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -31,6 +33,12 @@ class RefusedError(Exception):
         super().__init__(message)
         self.code = code
         self.more = more
+
+    @classmethod
+    def of(cls, failed: grpc.aio.AioRpcError) -> "RefusedError":
+        """Return what a call that failed comes to."""
+        said, more = failed.details() or failed.code().name, dict(failed.trailing_metadata() or ())
+        return cls(statuses.code_of(failed.code(), said), said, more)
 
 
 class Conversation:
@@ -104,14 +112,14 @@ class Conversation:
             async for answer in self._call:
                 self._answered = True
                 self._take(answer)
-            code, said = await self._call.code(), await self._call.details()
+            code = await self._call.code()
+            said = await self._call.details() or code.name
             more = dict(await self._call.trailing_metadata() or ())
             if code is grpc.StatusCode.OK:  # the shard stops; what it did not answer it did not take
                 code = grpc.StatusCode.UNAVAILABLE
-            refused = RefusedError(code, said or code.name, more)
+            refused = RefusedError(statuses.code_of(code, said), said, more)
         except grpc.aio.AioRpcError as error:
-            more = dict(error.trailing_metadata() or ())
-            refused = RefusedError(error.code(), error.details() or error.code().name, more)
+            refused = RefusedError.of(error)
         finally:
             self.ended = True
             self._outgoing.put_nowait(None)

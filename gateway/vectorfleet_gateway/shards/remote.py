@@ -179,8 +179,7 @@ class RemoteShard:
         try:
             return await call(request, timeout=seconds, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
-            said, more = error.details() or error.code().name, dict(error.trailing_metadata() or ())
-            raise conversation.RefusedError(error.code(), said, more) from None
+            raise conversation.RefusedError.of(error) from None
 
     async def _is_back(self, seconds: float) -> bool:
         """Wait for the shard to be there again, and return whether it is worth another try."""

@@ -10,6 +10,9 @@ from vectorfleet_shardnode.api import shard_pb2
 from .. import errors
 
 _TOO_LARGE = "larger than max"
+# What gRPC says at this end of a call that broke with the process at the other. A shard that fails by itself
+# says INTERNAL too, in other words.
+_BROKEN = ("Internal error from Core", "Received RST_STREAM")
 
 _THE_CALLERS = "{message}"
 _THE_SHARDS = "shard {shard}: {message}"
@@ -58,6 +61,18 @@ def error_of(
         )
     kind, said = _ERRORS.get(code, (errors.InternalError, _THE_SHARDS))
     return kind(said.format(shard=shard, message=message))
+
+
+def code_of(code: grpc.StatusCode, message: str) -> grpc.StatusCode:
+    """Return the status of a call that failed: UNAVAILABLE where the way to the shard broke.
+
+    Args:
+        code: as gRPC says it.
+        message: its details.
+    """
+    if code is grpc.StatusCode.INTERNAL and message.startswith(_BROKEN):
+        return grpc.StatusCode.UNAVAILABLE
+    return code
 
 
 def is_repeatable(request: object) -> bool:

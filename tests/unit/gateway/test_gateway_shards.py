@@ -38,6 +38,20 @@ def test_what_a_status_means(code, status, said):
     assert (error.status, str(error)) == (status, said)
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "counts_as"),
+    [
+        (CODE.INTERNAL, "Internal error from Core", CODE.UNAVAILABLE),
+        (CODE.INTERNAL, "Received RST_STREAM with error code 2", CODE.UNAVAILABLE),
+        (CODE.INTERNAL, "KeyError: 'a'", CODE.INTERNAL),
+        (CODE.DATA_LOSS, "Internal error from Core", CODE.DATA_LOSS),
+    ],
+)
+def test_a_call_that_broke_is_one_that_did_not_arrive(code, said, counts_as):
+    """GRPC calls that an internal error now and then; another replica is to be asked."""
+    assert statuses.code_of(code, said) is counts_as
+
+
 def test_a_full_shard_asks_to_be_asked_again():
     """In a second, by when a replica with room may lead: four tries at once would all be too early."""
     assert statuses.error_of(CODE.RESOURCE_EXHAUSTED, "no room", 3).headers == {"retry-after": "1"}
