@@ -46,7 +46,7 @@ class _Watched:
 
     def may_report(self, name: str) -> bool:
         """Return whether to ask a replica for more: one of an older version tells no state at all."""
-        heard = self.heard.get(name, view_.Heard())
+        heard = self.heard.get(name, view_.NEVER)
         unable = heard.inability is not None
         return heard.damage is None and (heard.state is None or heard.present or unable)
 
@@ -136,7 +136,7 @@ class Lookout:
             *(self._shards.state(place, watched.token) for place in places.values())
         )
         for name, state in zip(places, answers, strict=True):
-            heard = watched.heard.get(name, view_.Heard()).after(state)
+            heard = watched.heard.get(name, view_.NEVER).after(state)
             watched.heard[name] = heard
             silent = heard.missed >= view_.PATIENCE and heard.inability is None
             if heard.damage is not None or silent:

@@ -73,7 +73,7 @@ class Office(state.State):
         return messages.Send(peer.member, message)
 
     def _answer_leads(self) -> Effects:
-        if self.term is None or not self.term.held(self.synced):
+        if not self._leads or self.term is None or not self.term.held(self.synced):
             return []
         waiting, self._leads = self._leads, []
         reply = messages.LeadReply(True, held=True, last=self.history.last)
@@ -130,7 +130,9 @@ class Office(state.State):
     def _answer_reads(self) -> Effects:
         """Answer the reads of a round that W members confirmed, once the start record is committed."""
         current = self.term
-        if current is None or not current.learned or self.committed < current.start:
+        if not self._reads.under_way or current is None or not current.learned:
+            return []
+        if self.committed < current.start:
             return []
         members = {peer.member.disk for peer in current.members()}
         if not self._reads.is_confirmed(members, current.configuration.write_quorum - 1):

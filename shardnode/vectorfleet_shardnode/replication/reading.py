@@ -26,6 +26,11 @@ class Rounds:
         self._asking, self._waiting, self._confirmed = self._waiting, [], set()
         return True
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a round is asked."""
+        return bool(self._asking)
+
     def confirmed(self, disk: str, number: int) -> None:
         """Take in a confirmation of a round."""
         if number == self.number:
@@ -33,7 +38,7 @@ class Rounds:
 
     def is_confirmed(self, members: set[str], needed: int) -> bool:
         """Tell whether enough members, beside this one, have confirmed the round under way."""
-        return bool(self._asking) and len(self._confirmed & members) >= needed
+        return self.under_way and len(self._confirmed & members) >= needed
 
     def asked_again(self, members: Iterable[term.Peer]) -> list[term.Peer]:
         """Return who has not confirmed the round under way."""

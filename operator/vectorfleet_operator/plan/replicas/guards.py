@@ -23,7 +23,7 @@ def primary_really_gone(view: _View) -> Refusal | None:
     """Refuse to promote while anybody hears of the primary: one that is cut off from us alone still leads."""
     assert view.committed is not None
     name = view.committed.primary
-    if view.heard.get(name, view_.Heard()).answers:
+    if view.heard.get(name, view_.NEVER).answers:
         return Refusal("PrimaryAnswers", f"the primary {name} answers")
     if view.refuses(name):
         return None
@@ -60,9 +60,9 @@ def new_quorum_answers(
     view: _View, members: tuple[replication.Member, ...], without: Iterable[str] = ()
 ) -> Refusal | None:
     """Refuse a change that could not be committed: too few of its members would hold the log."""
-    left_out = set(without)
+    left_out, learners = set(without), view.learners()
     able = [one for one in members if view.is_alive(one) and one.name not in left_out]
-    able += [one for one in members if one in view.learners()]
+    able += [one for one in members if one in learners]
     needed = replication.write_quorum(len(members), every=view.wanted.every)
     if len(able) >= needed:
         return None

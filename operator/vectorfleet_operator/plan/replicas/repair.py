@@ -30,12 +30,12 @@ def promotion(view: view_.ShardView) -> steps.Step | Refusal | None:
         return _promote(view, f"the primary {view.committed.primary} has lost its volume")
     if sealed := _sealed_since(view):
         return _promote(view, f"{sealed} was sealed for a change that was not completed")
-    state = view.heard.get(primary.name, view_.Heard()).state
-    if not view.heard.get(primary.name, view_.Heard()).answers:
+    heard = view.heard.get(primary.name, view_.NEVER)
+    if not heard.answers:
         refusal = guards.primary_really_gone(view)
         return refusal or _promote(view, _why_gone(view, primary), without=(primary.name,))
-    assert state is not None
-    if _is_cut_off(view, state):
+    assert heard.state is not None
+    if _is_cut_off(view, heard.state):
         why = f"the primary {primary.name} is cut off from the other members"
         return _promote(view, why, without=(primary.name,), unsealed=(primary.name,))
     return None

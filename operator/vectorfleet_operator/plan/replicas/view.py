@@ -56,6 +56,10 @@ class Heard:
         return self.state.disk if self.state is not None else ""
 
 
+NEVER = Heard()
+"""Of a replica that never said anything."""
+
+
 @dataclasses.dataclass(frozen=True)
 class PodState:
     """The pod of a replica, as the cluster tells of it."""
@@ -109,12 +113,12 @@ class ShardView:
 
     def state(self, name: str) -> replication.ReplicaState | None:
         """Return what a replica said lately, None where it is silent."""
-        heard = self.heard.get(name, Heard())
+        heard = self.heard.get(name, NEVER)
         return heard.state if heard.present else None
 
     def missed(self, name: str) -> int:
         """Return the looks in a row that a replica has not answered."""
-        return self.heard.get(name, Heard()).missed
+        return self.heard.get(name, NEVER).missed
 
     def is_alive(self, member: replication.Member) -> bool:
         """Return whether a member answers, and is the disk that is meant."""
@@ -123,12 +127,12 @@ class ShardView:
 
     def is_lost(self, member: replication.Member) -> bool:
         """Return whether a member's disk is known to be gone: another one was seen under its name."""
-        seen = self.heard.get(member.name, Heard()).disk
+        seen = self.heard.get(member.name, NEVER).disk
         return bool(seen) and seen != member.disk
 
     def damage(self, name: str) -> replication.Damage | None:
         """Return what a replica says of its data, None where nothing is wrong with it, or not known to be."""
-        return self.heard.get(name, Heard()).damage
+        return self.heard.get(name, NEVER).damage
 
     def is_damaged(self, member: replication.Member) -> bool:
         """Return whether a member's data is damaged, so that it is no copy."""
@@ -137,7 +141,7 @@ class ShardView:
 
     def inability(self, name: str) -> replication.Inability | None:
         """Return why a replica serves nothing whose data may be whole, None where it says nothing like it."""
-        return self.heard.get(name, Heard()).inability
+        return self.heard.get(name, NEVER).inability
 
     def refuses(self, name: str) -> bool:
         """Return whether a replica says of itself that it serves nothing, whatever the cause."""
@@ -164,13 +168,13 @@ class ShardView:
 
     def learners(self) -> tuple[replication.Member, ...]:
         """Return the replicas that are wanted, answer, and are no members: their disks as they say."""
-        members = set(self.committed.members if self.committed else ())
-        found = (
-            replication.Member(name, state.disk, self.address(name))
-            for name in self.wanted.names
-            if (state := self.state(name)) is not None and name not in self.lost_claims
+        members = {(one.name, one.disk) for one in self.committed.members} if self.committed else set()
+        disks = {name: state.disk for name in self.wanted.names if (state := self.state(name)) is not None}
+        return tuple(
+            replication.Member(name, disk, self.address(name))
+            for name, disk in disks.items()
+            if disk and (name, disk) not in members and name not in self.lost_claims
         )
-        return tuple(one for one in found if one.disk and one not in members)
 
     @property
     def speaks(self) -> bool:
