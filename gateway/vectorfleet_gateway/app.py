@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from vectorfleet_runtime import quotas
+from vectorfleet_runtime import deadlines, quotas
 
 from . import admission, audit, body, call, consistency, errors, index, metrics, policy, replies
 from .routes import table
@@ -130,6 +130,7 @@ class App:
         self._bounds = bounds or Bounds()
         self._house = admission.House(self._bounds.max_requests, self._bounds.max_bodies_bytes)
         self._meters = quotas.Meters()
+        self._deadlines = deadlines.Deadlines()
         self._audit = log or audit.Audit()
         self._open_docs = open_docs
         self._in_flight: set[asyncio.Task[object] | None] = set()
@@ -170,7 +171,11 @@ class App:
     ) -> replies.Reply:
         request_id = entry.request_id
         try:
-            return await self._answer(resolved, scope, exchange, entry)
+            asked = self._admit(resolved, scope, entry)
+            try:
+                return await self._work(asked, scope, exchange, entry)
+            finally:
+                self._house.leave()
         except asyncio.CancelledError:  # by cut_off, and by nothing else
             return replies.failure(errors.UnavailableError("the gateway is stopping"))
         except quotas.SpentError as spent:  # of requests here, of rows in the route
@@ -184,9 +189,8 @@ class App:
             )
             return replies.failure(problem)
 
-    async def _answer(
-        self, resolved: table.Resolved, scope: Scope, exchange: Exchange, entry: audit.Entry
-    ) -> replies.Reply:
+    def _admit(self, resolved: table.Resolved, scope: Scope, entry: audit.Entry) -> _Asked:
+        """Let a request in who may ask it, and there is room for; it has to leave the house."""
         now = time.time()
         principal = self._enter(resolved, scope, now)
         entry.principal = principal.name
@@ -196,10 +200,7 @@ class App:
         if meter is not None:
             meter.admit(now)
         self._house.enter()
-        try:
-            return await self._work(_Asked(route, principal, resolved.name, meter), scope, exchange, entry)
-        finally:
-            self._house.leave()
+        return _Asked(route, principal, resolved.name, meter)
 
     async def _work(
         self, asked: _Asked, scope: Scope, exchange: Exchange, entry: audit.Entry
@@ -212,15 +213,19 @@ class App:
             scope.headers.get(consistency.WRITE_ID_HEADER),
         )
         seconds = self._bounds.timeout if wished is None else min(wished, self._bounds.timeout)
-        deadline = asyncio.get_running_loop().time() + seconds
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
         content, held = b"", 0
         try:
             if asked.route.takes_body:
-                held = await self._set_aside(scope.headers)
-                content = await body.read(scope.headers, exchange, self._bounds.max_body_bytes, seconds)
+                most = self._bounds.max_body_bytes
+                announced = body.check_announced(scope.headers, most)
+                # Of a body without a length, as much is set aside as any may have.
+                held = await self._house.take(most if announced is None else announced)
+                content = await body.read(announced, exchange, most, seconds)
             if wished is None:  # who says nothing has the time for the body, and again for the answer
-                deadline = asyncio.get_running_loop().time() + seconds
-            async with asyncio.timeout_at(deadline):
+                deadline = clock() + seconds
+            with deadlines.until(self._deadlines, deadline):
                 made = call.Call(asked.principal, entry, asked.name, query, content, deadline, asked.meter)
                 with consistency.during(session):
                     reply = await asked.route.handler(made, self._index)
@@ -236,9 +241,3 @@ class App:
         if self._open_docs and resolved.route is not None and resolved.route.operation.describes:
             return policy.ANYONE
         return self._entrance.enter(scope.headers, now)
-
-    async def _set_aside(self, headers: body.Headers) -> int:
-        """Set aside what a body takes at most; one without a length may be as long as any."""
-        most = self._bounds.max_body_bytes
-        announced = body.check_announced(headers, most)
-        return await self._house.take(most if announced is None else announced)

@@ -6,6 +6,7 @@ when its slowest query is, so what is known to be slow goes beside the lane, alo
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from enum import Enum
 from typing import NamedTuple
 
@@ -64,9 +65,9 @@ class Lanes:
     def __init__(self, shard: shards.ShardClient, number: int = 0) -> None:
         self._lanes = {way: Lane(shard, number) for way in Way}
 
-    async def search(self, query: shard_pb2.Query, seconds: float) -> Answered:
+    def search(self, query: shard_pb2.Query, seconds: float) -> Awaitable[Answered]:
         """Return a query's matches; see `Lane.search`."""
-        return await self._lanes[way_of(query)].search(query, seconds)
+        return self._lanes[way_of(query)].search(query, seconds)
 
 
 class Lane:

@@ -1,18 +1,13 @@
 """Reads a request's body, never more of it than the limit, and not for longer than it may take."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Protocol
 
 from . import errors
 
-
-class Headers(Protocol):
-    """A request's header fields, names in lower case."""
-
-    def get(self, key: str, default: str | None = None) -> str | None:
-        """Return the first value of a field."""
-        ...
+Headers = Mapping[str, str]
+"""A request's header fields, names in lower case; of several with one name the first."""
 
 
 class Incoming(Protocol):
@@ -23,7 +18,7 @@ class Incoming(Protocol):
         """Whether all of it has come already."""
         ...
 
-    async def __call__(self) -> bytes:
+    def __call__(self) -> Awaitable[bytes]:
         """Return all of it; RuntimeError where it breaks off."""
         ...
 
@@ -52,16 +47,14 @@ def check_announced(headers: Headers, limit: int) -> int | None:
     return int(text)
 
 
-async def read(headers: Headers, incoming: Incoming, limit: int, seconds: float) -> bytes:
-    """Return the body.
+async def read(announced: int | None, incoming: Incoming, limit: int, seconds: float) -> bytes:
+    """Return the body, of a length that `check_announced` gave.
 
     Raises:
-        BodyTooLargeError: it is longer than `limit` bytes, announced or not; the rest stays unread.
-        EncodingNotSupportedError: it is compressed.
+        BodyTooLargeError: it was not announced, and is longer than `limit` bytes; the rest stays unread.
         BodyTimeoutError: it took longer than `seconds` to arrive.
         InvalidArgumentError: it broke off.
     """
-    announced = check_announced(headers, limit)
     try:
         # The server ends an announced body where its header said, so it can't outgrow the limit.
         if announced is not None and incoming.is_here:

@@ -91,9 +91,9 @@ class Index:
         request = _delete(namespace, what)
         return await self._write(dict.fromkeys(range(self.shards), request), seconds)
 
-    async def search(
+    def search(
         self, queries: Sequence[shard_pb2.Query], seconds: float, *, partial: bool = False
-    ) -> list[routing.Found]:
+    ) -> Awaitable[list[routing.Found]]:
         """Find the best rows of all shards for each of some queries, which are asked at the same time.
 
         Args:
@@ -101,7 +101,7 @@ class Index:
             seconds: that the answers may take.
             partial: whether the answers of some shards are enough; `Found.missing` tells of the others.
         """
-        return await _gather(self._search(query, seconds, partial=partial) for query in queries)
+        return _gather([self._search(query, seconds, partial=partial) for query in queries])
 
     async def _search(self, query: shard_pb2.Query, seconds: float, *, partial: bool) -> routing.Found:
         started = time.perf_counter()
@@ -111,7 +111,7 @@ class Index:
             asked = (self._search_shard(number, query, seconds) for number in range(self.shards))
             answers, missing = routing.part_answers(await asyncio.gather(*asked, return_exceptions=True))
         else:
-            answers = await _gather(lanes.search(query, seconds) for lanes in self._lanes)
+            answers = await _gather([lanes.search(query, seconds) for lanes in self._lanes])
         matches = [answer.matches for answer in answers]
         hits = routing.merge_matches(matches, query, self.generation)
         told = [one.explanation or b"{}" for one in matches] if query.explain else []

@@ -84,13 +84,16 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
     template = _template(request, namespace)
     text = schemas.given(request.text)
     ways = _ways(request, index)
+    by_text = None
+    if fusion.Source.TEXT in ways:
+        by_text = shard_pb2.Query(text=text)
+        by_text.MergeFrom(template)
     queries = {}
     by_vector = _by_vector(request, template, index.serving, embeds=fusion.Source.VECTOR in ways)
     if by_vector is not None:
         queries[fusion.Source.VECTOR] = by_vector
-    if fusion.Source.TEXT in ways:
-        queries[fusion.Source.TEXT] = shard_pb2.Query(text=text)
-        queries[fusion.Source.TEXT].MergeFrom(template)
+    if by_text is not None:
+        queries[fusion.Source.TEXT] = by_text
     if not queries:
         raise errors.InvalidArgumentError("a query needs a vector, the id of a row, vectors, or text")
     rerank, group_by = _rerank(request, index), _group_by(request, index.metadata)
@@ -98,7 +101,8 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
     fused = _fusion(request, len(queries), depth)
     for query in queries.values():
         query.top_k = depth if fused is None else fused.candidates
-        query.include_metadata |= rerank is not None or group_by is not None
+        if rerank is not None or group_by is not None:
+            query.include_metadata = True
     return Question(
         queries,
         schemas.given(request.id),
@@ -109,7 +113,7 @@ def parse(request: schemas.Query, namespace: str, index: config.IndexConfig) -> 
         partial=bool(schemas.given(request.allow_partial)),
         rerank=rerank,
         group_by=group_by,
-        includes_metadata=template.include_metadata,
+        includes_metadata=bool(schemas.given(request.include_metadata)),
     )
 
 
@@ -173,16 +177,15 @@ def _check_ways(ways: set[fusion.Source], index: config.IndexConfig) -> None:
 
 
 def _by_vector(
-    request: schemas.Query, template: shard_pb2.Query, generation: config.Generation, *, embeds: bool
+    request: schemas.Query, query: shard_pb2.Query, generation: config.Generation, *, embeds: bool
 ) -> shard_pb2.Query | None:
+    """Return `query` with all that is asked by vector; None where nothing is."""
     values, row_id = schemas.given(request.vector), schemas.given(request.id)
     params = schemas.given(request.params)
     if values is not None and row_id is not None:
         raise errors.InvalidArgumentError("a query needs a vector, or the id of a row, and not both")
     if row_id is not None:
         limits.check_id(row_id)
-    query = shard_pb2.Query()
-    query.CopyFrom(template)
     if values is not None:
         (vector,) = limits.vectors_of([("the query", values)], generation.dimensions, generation.metric)
         query.vector = vector.tobytes()

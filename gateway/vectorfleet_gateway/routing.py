@@ -93,7 +93,7 @@ def unpack(rows: shard_pb2.Rows, generation: config.Generation) -> list[Row]:
     metadata: Iterable[bytes] = rows.metadata or itertools.repeat(b"")
     vectors: Iterable[fields.Named | None] = fields.unpack(rows.fields, generation) or itertools.repeat(None)
     pairs: Iterable[sparse.Pairs | None] = sparse.unpack(rows.fields) or itertools.repeat(None)
-    return [Row(*parts) for parts in zip(rows.ids, values, metadata, vectors, pairs, strict=False)]
+    return list(map(Row, rows.ids, values, metadata, vectors, pairs))
 
 
 def merge_matches(

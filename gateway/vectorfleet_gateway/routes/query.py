@@ -1,5 +1,6 @@
 """`/query`: the best rows by vector, vector fields, text, or several of these; ordered anew, or grouped."""
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 import msgspec
@@ -30,9 +31,9 @@ class _AsMatches:
     tell = staticmethod(replies.matches)
 
 
-async def query(asked: call.Call, served: index.Index) -> replies.Reply:
+def query(asked: call.Call, served: index.Index) -> Awaitable[replies.Reply]:
     """Find the best rows. An id that does not exist is near to nothing: the answer is empty."""
-    return await answer(asked, served, _query(asked.body), _AsMatches())
+    return answer(asked, served, _query(asked.body), _AsMatches())
 
 
 async def answer(
@@ -132,6 +133,6 @@ def _grouped(
 def _merge(question: questions.Question, lists: dict[fusion.Source, routing.Found]) -> list[fusion.Fused]:
     if question.fusion is None:
         (only,) = lists.values()
-        return [fusion.Fused(hit) for hit in only.hits]
+        return list(map(fusion.Fused, only.hits))
     depth = question.top_k if question.rerank is None else question.rerank.candidates
     return fusion.fuse({source: found.hits for source, found in lists.items()}, question.fusion, depth)

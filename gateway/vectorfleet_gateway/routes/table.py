@@ -71,10 +71,10 @@ ROUTES = tuple(Route(one, _HANDLERS[one.name]) for one in operations.OPERATIONS)
 _BY_PATH: dict[str, dict[str, Route]] = {}
 for _route in ROUTES:
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
-_EXACT = {path: methods for path, methods in _BY_PATH.items() if operations.NAME not in path}
+_EXACT = {path for path in _BY_PATH if operations.NAME not in path}
 _NAMED: list[tuple[str, str, dict[str, Route]]] = []
 """What stands before a name and behind it, and the methods there."""
-for _path in _BY_PATH.keys() - _EXACT.keys():
+for _path in _BY_PATH.keys() - _EXACT:
     _before, _, _behind = _path.partition(operations.NAME)
     _NAMED.append((_before, _behind, _BY_PATH[_path]))
 
@@ -98,9 +98,15 @@ class Resolved:
         return self.route
 
 
+# Made once for all requests: most of them are to these.
+_RESOLVED = {(route.method, route.path): Resolved(route) for route in ROUTES if route.path in _EXACT}
+
+
 def resolve(method: str, path: str) -> Resolved:
     """Return what a decoded path means; never an error, so that who asks is looked at first."""
-    methods, name = _EXACT.get(path), ""
+    if (known := _RESOLVED.get((method, path))) is not None:
+        return known
+    methods, name = _BY_PATH[path] if path in _EXACT else None, ""
     if methods is None:
         for before, behind, named in _NAMED:
             if path.startswith(before) and path.endswith(behind) and len(path) > len(before) + len(behind):

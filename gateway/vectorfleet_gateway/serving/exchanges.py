@@ -1,6 +1,6 @@
 """One request and the way to answer it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 from . import bodies, heads, messages
@@ -35,13 +35,13 @@ class Exchange:
         """Whether the whole body is."""
         return self.body.complete
 
-    async def __call__(self) -> bytes:
+    def __call__(self) -> Awaitable[bytes]:
         """Return all of the body.
 
         Raises:
             RuntimeError: it broke off.
         """
-        return await self.body.whole()
+        return self.body.whole()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Return the body's pieces as they come; RuntimeError where it breaks off."""

@@ -5,10 +5,12 @@ other one. The parser refuses two lengths, a length beside chunks, a line that e
 that is folded; here the rest is.
 """
 
+import functools
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 BAD_REQUEST, TIMEOUT, URI_TOO_LONG, EXPECTATION_FAILED = 400, 408, 414, 417
+_REMEMBERED_NAMES = 256
 TOO_MANY, FIELDS_TOO_LARGE, NOT_IMPLEMENTED, VERSION = 429, 431, 501, 505
 
 
@@ -25,22 +27,15 @@ class RefusedError(Exception):
         self.status = status
 
 
-class Fields:
-    """Header fields; names in lower case, of several with one name the first."""
+def fields_of(sent: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return header fields by their names in lower case; of several with one name the first."""
+    # The first of a name counts, so it is put in last.
+    return {_name(name): value.decode("latin-1") for name, value in reversed(sent)}
 
-    __slots__ = ("_values",)
 
-    def __init__(self, sent: Sequence[tuple[bytes, bytes]]) -> None:
-        # The first of a name counts, so it is put in last.
-        self._values = {name.lower(): value for name, value in reversed(sent)}
-
-    def get(self, key: str, default: str | None = None) -> str | None:
-        """Return the first value of a field."""
-        value = self._values.get(key.encode())
-        return default if value is None else value.decode("latin-1")
-
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._values
+@functools.lru_cache(_REMEMBERED_NAMES)
+def _name(sent: bytes) -> str:
+    return sent.decode("latin-1").lower()
 
 
 class Head:
@@ -61,7 +56,7 @@ class Head:
     ) -> None:
         self.method = method.decode("ascii")
         self.path, self.query_string = _split(target)
-        self.headers = Fields(sent)
+        self.headers = fields_of(sent)
         _check(sent, self.headers, version)
         self.continues = _continues(self.headers, version)
 
@@ -85,7 +80,7 @@ def _without_origin(target: str) -> str:
     return rest[at:] if rest[at : at + 1] == "/" else f"/{rest[at:]}"
 
 
-def _check(sent: Sequence[tuple[bytes, bytes]], fields: Fields, version: str) -> None:
+def _check(sent: Sequence[tuple[bytes, bytes]], fields: Mapping[str, str], version: str) -> None:
     if version not in ("1.0", "1.1"):
         raise RefusedError(VERSION, "HTTP/1.1 is spoken here, and HTTP/1.0")
     hosts = [name.lower() for name, _ in sent].count(b"host")
@@ -99,7 +94,7 @@ def _check(sent: Sequence[tuple[bytes, bytes]], fields: Fields, version: str) ->
             raise RefusedError(NOT_IMPLEMENTED, "the only Transfer-Encoding that is taken is chunked")
 
 
-def _continues(fields: Fields, version: str) -> bool:
+def _continues(fields: Mapping[str, str], version: str) -> bool:
     expected = fields.get("expect")
     if expected is None or version == "1.0":
         return False

@@ -165,9 +165,9 @@ class Listening:
             if not made[0].is_lost:
                 self._connections.add(made[0])
 
-    async def _answer(self, exchange: exchanges.Exchange) -> None:
+    def _answer(self, exchange: exchanges.Exchange) -> Awaitable[None]:
         self._asked_at = self._loop.time()
-        await self._application(exchange.head, exchange, self._is_closing)
+        return self._application(exchange.head, exchange, self._is_closing)
 
     def _is_closing(self) -> bool:
         return self._closing

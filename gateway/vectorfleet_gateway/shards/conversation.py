@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from vectorfleet_runtime import deadlines
 from vectorfleet_shardnode.api import shard_pb2
 
 from . import statuses
@@ -55,6 +56,7 @@ class Conversation:
         self._call = begin()
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[shard_pb2.SearchReply]] = {}
+        self._deadlines = deadlines.Deadlines()
         self._outgoing: asyncio.Queue[shard_pb2.SearchCall | None] = asyncio.Queue()
         self._answered = False
         self.ended = False
@@ -74,12 +76,13 @@ class Conversation:
             RefusedError: there is none.
         """
         number = next(self._numbers)
-        answer: asyncio.Future[shard_pb2.SearchReply] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[shard_pb2.SearchReply] = loop.create_future()
         self._waiting[number] = answer
         said = shard_pb2.SearchCall(number=number, request=request, milliseconds=max(1, int(seconds * 1000)))
         try:
             self._outgoing.put_nowait(said)
-            async with asyncio.timeout(seconds):
+            with deadlines.until(self._deadlines, loop.time() + seconds):
                 return await answer
         except TimeoutError:
             raise RefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time", {}) from None

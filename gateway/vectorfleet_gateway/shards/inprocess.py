@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 
+from vectorfleet_runtime import deadlines
 from vectorfleet_shardnode.api import shard_pb2
 
 from .. import errors
@@ -38,6 +39,7 @@ class InProcessReads:
     def __init__(self, shard: int, asked: Reading) -> None:
         self._shard = shard
         self._asked = asked
+        self._deadlines = deadlines.Deadlines()
 
     async def search(self, request: shard_pb2.SearchRequest, seconds: float) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
@@ -60,7 +62,7 @@ class InProcessReads:
 
     async def _ask(self, call: Awaitable[A], seconds: float) -> A:
         try:
-            async with asyncio.timeout(seconds):
+            with deadlines.until(self._deadlines, asyncio.get_running_loop().time() + seconds):
                 return await call
         except TimeoutError:
             raise errors.DeadlineExceededError(f"shard {self._shard} did not answer in time") from None
