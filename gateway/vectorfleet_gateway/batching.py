@@ -18,6 +18,8 @@ from . import consistency, errors, metrics, shards
 
 MAX_QUERIES = 64
 """Queries of one batch."""
+ASKING_TURNS = 3
+"""Turns of the event loop in which callers ask again: answers are sent, requests are read, they get here."""
 MAX_LANE_ROWS = 1_000
 MAX_LANE_FULL_ROWS = 100
 """A query for more rows than this, or for more rows with their values or metadata, goes alone: the answer of
@@ -125,9 +127,19 @@ class Lane:
         try:
             while batch := self._next():
                 await self._send(batch)
+                await self._hear(len(batch))
         finally:
             self._under_way -= 1
             self._drivers.remove(asyncio.current_task())  # type: ignore[arg-type]  # it is one
+
+    async def _hear(self, answered: int) -> None:
+        """Let those who were just answered together ask again, where they are more than those who wait.
+
+        Else the few who came meanwhile would be searched for first, while all the others gather behind them.
+        """
+        for _ in range(ASKING_TURNS):
+            if answered > max(1, len(self._waiting)):
+                await asyncio.sleep(0)
 
     def _next(self) -> list[_Asked]:
         batch: list[_Asked] = []

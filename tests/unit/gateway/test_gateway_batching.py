@@ -85,6 +85,29 @@ async def test_what_arrives_meanwhile_goes_together(lane, shard):
     assert shard.batches == [[1], [2, 3, 4, 5]]
 
 
+async def test_who_was_answered_together_is_asked_for_together_again(lane, shard):
+    """Callers who ask again at once stay one batch, though one of them came first."""
+    shard.gate.wait = turn
+
+    async def call(number):
+        for _ in range(3):
+            await lane.search(query(number), 5.0)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*map(call, range(1, 5)))
+    assert [len(batch) for batch in shard.batches] == [1, 3, 4, 4]
+
+
+async def test_nobody_is_waited_for_who_asks_no_more(lane, shard):
+    """Who came meanwhile is searched for soon where those who were answered do not come back."""
+    shard.gate.clear()
+    first = await ask(lane, query(1))
+    rest = await ask(lane, query(2), query(3))
+    shard.gate.set()
+    late = asyncio.create_task(lane.search(query(4), 5.0))
+    assert await answers([*first, *rest, late]) == ["1", "2", "3", "4"]
+
+
 async def test_a_batch_has_a_limit(lane, shard):
     """What does not fit goes with the one after."""
     shard.gate.clear()
