@@ -64,7 +64,11 @@ async def _measure(data: datasets.Dataset, pace: Pace) -> list[list[report.Cell]
         await _ask(room, data, pace, lambda asked: asked < RATE)
         idle = await _ask(room, data, pace, lambda asked: asked < _IDLE)
         options.say(f"{pace.name}: rows are written and graphs built")
-        writing = asyncio.create_task(_write_slowly(room, data.stored, np.arange(half, count)))
+        requests = [
+            shard.upsert(data.stored, np.arange(half, count)[n : n + 500])
+            for n in range(0, count - half, 500)
+        ]
+        writing = asyncio.create_task(_write_slowly(room, requests))
         busy = await _ask(room, data, pace, lambda _: not writing.done())
         await writing
         options.say(f"{pace.name}: the last graph is built")
@@ -80,10 +84,11 @@ def _row(pace: Pace, name: str, felt: Felt, base: float) -> list[report.Cell]:
     return [pace.name, name, len(felt.took), p50, p95, p99, p99 / base, round(felt.waiting)]
 
 
-async def _write_slowly(room: shard.Room, vectors: np.ndarray, numbers: np.ndarray) -> None:
-    for start in range(0, len(numbers), 500):
+async def _write_slowly(room: shard.Room, requests: list[shard_pb2.WriteRequest]) -> None:
+    """Write what was made ready before: in a cluster, that is done by whoever writes."""
+    for request in requests:
         begin = time.perf_counter()
-        await room.write(vectors, numbers[start : start + 500], 500)
+        await room.served.write(request)
         await asyncio.sleep(max(0.0, 0.25 - (time.perf_counter() - begin)))
 
 

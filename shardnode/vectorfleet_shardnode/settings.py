@@ -58,7 +58,12 @@ class Tuning(pydantic.BaseModel):
         description="Share of rows, dead or outside the largest segment, above which rest merges segments.",
     )
     build_threads: int = pydantic.Field(
-        default=0, ge=0, description="Threads of a build; 0 for one for each core that the cgroup allows."
+        default=0,
+        ge=0,
+        description=(
+            "Threads of a build; 0 for one for each core that the cgroup allows, one fewer where the shard "
+            "was searched in the last ten seconds."
+        ),
     )
     build_niceness: int = pydantic.Field(
         default=10, ge=0, le=19, description="Niceness of the builder process."

@@ -10,6 +10,7 @@ they are committed; told to lead, it applies what is left of its log, begins an 
 to follow again, it forgets the effects of what is not committed, but not its records, which are the log's.
 """
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ class Shard:
             changes it goes through the shard.
         replica: what was promised.
         digests: of states at chosen seqs; none where the shard is alone.
+        last_write, last_search: when there was one, by `time.monotonic`.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Shard:
         self.replica = start.replica
         self.digests = digests.Digests(0 if start.alone else tuning.digest_every)
         self.last_write = time.monotonic()
+        self.last_search = -math.inf
         self.frozen = threading.Event()  # set when there is a segment to flush
         self._alone = start.alone
         self._shown: shown.Shown | None = None

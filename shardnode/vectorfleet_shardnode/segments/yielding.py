@@ -1,4 +1,4 @@
-"""How a builder shares cores with those who serve: it yields to them, unless it starves.
+"""How a builder shares cores with those who serve: it leaves them one, and yields, unless it starves.
 
 A builder that yields runs under SCHED_IDLE: it gets a core that nobody else in its cgroup wants, and loses it
 at once to whoever wakes up. Where all cores are wanted all the time it gets next to nothing, and a process
@@ -17,6 +17,7 @@ IDLE, NICE = "idle", "nice"
 PATIENCE = 3.0
 """Seconds at least over which a builder must have had something of a core, or it starves."""
 
+_LATELY = 10.0  # seconds after a search in which another one is expected
 _LEAST = 0.05  # of one core: half of what niceness 10 gives beside one busy thread on the same core
 
 
@@ -26,6 +27,19 @@ def step_back(niceness: int, *, yields: bool) -> None:
     if yields:
         with contextlib.suppress(OSError):  # where a sandbox forbids it, being nice has to do
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def threads(cores: int, quiet: float) -> int:
+    """Return how many threads a builder has: one for each core, or one fewer where searches come.
+
+    However far it steps back, a thread that computes beside a search takes what no scheduler divides: caches,
+    the way to memory, and where cores are halves of one, the core itself.
+
+    Args:
+        cores: that the process may use.
+        quiet: seconds since the last search.
+    """
+    return max(1, cores - 1) if quiet < _LATELY else cores
 
 
 def cpu_seconds(pid: int) -> float:

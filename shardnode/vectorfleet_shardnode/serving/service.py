@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import functools
+import time
 from pathlib import Path
 
 import prometheus_client
@@ -164,6 +165,7 @@ class ShardService:
 
     async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
+        self._shard.last_search = time.monotonic()
         return await self._reads.search(request)
 
     async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:

@@ -113,7 +113,7 @@ class Merging:
     def _start_build(self, inputs: tuple[sealed.SealedView, ...], action: compaction.Merge) -> None:
         folder = self.workplace()
         recipe, output = self.recipe(indexed=action.indexed), folder / "merge"
-        tuning = self._shard.tuning
+        tuning, quiet = self._shard.tuning, time.monotonic() - self._shard.last_search
         given = []
         for number, view in enumerate(inputs):
             dead = manifest.write_tombstones(folder, view.live, number)
@@ -124,7 +124,7 @@ class Merging:
             extended=_extended(inputs, action, recipe),
             output=str(output),
             recipe=recipe,
-            threads=tuning.build_threads or cgroup.cores(),
+            threads=tuning.build_threads or yielding.threads(cgroup.cores(), quiet),
             niceness=tuning.build_niceness,
             yields=tuning.build_yields,
             parent=os.getpid(),

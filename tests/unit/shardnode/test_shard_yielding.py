@@ -13,8 +13,10 @@ import pytest
 from fixtures import builders
 
 from vectorfleet_shardnode import operations, records, storage
-from vectorfleet_shardnode.api import config
+from vectorfleet_shardnode.api import config, shard_pb2
+from vectorfleet_shardnode.limits import cgroup
 from vectorfleet_shardnode.segments import builder, yielding
+from vectorfleet_shardnode.serving import service
 from vectorfleet_shardnode.settings import Tuning
 
 TUNING = Tuning(
@@ -84,6 +86,37 @@ def test_where_the_policy_is_forbidden_a_builder_is_nice(monkeypatch):
 def test_a_builder_starves_where_it_gets_less_than_a_twentieth_of_a_core(wall, cpu, starving):
     """Over the time that it was looked at."""
     assert yielding.starves(wall, cpu) is starving
+
+
+@pytest.mark.parametrize(
+    ("cores", "quiet", "threads"), [(8, float("inf"), 8), (8, 0.1, 7), (2, 9, 1), (2, 11, 2), (1, 0.1, 1)]
+)
+def test_a_core_is_left_to_those_who_search(cores, quiet, threads):
+    """While they do, and ten seconds longer; a builder that has one core only works on that."""
+    assert yielding.threads(cores, quiet) == threads
+
+
+@pytest.mark.parametrize("searched", [False, True])
+async def test_the_next_builder_knows_whether_searches_come(tmp_path, monkeypatch, searched):
+    """By the searches of this shard, not by what looks at it in other ways."""
+    monkeypatch.setattr(cgroup, "cores", lambda: 4)
+    monkeypatch.setattr(yielding, "patience", lambda _: 60.0)
+    monkeypatch.setattr(Starving, "jobs", ())
+    index = config.IndexConfig(index="shop", serving=config.Generation(dimensions=2))
+    opened = storage.open_shard(index, 0, tmp_path, TUNING.model_copy(update={"build_threads": 0}), Starving)
+    served = service.ShardService(opened, index, 0, 1)
+    for number in range(2):
+        rows = records.Rows([f"{number}-{row}" for row in range(4)], np.ones((4, 2), np.float32), [b""] * 4)
+        opened.shard.write(operations.Upsert("", rows)).result(10)
+    await served.stats(shard_pb2.StatsRequest())
+    await served.report(shard_pb2.ReportRequest())
+    if searched:
+        query = shard_pb2.Query(vector=np.ones(2, np.float32).tobytes(), top_k=1)
+        await served.search(shard_pb2.SearchRequest(queries=[query]))
+    while not Starving.jobs:
+        opened.maintenance.step()
+    assert Starving.jobs[0].threads == (3 if searched else 4)
+    await served.close()
 
 
 @pytest.mark.parametrize(("had", "patience"), [(0, 3), (2, 3), (60, 60)])
