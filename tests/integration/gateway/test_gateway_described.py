@@ -10,7 +10,13 @@ import httpx
 import hypothesis
 import pytest
 import schemathesis
-from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.config import (
+    ChecksConfig,
+    GenerationConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from vectorfleet_gateway import call, openapi, operations
@@ -40,11 +46,21 @@ def without_timeouts(document):
 
 
 # Header fields that nobody knows are no error in HTTP, so none are added to see them refused.
+# A request that is wrong may be too long before anybody looks at it.
+CHECKS = ChecksConfig.from_dict(
+    {
+        "negative_data_rejection": {
+            "expected-statuses": ["400", "401", "403", "404", "405", "414", "415", "429"]
+        }
+    }
+)
 SETTINGS = GenerationConfig(deterministic=True, allow_extra_parameters=False)
 schema = schemathesis.openapi.from_dict(
     without_timeouts(DOCUMENT),
     config=SchemathesisConfig(
-        projects=ProjectsConfig(default=ProjectConfig(generation=SETTINGS, base_url="http://127.0.0.1"))
+        projects=ProjectsConfig(
+            default=ProjectConfig(generation=SETTINGS, checks=CHECKS, base_url="http://127.0.0.1")
+        )
     ),
 )
 

@@ -190,6 +190,7 @@ def test_a_shard_that_is_away_is_named(door):
 
 def test_metrics_have_a_listener_of_their_own(door):
     """Three routes without a key, and none of the API's."""
+    assert door.status_with("nobodys-key") == 401
     scraped = door.fleet.gateway.scrape()
     for name in ("vector_search_requests_total", "vector_search_duration_seconds", "embedding_generation"):
         assert f"# HELP {name}" in scraped
