@@ -1,5 +1,6 @@
 """A shard node as its own process, on free ports, with a token."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -72,15 +73,19 @@ class Node:
         return Stub(self.channel, [("authorization", f"Bearer {token}")] if token else [])
 
     def health(self, route):
-        """Ask the health listener; returns status and text, 0 where nobody listens."""
+        """Ask the health listener; returns status and text, 0 where nobody answers to the end."""
+        try:
+            return self._health(route)
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+
+    def _health(self, route):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/{route}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.code, refused.read().decode()
-        except OSError:
-            return 0, ""
 
     def end(self, number=signal.SIGTERM):
         """Send a signal and wait; returns the exit status."""
@@ -115,9 +120,10 @@ def make_node(tmp_path):
         return made[-1]
 
     yield make
-    for node in made:
-        if node.process is not None and node.process.poll() is None:
+    for node in (one for one in made if one.process is not None):
+        if node.process.poll() is None:
             node.end(signal.SIGKILL)
+        node.process.stderr.close()
 
 
 @pytest.fixture(scope="session")
