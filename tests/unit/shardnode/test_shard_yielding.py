@@ -28,6 +28,15 @@ TUNING = Tuning(
     reserved_bytes=0,
 )
 
+INDEX = config.IndexConfig(index="shop", serving=config.Generation(dimensions=2))
+
+
+def write_eight_rows(opened):
+    """Write what two segments hold that wait for a graph."""
+    for number in range(2):
+        rows = records.Rows([f"{number}-{row}" for row in range(4)], np.ones((4, 2), np.float32), [b""] * 4)
+        opened.shard.write(operations.Upsert("", rows)).result(10)
+
 
 @pytest.mark.parametrize(("yields", "policy"), [(True, os.SCHED_IDLE), (False, os.SCHED_OTHER)])
 def test_a_builder_steps_back_and_so_do_the_threads_that_it_starts(yields, policy):
@@ -102,12 +111,9 @@ async def test_the_next_builder_knows_whether_searches_come(tmp_path, monkeypatc
     monkeypatch.setattr(cgroup, "cores", lambda: 4)
     monkeypatch.setattr(yielding, "patience", lambda _: 60.0)
     monkeypatch.setattr(Starving, "jobs", ())
-    index = config.IndexConfig(index="shop", serving=config.Generation(dimensions=2))
-    opened = storage.open_shard(index, 0, tmp_path, TUNING.model_copy(update={"build_threads": 0}), Starving)
-    served = service.ShardService(opened, index, 0, 1)
-    for number in range(2):
-        rows = records.Rows([f"{number}-{row}" for row in range(4)], np.ones((4, 2), np.float32), [b""] * 4)
-        opened.shard.write(operations.Upsert("", rows)).result(10)
+    opened = storage.open_shard(INDEX, 0, tmp_path, TUNING.model_copy(update={"build_threads": 0}), Starving)
+    served = service.ShardService(opened, INDEX, 0, 1)
+    write_eight_rows(opened)
     await served.stats(shard_pb2.StatsRequest())
     await served.report(shard_pb2.ReportRequest())
     if searched:
@@ -159,11 +165,8 @@ def waiting(tmp_path, monkeypatch):
     """Return a shard of which eight rows wait for a graph; its builders starve."""
     monkeypatch.setattr(yielding, "patience", lambda _: 0.0)
     monkeypatch.setattr(Starving, "jobs", ())
-    index = config.IndexConfig(index="shop", serving=config.Generation(dimensions=2))
-    opened = storage.open_shard(index, 0, tmp_path, TUNING, Starving)
-    for number in range(2):
-        rows = records.Rows([f"{number}-{row}" for row in range(4)], np.ones((4, 2), np.float32), [b""] * 4)
-        opened.shard.write(operations.Upsert("", rows)).result(10)
+    opened = storage.open_shard(INDEX, 0, tmp_path, TUNING, Starving)
+    write_eight_rows(opened)
     yield opened
     opened.close()
 
