@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from vectorfleet_runtime import deadlines
 from vectorfleet_shardnode.api import config, field_types, placement, reserved, shard_pb2
 
 from . import batching, consistency, errors, fusion, routing, shards
@@ -41,6 +42,7 @@ class Index:
         self.generation = settled.serving
         self.types: field_types.Types = {field.name: field.type for field in settled.metadata.fields}
         self._clients = tuple(clients)
+        self._deadlines = deadlines.Deadlines()
         self._lanes = tuple(batching.Lanes(client, number) for number, client in enumerate(clients))
         self._embedder: embedder.Embedder | None = None
         self._reranker: reranker.Reranker | None = None
@@ -127,7 +129,7 @@ class Index:
     async def _search_shard(self, number: int, query: shard_pb2.Query, seconds: float) -> batching.Answered:
         """Search one shard, and wait no longer than this query may: its batch may have longer."""
         try:
-            async with asyncio.timeout(seconds):
+            with deadlines.until(self._deadlines, asyncio.get_running_loop().time() + seconds):
                 return await self._lanes[number].search(query, seconds)
         except TimeoutError:
             raise errors.DeadlineExceededError(f"shard {number} did not answer in time") from None

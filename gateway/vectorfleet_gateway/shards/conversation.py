@@ -115,12 +115,8 @@ class Conversation:
             async for answer in self._call:
                 self._answered = True
                 self._take(answer)
-            code = await self._call.code()
-            said = await self._call.details() or code.name
-            more = dict(await self._call.trailing_metadata() or ())
-            if code is grpc.StatusCode.OK:  # the shard stops; what it did not answer it did not take
-                code = grpc.StatusCode.UNAVAILABLE
-            refused = RefusedError(statuses.code_of(code, said), said, more)
+            # The call ended well: the shard stops, and what it did not answer it did not take.
+            refused = RefusedError(grpc.StatusCode.UNAVAILABLE, "the shard takes no more searches", {})
         except grpc.aio.AioRpcError as error:
             refused = RefusedError.of(error)
         finally:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 
+from vectorfleet_runtime import deadlines
+
 from .. import metrics
 from ..api import shard_pb2
 from . import rpc
@@ -30,6 +32,7 @@ class Conversations:
     def __init__(self, search: Search, ending: asyncio.Event) -> None:
         self._search = search
         self._ending = ending
+        self._deadlines = deadlines.Deadlines()
 
     async def converse(
         self, calls: AsyncIterator[shard_pb2.SearchCall], _: rpc.Context
@@ -80,7 +83,7 @@ class Conversations:
         started, status = time.perf_counter(), grpc.StatusCode.OK
         answer = shard_pb2.SearchAnswer(number=call.number)
         try:
-            async with asyncio.timeout(call.milliseconds / 1000):
+            with deadlines.until(self._deadlines, _now() + call.milliseconds / 1000):
                 answer.reply.CopyFrom(await self._search(call.request))
         except TimeoutError:
             status = grpc.StatusCode.DEADLINE_EXCEEDED
@@ -91,6 +94,10 @@ class Conversations:
         finally:
             metrics.RPC_SECONDS.labels("Search", status.name).observe(time.perf_counter() - started)
         answers.put_nowait(answer)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _refuse(answer: shard_pb2.SearchAnswer, status: grpc.StatusCode, said: str, more: dict[str, str]) -> None:
