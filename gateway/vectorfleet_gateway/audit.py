@@ -1,14 +1,16 @@
 """The audit log: who asked what of which namespace, and what came of it; one line for a request.
 
 It never holds a vector, metadata, a filter, an id or a key. The lines come from the logger
-`vectorfleet_gateway.audit`, so that whoever collects logs can tell them apart.
+`vectorfleet_gateway.audit`, so that whoever collects logs can tell them apart, and as JSON whatever level
+and format the rest of the log has.
 """
 
 import enum
-import logging
 from dataclasses import dataclass
 
-_log = logging.getLogger(__name__)
+from vectorfleet_runtime import logs
+
+_log = logs.apart(__name__)
 _REFUSED = frozenset((401, 403))
 
 

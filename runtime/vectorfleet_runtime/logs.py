@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import traceback
+from typing import TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -28,6 +29,32 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = "".join(traceback.format_exception(*record.exc_info))
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at the time."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        pass
+
+
+def apart(name: str) -> logging.Logger:
+    """Return a logger that `configure` does not reach: whatever the log's level and format, it has JSON.
+
+    Of a level from info on; for lines that must not be lost because the log is wanted short.
+    """
+    logger = logging.getLogger(name)
+    handler = _StandardError()
+    handler.setFormatter(JsonFormatter())
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return logger
 
 
 def configure(level: str = "INFO", *, as_json: bool = True) -> None:

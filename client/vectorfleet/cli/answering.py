@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 
-from vectorfleet_gateway import app, index, server, services, shards
+from vectorfleet_gateway import app, audit, index, server, services, shards
 from vectorfleet_gateway.serving import arrivals
 from vectorfleet_runtime import certificates, garbage
 from vectorfleet_shardnode.api import config
@@ -41,7 +41,8 @@ async def answer(
     door = front.door
     services.attach(served, services.Keys(door.embedder_key_file, door.reranker_key_file))
     bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
-    application = app.App(served, front.entering, bounds, open_docs=door.open_docs)
+    log = audit.Audit(door.audited, front.settled.index)
+    application = app.App(served, front.entering, bounds, log, open_docs=door.open_docs)
     try:
         with garbage.set_apart():
             await server.serve(application, source, stop, started, front.shown)

@@ -6,6 +6,8 @@ Imported only when it is needed, since the servers are extras.
 import dataclasses
 import pathlib
 
+from vectorfleet_gateway import audit
+
 from . import guarding
 
 
@@ -19,6 +21,7 @@ class Door:
         embedder_key_file: holds the embedder's key; None where it wants none.
         reranker_key_file: likewise.
         open_docs: whether the API's description needs no key.
+        audited: which requests are.
     """
 
     host: str
@@ -29,6 +32,7 @@ class Door:
     embedder_key_file: pathlib.Path | None = None
     reranker_key_file: pathlib.Path | None = None
     open_docs: bool = False
+    audited: audit.Level = audit.Level.CHANGES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,7 +35,7 @@ def serve(
             serving = _load("serving")
             as_json = logging.log_format is serve_options.LogFormat.JSON
             how = _load("doors").Logs(logging.log_level, as_json=as_json)
-            door = _door(key, listening, services, guarding)
+            door = _door(key, listening, services, guarding, logging)
             serving.run(settled, basis.data_dir, door, how, listening.workers)
     except errors.ServeError as error:
         session.fail(str(error))
@@ -78,6 +78,7 @@ def _door(
     listening: serve_options.Listening,
     services: serve_options.Services,
     guarding: serve_options.Guarding,
+    logging: serve_options.Logging,
 ) -> Any:
     """Return where requests come in, and who is let in."""
     guard = _load("guarding").Guard(
@@ -88,7 +89,8 @@ def _door(
         guarding.jwt_issuer,
         tls_dir=guarding.tls_dir,
     )
-    return _load("doors").Door(
+    doors = _load("doors")
+    return doors.Door(
         listening.host,
         listening.port,
         guard,
@@ -97,6 +99,7 @@ def _door(
         embedder_key_file=services.embedder_key_file,
         reranker_key_file=services.reranker_key_file,
         open_docs=guarding.open_docs,
+        audited=doors.audit.Level(logging.audit_log),
     )
 
 

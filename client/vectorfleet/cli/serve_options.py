@@ -46,6 +46,14 @@ class Quantization(enum.StrEnum):
     RABITQ = "rabitq"
 
 
+class AuditLevel(enum.StrEnum):
+    """Which requests are audited: those that change something or are refused for who asks, or all."""
+
+    OFF = "off"
+    CHANGES = "changes"
+    ALL = "all"
+
+
 class LogLevel(enum.StrEnum):
     """The least that is logged."""
 
@@ -263,3 +271,9 @@ class Logging:
     log_format: Annotated[LogFormat, typer.Option("--log-format", help="For people, or for pods.")] = (
         LogFormat.TEXT
     )
+    audit_log: Annotated[
+        AuditLevel,
+        typer.Option(
+            "--audit-log", help="Which requests have a line of JSON that says who did what: never data."
+        ),
+    ] = AuditLevel.CHANGES

@@ -1,13 +1,15 @@
 """The audit log of the control plane: who asked what of which index, and what came of it.
 
-Lines have the fields that a gateway's have, and come from the logger `vectorfleet_operator.control.audit`.
+Lines have the fields that a gateway's have, and come from the logger `vectorfleet_operator.control.audit`, as
+JSON whatever level and format the rest of the log has.
 """
 
 import dataclasses
 import enum
-import logging
 
-_LOG = logging.getLogger(__name__)
+from vectorfleet_runtime import logs
+
+_LOG = logs.apart(__name__)
 _REFUSED = frozenset((401, 403))
 
 

@@ -59,3 +59,34 @@ def test_tokens_without_an_audience_are_not_taken(serve, tmp_path):
     served = serve(*START, "--jwt-keys", str(tmp_path / "none"))
     assert served.wait() != 0
     assert "audience" in served.stderr()
+
+
+def test_changes_and_refusals_are_audited(serve):
+    """As JSON, with what nobody configured: who, what, and of which index; reads where they are asked for."""
+    served = serve(*START).until_ready()
+    with served.client() as index:
+        index.delete(delete_all=True)
+    assert httpx.get(f"{served.url}/namespaces", headers={"Api-Key": "wrong"}).status_code == 401
+    assert served.stop() == 0
+    assert audited(served) == [("serve", "delete", "local", 200), ("", "list_namespaces", "local", 401)]
+
+
+def test_the_audit_log_has_what_it_is_told_to(serve):
+    """Everything, or nothing."""
+    everything = serve(*START, "--audit-log", "all").until_ready()
+    nothing = serve(
+        *START, "--audit-log", "off", data_dir=everything.data_dir.with_name("other")
+    ).until_ready()
+    for served in (everything, nothing):
+        with served.client() as index:
+            index.upsert([("a", [1.0, 0.0])])
+        assert served.stop() == 0
+    assert {action for _, action, _, _ in audited(everything)} == {"stats", "upsert"}
+    assert audited(nothing) == []
+
+
+def audited(served):
+    """Return who did what of which index, and how it ended, of the lines of the audit log."""
+    lines = [json.loads(line) for line in served.stderr().splitlines() if line.startswith("{")]
+    names = ("principal", "action", "index", "status")
+    return [tuple(line[name] for name in names) for line in lines if line["message"] == "audit"]

@@ -1,10 +1,12 @@
 """The audit log: who did what, and nothing of what they sent."""
 
+import json
 import logging
 
 import pytest
 
 from vectorfleet_gateway import audit
+from vectorfleet_runtime import logs
 
 VALUE = 2.0**-30
 """A value of a vector, whose digits no time of a record has by chance."""
@@ -14,7 +16,7 @@ SECRETS = ("key-1", "wrong-key", "9.313225746", "hidden-id", "hidden-value")
 @pytest.fixture
 def lines(caplog, make_gateway, monkeypatch):
     """Return a function that makes a gateway of a level and gives its audit lines."""
-    caplog.set_level(logging.INFO, "vectorfleet_gateway.audit")
+    monkeypatch.setattr(logging.getLogger("vectorfleet_gateway.audit"), "handlers", [caplog.handler])
 
     def make(level):
         gateway = make_gateway()
@@ -60,3 +62,18 @@ async def test_a_line_says_where_and_never_what(lines):
     assert not hasattr(written()[2], "namespace")
     told = " ".join(str(vars(one)) for one in written())
     assert not [secret for secret in SECRETS if secret in told]
+
+
+@pytest.mark.parametrize(("level", "as_json"), [("WARNING", True), ("INFO", False), ("WARNING", False)])
+def test_what_else_is_logged_does_not_matter(capsys, monkeypatch, level, as_json):
+    """At any level and format of the log, a line is written once, whole, as JSON."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    logs.configure(level, as_json=as_json)
+    entry = audit.Entry("r1", "delete", changes=True, principal="first", namespace="shop")
+    audit.Audit(index="products").write(entry, 200, 0.1)
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["logger"], told["level"]) == ("vectorfleet_gateway.audit", "info")
+    assert (told["principal"], told["action"], told["index"]) == ("first", "delete", "products")

@@ -234,9 +234,9 @@ async def test_what_goes_wrong_behind_it(failure, status, caplog):
         assert (str(failure) in answer.text) is (status == 400)
 
 
-async def test_the_audit_log(caplog):
+async def test_the_audit_log(caplog, monkeypatch):
     """One line for each change and each refusal: who, what, which index; never a key, never tags."""
-    caplog.set_level(logging.INFO, "vectorfleet_operator.control.audit")
+    monkeypatch.setattr(logging.getLogger("vectorfleet_operator.control.audit"), "handlers", [caplog.handler])
     async with plane.served() as world:
         await world.ask("POST", "/indexes", json=plane.BODY | {"tags": {"t": "secret-tag"}})
         await world.ask("GET", "/indexes")
