@@ -18,7 +18,8 @@ GatewayError
     ├── BadGatewayError           502  14
     ├── UnavailableError          503  14
     ├── NotReadyError             503   9
-    │   └── NotPrimaryError
+    │   ├── NotPrimaryError
+    │   └── QuorumLostError
     ├── DeadlineExceededError     504   4
     └── UnknownOutcomeError       504  10
 """
@@ -184,6 +185,12 @@ class NotPrimaryError(NotReadyError):
     def __init__(self, message: str, epoch: int, address: str) -> None:
         super().__init__(message)
         self.epoch, self.address = epoch, address
+
+
+class QuorumLostError(NotReadyError):
+    """Too few replicas of a shard answer to write; nothing was written, and reads go on."""
+
+    headers = MappingProxyType({"retry-after": "2"})
 
 
 class DeadlineExceededError(ApiError):

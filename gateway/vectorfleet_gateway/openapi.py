@@ -38,7 +38,7 @@ _REFUSALS = {
     "429": "Too much is asked, by this key or by all, or a shard is out of memory or disk",
     "500": "A fault of the gateway, or damaged files",
     "502": "The embedder or reranker refused the gateway, or answered what is of no use",
-    "503": "A shard, the embedder or the reranker can't be reached, or is not ready",
+    "503": "A shard, the embedder or the reranker can't be reached, or is not ready, or has no write quorum",
     "504": "The answer took too long",
 }
 _ABOUT = (

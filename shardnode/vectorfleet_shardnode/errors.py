@@ -14,6 +14,7 @@ ShardError
 ├── StorageFullError         RESOURCE_EXHAUSTED   no room on the disk to write; reads go on
 ├── MemoryFullError          RESOURCE_EXHAUSTED   no memory to write; reads go on
 ├── UnavailableError         UNAVAILABLE          starting or stopping
+│   └── QuorumLostError                           too few members answer to write; nothing was written
 └── DataLossError            DATA_LOSS            files are damaged
     ├── UnknownFormatError                        files are whole, and of another version of the program
     ├── UnreadableError                           the disk does not give the files back, now
@@ -96,6 +97,12 @@ class UnavailableError(ShardError):
     """The shard is starting or stopping."""
 
     code = grpc.StatusCode.UNAVAILABLE
+
+
+class QuorumLostError(UnavailableError):
+    """Too few members answer to acknowledge anything, so nothing was written; reads go on."""
+
+    metadata = (("vectorfleet-refused", "quorum"),)
 
 
 class DataLossError(ShardError):

@@ -5,16 +5,17 @@ import json
 from crashing import node
 
 
-def start(make_fleet, replicas, order, **named):
+def start(make_fleet, replicas, order, *, seconds=8, **named):
     """Start a gateway.
 
     Args:
         make_fleet: makes it, see the fixture.
         replicas: the group.
         order: in which it asks the replicas while it is idle.
+        seconds: that a request may take.
         named: more of the index's configuration, such as `cache`.
     """
-    fleet = make_fleet(start=False, REQUEST_TIMEOUT_SECONDS=8)
+    fleet = make_fleet(start=False, REQUEST_TIMEOUT_SECONDS=seconds)
     settled = json.loads(replicas.config.model_dump_json(by_alias=True))
     [shard] = settled["serving"]["shards"]
     shard["replicas"] = [shard["replicas"][number] for number in order]

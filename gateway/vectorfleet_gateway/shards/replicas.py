@@ -19,6 +19,8 @@ from . import budget, standing
 A = TypeVar("A")
 POLL_SECONDS = 1.0
 STATE_SECONDS = 0.5
+QUORUM_SECONDS = 5.0
+"""How long a shard without a quorum is asked again: a failover may end that. Later writes are refused."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 
 
@@ -51,6 +53,9 @@ class ReplicatedShard:
         self.known = standing.Standings([address for address, _ in replicas])
         self._hedges = budget.Budget()
         self._moved = asyncio.Event()  # set, and replaced, when another replica becomes the primary
+        self._lost_since: float | None = (
+            None  # when a quorum was first missed; None where none is known to be
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._polling = asyncio.get_running_loop().create_task(self._poll())
 
@@ -67,6 +72,7 @@ class ReplicatedShard:
 
         Raises:
             UnknownOutcomeError: time is up, and it may or may not have happened.
+            QuorumLostError: too few replicas answer, and have for a while; nothing was written.
             ApiError: it was refused, or nobody took it.
         """
 
@@ -82,10 +88,14 @@ class ReplicatedShard:
         while True:
             number, left = self.known.primary, deadline - time.monotonic()
             try:
-                return await self._while_primary(attempt(self._replicas[number], left))
+                answer = await self._while_primary(attempt(self._replicas[number], left))
             except errors.NotPrimaryError as told:
                 self._learn(told.epoch, told.address)
                 last: errors.ApiError = told
+            except errors.QuorumLostError as lost:
+                if self._is_lost_for_long() and not doubtful:
+                    raise
+                last = lost
             except (
                 errors.UnavailableError,
                 errors.DeadlineExceededError,
@@ -96,12 +106,22 @@ class ReplicatedShard:
                     raise  # there is nobody else, and it gets no better by waiting
                 self.known.note_failure(number, time.monotonic())
                 doubtful, last = doubtful or writes, failed
+            else:
+                self._lost_since = None
+                return answer
             metrics.SHARD_RETRIES.labels(str(self._shard)).inc()
             if number == self.known.primary:  # nobody better is known yet
                 await asyncio.gather(self._ask_all(), asyncio.sleep(min(pause, max(0.0, left / 2))))
                 pause = min(2 * pause, _LONGEST_PAUSE)
             if time.monotonic() >= deadline - _FIRST_PAUSE:
                 raise self._unknown(last) if doubtful else last
+
+    def _is_lost_for_long(self) -> bool:
+        """Take note that a quorum was missed; return whether waiting for it is over."""
+        now = time.monotonic()
+        if self._lost_since is None:
+            self._lost_since = now
+        return now - self._lost_since >= QUORUM_SECONDS
 
     async def _while_primary(self, call: Awaitable[A]) -> A:
         """Wait for an answer, no longer than this replica is the primary: a dead one may never refuse."""
@@ -253,6 +273,8 @@ class ReplicatedShard:
         leads = state.role == replication_pb2.PRIMARY and state.acknowledges
         epoch = state.promised if leads else state.configuration.epoch
         told = standing.Standing("", epoch, leads, state.caught_up, time.monotonic())
+        if leads:
+            self._lost_since = None
         if self.known.note_state(number, told):
             self._tell_moved()
 

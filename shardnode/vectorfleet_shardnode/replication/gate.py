@@ -25,7 +25,7 @@ class PrimaryGate:
 
         Raises:
             NotPrimaryError: another replica orders writes, or none does now.
-            UnavailableError: a quorum is missing, or too much waits for it; nothing was written.
+            QuorumLostError: a quorum is missing, or too much waits for it; nothing was written.
         """
         core = self._driver.core
         if not self._driver.open:
@@ -33,9 +33,9 @@ class PrimaryGate:
         if epoch not in (0, core.promised):
             raise errors.NotHereError(f"this shard is in epoch {core.promised}, not {epoch}")
         if self._driver.sending.quorum_silence() > QUORUM_SECONDS:
-            raise errors.UnavailableError(self.missing())
+            raise errors.QuorumLostError(self.missing())
         if self._waiting + size > MOST_WAITING_BYTES:
-            raise errors.UnavailableError(
+            raise errors.QuorumLostError(
                 f"{self._waiting} bytes of writes wait for a quorum already; try again later"
             )
 
@@ -83,7 +83,7 @@ class PrimaryGate:
 
         Raises:
             NotPrimaryError: only the primary can know.
-            UnavailableError: no quorum confirms it in time.
+            QuorumLostError: none confirms it in time.
         """
         if not self._driver.open:
             raise self.not_primary()
@@ -91,7 +91,7 @@ class PrimaryGate:
             async with asyncio.timeout(QUORUM_SECONDS):
                 reply = await self._driver.ask(self._driver.core.strong_read)
         except TimeoutError:
-            raise errors.UnavailableError(self.missing()) from None
+            raise errors.QuorumLostError(self.missing()) from None
         if reply.seq is None:
             raise self.not_primary()
         return int(reply.seq)

@@ -242,6 +242,7 @@ def test_a_quorum_that_is_lost_refuses_writes_and_reads_on(make_group):
         group.stubs[0].Write(upsert(1))
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "quorum lost" in refused.value.details()
+    assert ("vectorfleet-refused", "quorum") in refused.value.trailing_metadata()
     assert ids_of(group.stubs[0]) == {"row-0"}
     group.replicas[2].start()
     group.wait_for(lambda: group.state(0).acknowledges)

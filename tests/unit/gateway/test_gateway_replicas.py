@@ -32,6 +32,8 @@ class Replica:
         await self._reach()
         if self.group.primary != self.number:
             raise errors.NotPrimaryError("not here", self.group.epoch, self.group.address())
+        if self.group.lacks_quorum:
+            raise errors.QuorumLostError("shard 0: quorum lost: too few answer")
         self.writes.append(request.write_id)
         if self.group.outcomes:
             raise self.group.outcomes.pop()
@@ -51,8 +53,9 @@ class Replica:
             raise errors.UnavailableError("dead")
         leads = self.group.primary == self.number
         role = replication_pb2.PRIMARY if leads else replication_pb2.FOLLOWER
+        acknowledges = leads and not self.group.lacks_quorum
         return replication_pb2.ReplicaState(
-            role=role, acknowledges=leads, promised=self.group.epoch, caught_up=True,
+            role=role, acknowledges=acknowledges, promised=self.group.epoch, caught_up=True,
             configuration=replication_pb2.Configuration(epoch=self.group.epoch),
         )  # fmt: skip
 
@@ -65,6 +68,7 @@ class Group:
 
     def __init__(self):
         self.primary, self.epoch, self.outcomes = 0, 1, []
+        self.lacks_quorum = False
         self.replicas = [Replica(number, self) for number in range(3)]
 
     def address(self):
@@ -159,6 +163,68 @@ async def test_a_write_that_nobody_took_is_a_plain_failure(group):
     group.primary = None
     with pytest.raises(errors.NotPrimaryError):
         await group.shard.write(a_write(), 0.3)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A failover is waited for a moment only."""
+    monkeypatch.setattr(replicas, "QUORUM_SECONDS", 0.2)
+
+
+async def test_a_lost_quorum_is_told_in_the_shards_words(group, impatient):
+    """Nothing was written, and that is known: no unknown outcome, and long before the caller's time is up."""
+    group.lacks_quorum = True
+    with pytest.raises(errors.QuorumLostError, match="quorum lost") as refused:
+        await asyncio.wait_for(group.shard.write(a_write(), 600), 60)
+    assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "2"})
+
+
+async def test_a_quorum_that_stays_lost_is_waited_for_once(group, monkeypatch):
+    """Who comes later is refused by the first word of the shard; once it writes again, all is as before."""
+    group.lacks_quorum = True
+    with monkeypatch.context() as soon:
+        soon.setattr(replicas, "QUORUM_SECONDS", 0.2)
+        with pytest.raises(errors.QuorumLostError):
+            await group.shard.write(a_write(), 600)
+    monkeypatch.setattr(replicas, "QUORUM_SECONDS", 600)
+    group.shard._lost_since -= 600
+    with pytest.raises(errors.QuorumLostError):
+        await asyncio.wait_for(group.shard.write(a_write(), 600), 60)
+    group.lacks_quorum = False
+    await group.shard.write(a_write(), 600)
+    group.lacks_quorum = True
+    writing = asyncio.ensure_future(group.shard.write(a_write(), 600))
+    await asyncio.sleep(0.05)
+    assert not writing.done()
+    group.lacks_quorum = False
+    assert (await asyncio.wait_for(writing, 60)).affected == 1
+
+
+async def test_a_write_outlasts_a_quorum_that_comes_back(group):
+    """By a failover, as by members that answer again, the caller sees no error."""
+    group.lacks_quorum = True
+    writing = asyncio.ensure_future(group.shard.write(a_write(), 60))
+    await asyncio.sleep(0.05)
+    assert not writing.done()
+    group.promote(2)
+    group.lacks_quorum = False
+    assert (await writing).position.epoch == 2
+
+
+async def test_a_quorum_lost_after_a_try_leaves_the_outcome_unknown(group, impatient):
+    """The first try may have been written."""
+    group.outcomes = [errors.QuorumLostError("quorum lost")] * 1000 + [errors.UnknownOutcomeError("maybe")]
+    with pytest.raises(errors.UnknownOutcomeError, match="quorum lost"):
+        await group.shard.write(a_write(), 1.0)
+
+
+async def test_a_replica_without_a_quorum_is_read_from_first_as_before(group, impatient):
+    """It answers; only writes it can't take."""
+    group.lacks_quorum = True
+    with pytest.raises(errors.QuorumLostError):
+        await group.shard.write(a_write(), 60)
+    reply = await group.shard.search(shard_pb2.SearchRequest(), 5)
+    assert reply.position.shard == 0
 
 
 async def test_a_read_goes_to_another_replica_where_one_is_dead(group):

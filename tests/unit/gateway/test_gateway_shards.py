@@ -38,6 +38,13 @@ def test_what_a_status_means(code, status, said):
     assert (error.status, str(error)) == (status, said)
 
 
+def test_a_lost_quorum_is_an_error_of_its_own():
+    """The shard can be reached, and says why it writes nothing."""
+    error = statuses.error_of(CODE.UNAVAILABLE, "quorum lost", 3, {"vectorfleet-refused": "quorum"})
+    assert isinstance(error, errors.QuorumLostError)
+    assert (error.status, str(error), error.headers) == (503, "shard 3: quorum lost", {"retry-after": "2"})
+
+
 @pytest.mark.parametrize(
     ("code", "said", "counts_as"),
     [
