@@ -191,14 +191,14 @@ class App:
 
     def _admit(self, resolved: table.Resolved, scope: Scope, entry: audit.Entry) -> _Asked:
         """Let a request in who may ask it, and there is room for; it has to leave the house."""
-        now = time.time()
-        principal = self._enter(resolved, scope, now)
+        steady, wall = time.monotonic(), time.time()
+        principal = self._enter(resolved, scope, wall)
         entry.principal = principal.name
         route = resolved.require()
         policy.authorize(principal, route.role)
-        meter = self._meters.of(principal, now)
+        meter = self._meters.of(principal, steady)
         if meter is not None:
-            meter.admit(now)
+            meter.admit(steady, wall)
         self._house.enter()
         return _Asked(route, principal, resolved.name, meter)
 

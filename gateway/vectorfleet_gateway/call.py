@@ -49,7 +49,7 @@ class Call(msgspec.Struct, frozen=True):
             SpentError: the caller's key has written what it may.
         """
         if self.meter is not None:
-            self.meter.charge(rows, time.time())
+            self.meter.charge(rows, time.monotonic())
 
     def remaining(self) -> float:
         """Return the seconds that are left.

@@ -103,11 +103,11 @@ class App:
 
     def _admit(self, principal: grants.Principal, role: grants.Role) -> None:
         _authorize(principal, role)
-        now = time.time()
-        meter = self._meters.of(principal, now)
+        steady = time.monotonic()
+        meter = self._meters.of(principal, steady)
         if meter is not None:
             try:
-                meter.admit(now)
+                meter.admit(steady, time.time())
             except quotas.SpentError as spent:
                 raise refusals.exhausted(str(spent), spent.seconds) from None
 

@@ -1,5 +1,7 @@
 """Rates and quotas of keys, by requests to a gateway."""
 
+import time
+
 from issuing import entries
 
 from vectorfleet_gateway import errors
@@ -38,3 +40,21 @@ async def test_rows_of_a_key_are_counted(gateway):
     again = await gateway.ask("POST", "/vectors/upsert", {"vectors": rows})
     assert (again.status, gateway.written) == (429, 50)
     assert 20 <= int(again.headers["retry-after"]) <= 25
+
+
+async def test_a_clock_that_is_set_back_keeps_no_key_waiting(gateway, monkeypatch):
+    """Requests and rows are let in at their rate, whatever the wall clock shows, and no sooner."""
+    limits = {"requestsPerSecond": 1_000_000, "burst": 2, "rowsPerSecond": 1_000_000}
+    gateway.ring.replace([grants.parse("first", entries.entry("key-1", limits=limits))])
+    row = {"vectors": [{"id": "a", "values": [1, 1]}]}
+    wall = time.time()
+    for shown in (wall, wall - 60, wall - 3_600):
+        monkeypatch.setattr(time, "time", lambda shown=shown: shown)
+        assert (await gateway.ask("POST", "/vectors/upsert", row)).status == 200
+    limits = {"requestsPerSecond": 0.001, "burst": 1}
+    gateway.ring.replace([grants.parse("first", entries.entry("key-1", limits=limits))])
+    statuses = []
+    for shown in (wall, wall + 3_600):
+        monkeypatch.setattr(time, "time", lambda shown=shown: shown)
+        statuses.append((await gateway.ask("GET", "/namespaces")).status)
+    assert statuses == [200, 429]
