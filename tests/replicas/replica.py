@@ -47,7 +47,14 @@ class Replica:
         self.disk = f"d{next(_DISKS)}"
         self.log, self.promised, self.configuration, self.committed = [], 0, None, 0
         self.office, self.sealed_for, self.rotten, self.damaged = None, 0, 0, False
+        self.returned = self.diverged = False
         self.inability = None
+
+    def put_back(self, disk):
+        """Have a disk again that was lost: another replica's attributes, as they were then."""
+        self.crash()
+        kept = ("disk", "log", "promised", "configuration", "committed")
+        vars(self).update({what: disk[what] for what in kept}, returned=True)
 
     def start(self, now):
         self.up, self.leaving, self.sealed_for, self.heard_at = True, False, 0, now
@@ -87,7 +94,7 @@ class Replica:
 
     def promise(self, epoch):
         if epoch > self.promised:
-            self.promised, self.office = epoch, None
+            self.promised, self.office, self.diverged = epoch, None, False
 
     # ---------------------------------------------------------------- the operator's calls
 
@@ -155,7 +162,8 @@ class Replica:
             primary_silence_seconds=now - self.heard_at, leaving=self.leaving,
             acknowledges=bool(office and office.learned and silence < 3),
             quorum_silence_seconds=silence, digests=(digest,),
-            caught_up=not self.stuck and (bool(office) or now - self.heard_at < 3),
+            diverged=self.diverged,
+            caught_up=not self.stuck and not self.diverged and (bool(office) or now - self.heard_at < 3),
             no_room="its volume is full" if self.full else "",
             unreadable="a manifest of format 2" if self.stuck else "",
         )  # fmt: skip
@@ -186,8 +194,12 @@ class Replica:
                     lambda pair: pair[0] == pair[1], zip(self.log, sent, strict=False)
                 )
             )
+            if matching < min(self.committed, len(sent)):
+                assert self.returned, "what is committed is to be cut"
+                self.diverged = True
+            if self.diverged:
+                return False
             if matching < len(sent):
-                assert matching >= min(self.committed, len(sent)), "what is committed is to be cut"
                 self.log = list(sent)
         self.committed = max(self.committed, min(committed, len(sent)))
         return True

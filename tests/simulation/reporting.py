@@ -26,6 +26,7 @@ def state_of(node):
         acknowledges=node.open and silence < QUORUM_PATIENCE,
         quorum_silence_seconds=silence,
         caught_up=term is not None or (not core.copying and core.is_level),
+        diverged=core.diverged,
     )
 
 

@@ -73,6 +73,7 @@ def read_state(message: pb.ReplicaState) -> replication.ReplicaState:
         problem=message.problem,
         no_room=message.no_room,
         unreadable=message.unreadable,
+        diverged=message.diverged,
     )
 
 

@@ -21,7 +21,8 @@ class Following(office.Office):
         if self._stopping is not None:  # how far the log goes is not known yet; the sender will ask again
             return [*done, self._refuse(token)]
         self._told = max(self._told, given.committed)
-        if self.copying:
+        self.diverged = self.diverged or (not self.copying and self._contradicts(given))
+        if self.copying or self.diverged:
             return [*done, self._missing(token)]
         if not self._matches(given):
             return [*done, *self._part(token, given)]
@@ -32,7 +33,7 @@ class Following(office.Office):
         if epoch <= self.promised:
             return []
         self._equal = self._told = 0
-        self._heard = False
+        self._heard = self.diverged = False
         refused: Effects = [self._refuse(token, epoch) for token, _ in self._owed]
         self._owed = []
         promise = self._store(dataclasses.replace(self.stored, promised=epoch))
@@ -47,8 +48,19 @@ class Following(office.Office):
         reply = messages.AppendReply(self.promised, needs_checkpoint=True, applied=self.applied)
         return messages.Answer(token, reply)
 
+    def _contradicts(self, given: messages.Append) -> bool:
+        """Tell whether a primary has other records than are committed here.
+
+        It can't, unless a person accepted a loss while this disk was away: its data was given up then.
+        """
+        if given.previous.seq > self.committed:
+            return False
+        seqs = range(given.previous.seq, self.committed + 1)
+        epochs = (given.previous.epoch, *given.epochs)
+        return any(self.history.denies(seq, epoch) for seq, epoch in zip(seqs, epochs, strict=False))
+
     def _matches(self, given: messages.Append) -> bool:
-        """Tell whether the record before the first is the same; what is committed is the same everywhere."""
+        """Tell whether the record before the first is the same; what is committed and was not denied is."""
         at = given.previous
         return at.seq <= self.committed or self.history.epoch_at(at.seq) == at.epoch
 

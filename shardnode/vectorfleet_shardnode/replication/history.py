@@ -46,6 +46,11 @@ class History:
             return None
         return next(span.epoch for span in reversed(self.spans) if span.first <= seq)
 
+    def denies(self, seq: int, epoch: int) -> bool:
+        """Tell whether the record `seq` is surely of another epoch, also where the log has given it up."""
+        known = self.epoch_at(seq)
+        return epoch != known if known is not None else seq < self.base.seq and epoch > self.base.epoch
+
     def place(self, seq: int) -> Position:
         """Return the place of a record that the log holds, or of the one before its first.
 

@@ -29,6 +29,7 @@ class State:
         self.committed = self.applied = max(committed, history.base.seq)
         self._on_disk = history.last_seq
         self.copying = False
+        self.diverged = False  # what is committed here is not what the primary of the promised epoch holds
         self.term: term.Term | None = None
         self._sealed_for = 0
         self._heard = False  # of the leader of the promised epoch, records that match
@@ -67,8 +68,8 @@ class State:
 
     @property
     def is_level(self) -> bool:
-        """Whether a follower has applied all that its primary had committed when it was last heard."""
-        return self._heard and self.committed >= self._told
+        """Whether a follower has applied all that its primary, when last heard, had committed."""
+        return self._heard and not self.diverged and min(self.committed, self._equal) >= self._told
 
     def _store(self, stored: messages.Stored) -> messages.Store:
         self.stored = stored

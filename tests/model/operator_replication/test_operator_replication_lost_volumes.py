@@ -153,3 +153,65 @@ def test_the_most_advanced_survivor_is_offered():
         assert lead.last > behind.last
 
     live(scenario, replicas=5)
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_disk_that_returns_after_its_loss_was_accepted_is_filled_again(filled):
+    """It holds what was given up: it begins anew as another disk, and counts nowhere before."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        survivor, other = (one for one in given.replicas.values() if one is not lead)
+        given.cut(lead.name, survivor.name)
+        await asyncio.sleep(2)
+        old = dict(vars(lead))
+        for one in (lead, other):
+            one.crash()
+            one.lose_disk()
+        given.heal()
+        await given.wait_until(lambda: "ShardLost" in given.conditions())
+        assert old["committed"] > len(survivor.log)
+        if not filled:
+            given.kill_node(lead.name)
+        given.clients.acknowledged.clear()
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/accept-loss": f"{survivor.name}@1"})
+        await (given.settle() if filled else given.writes_again())
+
+        lead.put_back(old)
+        given.start_node(lead.name)
+        await given.wait_until(lambda: lead.up and lead.disk != old["disk"])
+        assert old["disk"] not in {one["disk"] for one in given.configuration()["members"]}
+        await given.settle()
+        await given.writes_again()
+
+    live(scenario)
+
+
+def test_a_disk_that_returned_is_left_as_it_is_while_the_index_is_paused():
+    """A person may want what it holds; it counts nowhere meanwhile."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead, *others = given.primary(), *(o for o in given.replicas.values() if o is not given.primary())
+        given.cut(lead.name, others[0].name)
+        await asyncio.sleep(2)
+        old = dict(vars(lead))
+        for one in (lead, others[1]):
+            one.crash()
+            one.lose_disk()
+        given.heal()
+        await given.wait_until(lambda: "ShardLost" in given.conditions())
+        given.clients.acknowledged.clear()
+        name = others[0].name
+        given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/accept-loss": f"{name}@1"})
+        await given.settle()
+        await given.submit(paused=True)
+        lead.put_back(old)
+        await given.wait_until(lambda: lead.diverged)
+        await asyncio.sleep(30)
+        assert (lead.disk, lead.log) == (old["disk"], old["log"])
+        await given.submit(paused=False)
+        await given.settle()
+
+    live(scenario)

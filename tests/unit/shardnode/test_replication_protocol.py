@@ -282,3 +282,67 @@ class TestFollowing:
         follower.seal("operator", 2)
         with pytest.raises(protocol.ProtocolError, match="too late"):
             follower.installed(1, history.starting(history.Position(1, 9)))
+
+
+class TestGivenUp:
+    """A disk comes back whose log goes on from where a person accepted a loss: it is no copy."""
+
+    SURVIVOR = (1,) * 9 + (8,) * 6
+    """The log of the one that was kept: it lacked what is behind 9."""
+
+    def returned(self, committed=12, base=0):
+        """Return a replica that had committed more than the survivor held."""
+        found = replica(*(1,) * 12, me=B, promised=8, known=configuration(8, members=(A,)))
+        kept = found.history.trimmed(base) if base else found.history
+        return protocol.Replica(B, found.stored, kept, committed)
+
+    def shipped(self, first, last):
+        """Return an Append of the survivor."""
+        previous = history.Position(self.SURVIVOR[first - 2], first - 1)
+        return messages.Append(8, previous, self.SURVIVOR[first - 1 : last], committed=15)
+
+    @pytest.mark.parametrize("base", [0, 5, 11, 12])
+    @pytest.mark.parametrize(("first", "last"), [(10, 15), (10, 12), (6, 15), (12, 14)])
+    def test_is_neither_verified_nor_level(self, first, last, base):
+        """What differs at a seq that it knows to be committed is never taken for equal."""
+        back = self.returned(base=base)
+        effects = back.append("a", self.shipped(first, last))
+        assert answers(effects) == {"a": messages.AppendReply(8, needs_checkpoint=True, applied=12)}
+        assert kinds(effects) == [messages.Answer]
+        assert back.diverged
+        assert not back.is_level
+
+    def test_is_found_by_a_heartbeat_behind_the_place(self):
+        """No record needs to be shipped for it."""
+        back = self.returned()
+        assert answers(back.append("a", self.shipped(12, 11)))["a"].needs_checkpoint
+        assert back.diverged
+
+    def test_takes_nothing_more(self):
+        """Not even what would be equal."""
+        back = self.returned()
+        assert answers(back.append("a", self.shipped(5, 4)))["a"].matched
+        assert not back.is_level or back.committed <= 4
+        back.append("a", self.shipped(10, 15))
+        assert not answers(back.append("a", self.shipped(5, 4)))["a"].matched
+        assert back.history == log(*(1,) * 12)
+
+    def test_gives_its_data_up(self):
+        """As soon as the operator says so."""
+        back = self.returned()
+        back.append("a", self.shipped(10, 15))
+        assert back.give_up("op", 8) == [messages.GiveUp("op")]
+
+    def test_is_asked_again_by_the_next_primary(self):
+        """Under which it may be what is gone on with."""
+        back = self.returned()
+        back.append("a", self.shipped(10, 15))
+        back.seal("op", 9)
+        assert not back.diverged
+
+    def test_what_was_not_committed_makes_way(self):
+        """Only the tail differs: it is cut, as anyone's."""
+        back = self.returned(committed=9)
+        effects = back.append("a", self.shipped(10, 15))
+        assert kinds(effects) == [messages.Cut, messages.Write]
+        assert not back.diverged

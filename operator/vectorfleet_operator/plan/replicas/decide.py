@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from ..actions import Refusal
-from . import beginning, damage, guards, loss, repair, restarting, room, steps, tidying
+from . import beginning, damage, guards, loss, repair, restarting, returned, room, steps, tidying
 from . import view as view_
 
 Verdict = steps.Step | Refusal | None
@@ -17,6 +17,7 @@ TIDYING: tuple[Rule, ...] = (
     tidying.overtake,
     tidying.replace,
     damage.rebuild,
+    returned.rebuild,
     tidying.remove,
     tidying.join,
     tidying.reconfigure,

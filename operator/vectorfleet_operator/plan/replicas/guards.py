@@ -181,6 +181,8 @@ def joiner_is_caught_up(view: _View, joiner: replication.Member) -> Refusal | No
     )
     if primary is None or follower is None:
         return Refusal("CatchingUp", f"{joiner.name} is not shipped the log yet")
+    if (joining := view.state(joiner.name)) is not None and joining.diverged:
+        return Refusal("GivenUp", f"{joiner.name} holds what was given up when a loss was accepted")
     lacks = max(0, primary.committed - follower.verified)
     if follower.copying or lacks > LAG_RECORDS:
         what = "copies segments" if follower.copying else f"lacks {lacks} records"
