@@ -52,8 +52,8 @@ class Bounds:
     Attributes:
         max_body_bytes: of its body.
         timeout: seconds for its body to arrive, and again for its answer.
-        max_requests: under way at a time.
-        max_bodies_bytes: of the bodies of all that are under way.
+        max_requests: under way at a time; of one key half as many.
+        max_bodies_bytes: of the bodies of all that are under way; of one key's half as many.
     """
 
     max_body_bytes: int = 32 * 1024 * 1024
@@ -81,6 +81,7 @@ class _Asked(msgspec.Struct, frozen=True):
     principal: policy.Principal
     name: str
     meter: quotas.Meter | None
+    stay: admission.Stay
 
 
 _RUN = secrets.token_hex(8)
@@ -175,7 +176,7 @@ class App:
             try:
                 return await self._work(asked, scope, exchange, entry)
             finally:
-                self._house.leave()
+                asked.stay.leave()
         except asyncio.CancelledError:  # by cut_off, and by nothing else
             return replies.failure(errors.UnavailableError("the gateway is stopping"))
         except quotas.SpentError as spent:  # of requests here, of rows in the route
@@ -199,8 +200,7 @@ class App:
         meter = self._meters.of(principal, steady)
         if meter is not None:
             meter.admit(steady, wall)
-        self._house.enter()
-        return _Asked(route, principal, resolved.name, meter)
+        return _Asked(route, principal, resolved.name, meter, self._house.enter(principal.name))
 
     async def _work(
         self, asked: _Asked, scope: Scope, exchange: Exchange, entry: audit.Entry
@@ -215,14 +215,12 @@ class App:
         seconds = self._bounds.timeout if wished is None else min(wished, self._bounds.timeout)
         clock = asyncio.get_running_loop().time
         deadline = clock() + seconds
-        content, held = b"", 0
+        content = b""
         try:
             if asked.route.takes_body:
                 most = self._bounds.max_body_bytes
                 announced = body.check_announced(scope.headers, most)
-                # Of a body without a length, as much is set aside as any may have.
-                held = await self._house.take(most if announced is None else announced)
-                content = await body.read(announced, exchange, most, seconds)
+                content = await body.read(announced, exchange, asked.stay, most, seconds)
             if wished is None:  # who says nothing has the time for the body, and again for the answer
                 deadline = clock() + seconds
             with deadlines.until(self._deadlines, deadline):
@@ -232,9 +230,6 @@ class App:
         except TimeoutError:
             message = f"the answer took longer than {seconds:g} s"
             raise errors.DeadlineExceededError(message) from None
-        finally:
-            if held:
-                self._house.give(held)
         return reply.with_headers(session.headers())
 
     def _enter(self, resolved: table.Resolved, scope: Scope, now: float) -> policy.Principal:

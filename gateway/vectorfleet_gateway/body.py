@@ -1,10 +1,19 @@
-"""Reads a request's body, never more of it than the limit, and not for longer than it may take."""
+"""Reads a request's body, never more of it than the limit, and not for longer than it may take.
+
+Room is reserved for what has come, not for what is announced: an announcement costs its sender nothing.
+"""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Protocol
 
 from . import errors
+
+GRACE_SECONDS = 10.0
+"""For how long a body may be slower than its least pace."""
+LEAST_PACE = 8 * 1024
+"""Bytes a second that a body has to come at."""
 
 Headers = Mapping[str, str]
 """A request's header fields, names in lower case; of several with one name the first."""
@@ -47,23 +56,35 @@ def check_announced(headers: Headers, limit: int) -> int | None:
     return int(text)
 
 
-async def read(announced: int | None, incoming: Incoming, limit: int, seconds: float) -> bytes:
+class Room(Protocol):
+    """Where bodies are kept."""
+
+    def has(self, size: int) -> bool:
+        """Have room for so many bytes in all, if that is there without waiting."""
+        ...
+
+    def reserve(self, size: int) -> Awaitable[None]:
+        """Have room for so many bytes in all; ThrottledError where there is none."""
+        ...
+
+
+async def read(announced: int | None, incoming: Incoming, room: Room, limit: int, seconds: float) -> bytes:
     """Return the body, of a length that `check_announced` gave.
 
     Raises:
         BodyTooLargeError: it was not announced, and is longer than `limit` bytes; the rest stays unread.
-        BodyTimeoutError: it took longer than `seconds` to arrive.
+        BodyTimeoutError: it took longer than `seconds` to arrive, or came more slowly than at the least pace.
         InvalidArgumentError: it broke off.
+        ThrottledError: there was no room for it.
     """
     try:
         # The server ends an announced body where its header said, so it can't outgrow the limit.
         if announced is not None and incoming.is_here:
+            if not room.has(announced):
+                await room.reserve(announced)
             body = await incoming()  # no time passes, so none is kept: it would cost more than the reading
         else:
-            async with asyncio.timeout(seconds):
-                body = await (incoming() if announced is not None else _collect(incoming, limit))
-    except TimeoutError:
-        raise errors.BodyTimeoutError(f"the body did not arrive within {seconds:g} s") from None
+            body = await _collect(incoming, room, limit, seconds)
     except RuntimeError:
         raise errors.InvalidArgumentError("the body broke off") from None
     if announced is not None and len(body) != announced:
@@ -71,15 +92,26 @@ async def read(announced: int | None, incoming: Incoming, limit: int, seconds: f
     return body
 
 
-async def _collect(incoming: Incoming, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in incoming:
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
-    return b"".join(pieces)
+async def _collect(incoming: Incoming, room: Room, limit: int, seconds: float) -> bytes:
+    kept, size = io.BytesIO(), 0  # not a list: of a body in tiny pieces that has forty times its size
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(began + min(GRACE_SECONDS, seconds)) as end:
+            async for piece in incoming:
+                size += len(piece)
+                if size > limit:
+                    raise _too_large(limit)
+                if not room.has(size):
+                    await room.reserve(size)
+                kept.write(piece)
+                end.reschedule(began + min(GRACE_SECONDS + size / LEAST_PACE, seconds))
+    except TimeoutError:
+        if GRACE_SECONDS + size / LEAST_PACE < seconds:
+            raise errors.BodyTimeoutError(
+                f"the body came slower than at {LEAST_PACE} bytes a second after {GRACE_SECONDS:g} s"
+            ) from None
+        raise errors.BodyTimeoutError(f"the body did not arrive within {seconds:g} s") from None
+    return kept.getvalue()
 
 
 def _too_large(limit: int) -> errors.BodyTooLargeError:

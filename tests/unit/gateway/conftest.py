@@ -16,6 +16,7 @@ from vectorfleet_runtime import grants
 from vectorfleet_shardnode.api import config, shard_pb2
 
 KEY = "key-1"
+OTHER_KEY = "key-2"
 
 
 class RefusedError(Exception):
@@ -251,23 +252,26 @@ class Scope:
 
 
 class Exchange:
-    """A request's body, and where the answer goes. `read` counts the bytes taken."""
+    """A request's body, and where the answer goes. `read` counts the bytes taken, `pause` is between two."""
 
-    def __init__(self, pieces=(), hang=False):
+    def __init__(self, pieces=(), hang=False, pause=0):
         self.pieces = list(pieces)
         self.hang = hang
+        self.pause = pause
         self.read = 0
         self.status = None
 
     @property
     def is_here(self):
-        return not self.hang
+        return not self.hang and not self.pause
 
     async def __call__(self):
         return b"".join([piece async for piece in self])
 
     async def __aiter__(self):
         for piece in self.pieces:
+            if self.pause:
+                await asyncio.sleep(self.pause)
             self.read += len(piece)
             yield piece
         if self.hang:
@@ -290,7 +294,7 @@ class Gateway:
         settled = config.IndexConfig(index="test", serving=serving, schema=schema or {})
         self.shards = [TwinShard(settled) for _ in range(shards)]
         clients = [inprocess.InProcessShard(number, shard) for number, shard in enumerate(self.shards)]
-        self.ring = keys.KeyRing([grants.plain("first", KEY)])
+        self.ring = keys.KeyRing([grants.plain("first", KEY), grants.plain("second", OTHER_KEY)])
         served = index.Index(settled, clients)
         self.app = app.App(served, self.ring, app.Bounds(**(bounds or {})), open_docs=open_docs)
 

@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
-from vectorfleet_gateway import admission, errors
+from vectorfleet_gateway import admission, body, errors
+
+OTHER = {"api-key": "key-2"}
+QUERY = b'{"topK": 1, "vector": [1.0, 0.0]}'
 
 
 @pytest.fixture
@@ -16,79 +19,106 @@ def soon(monkeypatch):
 def test_so_many_come_in():
     """One more is told to come again; when one has left, there is room."""
     house = admission.House(2, 100)
-    house.enter()
-    house.enter()
-    with pytest.raises(errors.ThrottledError, match="2 requests under way") as refused:
-        house.enter()
+    first, _ = house.enter("a"), house.enter("b")
+    with pytest.raises(errors.ThrottledError, match="the gateway has 2 requests under way") as refused:
+        house.enter("c")
     assert refused.value.headers == {"retry-after": "1"}
-    house.leave()
-    house.enter()
+    first.leave()
+    house.enter("c")
 
 
 async def test_bodies_wait_their_turn():
     """In the order in which they came: a small one does not pass a large one by."""
-    house = admission.House(9, 100)
-    assert await house.take(80) == 80
+    house = admission.House(18, 200)
+    filling = [house.enter(name) for name in "abcd"]
+    for stay, amount in zip(filling, (90, 90, 10, 0), strict=True):
+        await stay.reserve(amount)
     done = []
 
-    async def take(amount):
-        await house.take(amount)
+    async def take(stay, amount):
+        await stay.reserve(amount)
         done.append(amount)
+        return stay
 
-    waiting = [asyncio.create_task(take(amount)) for amount in (90, 5, 6)]
+    waiting = [asyncio.create_task(take(house.enter(f"w{amount}"), amount)) for amount in (90, 11, 12)]
     await asyncio.sleep(0)
     assert done == []
-    house.give(80)
-    await asyncio.gather(waiting[0], waiting[1])
-    assert done == [90, 5]
-    house.give(90)
-    await waiting[2]
-    assert done == [90, 5, 6]
+    filling[0].leave()
+    first = await waiting[0]
+    await asyncio.sleep(0)
+    assert done == [90]
+    filling[1].leave()
+    await asyncio.gather(*waiting)
+    assert done == [90, 11, 12]
+    first.leave()
 
 
-async def test_one_body_may_always_come_in():
-    """However long it is, when it is alone."""
-    house = admission.House(9, 100)
-    assert await house.take(1_000) == 100
-    house.give(100)
-    assert await house.take(100) == 100
+async def test_one_body_may_always_come_in(soon):
+    """However long it is, when its key has no other; what comes beside it waits."""
+    house = admission.House(9, 200)
+    long = house.enter("a")
+    for size in (80, 150, 1_000):
+        await long.reserve(size)
+    with pytest.raises(errors.ThrottledError, match="this key's requests hold 100 bytes"):
+        await house.enter("a").reserve(1)
+    await house.enter("b").reserve(100)
+    long.leave()
+    await house.enter("c").reserve(100)
 
 
 async def test_who_waits_too_long_is_told_to_come_again(soon):
     """And holds up nobody behind it."""
-    house = admission.House(9, 100)
-    await house.take(50)
-    large = asyncio.create_task(house.take(60))
+    house = admission.House(18, 200)
+    for name in "ab":
+        await house.enter(name).reserve(75)
+    large = asyncio.create_task(house.enter("c").reserve(60))
     await asyncio.sleep(0.03)
-    small = asyncio.create_task(house.take(40))
+    small = asyncio.create_task(house.enter("d").reserve(40))
     with pytest.raises(errors.ThrottledError, match="bytes of other requests"):
         await large
-    assert await small == 40
+    await small
+
+
+async def test_who_has_its_share_holds_up_nobody():
+    """Another key's body passes by one that waits for its own key's."""
+    house = admission.House(9, 200)
+    stay = house.enter("a")
+    await stay.reserve(90)
+    waiting = asyncio.create_task(house.enter("a").reserve(20))
+    await asyncio.sleep(0)
+    await house.enter("b").reserve(50)
+    assert not waiting.done()
+    stay.leave()
+    await waiting
 
 
 async def test_who_goes_away_leaves_nothing_behind(soon):
     """A caller that is cut off while it waits, or in the moment of its turn, keeps no bytes."""
-    house = admission.House(9, 100)
-    await house.take(100)
+    house = admission.House(18, 200)
     for granted in (False, True):
-        waiting = asyncio.create_task(house.take(70))
+        filling = [house.enter(name) for name in "ab"]
+        for stay in filling:
+            await stay.reserve(100)
+        gone = house.enter("c")
+        waiting = asyncio.create_task(gone.reserve(70))
         await asyncio.sleep(0)
         if granted:
-            house.give(100)
+            filling[0].leave()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    assert await house.take(100) == 100
+        gone.leave()
+        for stay in filling[granted:]:
+            stay.leave()
+    for name in "ab":
+        await house.enter(name).reserve(100)
 
 
 async def test_a_full_gateway_says_when_to_come_again(make_gateway, make_exchange):
     """429 with Retry-After at once; whoever has no key is told that, and takes no room."""
     gateway = make_gateway(bounds={"max_requests": 1})
-    hanging = asyncio.create_task(
-        gateway.ask("POST", "/query", headers={"content-length": "9"}, exchange=make_exchange(hang=True))
-    )
-    await asyncio.sleep(0)
-    full = await gateway.ask("GET", "/namespaces")
+    hanging = await hold(gateway, make_exchange(hang=True))
+    full = await gateway.ask("GET", "/namespaces", headers=OTHER)
     assert (full.status, full.headers["retry-after"], full.json["code"]) == (429, "1", 8)
     assert (await gateway.ask("GET", "/namespaces", headers={"api-key": None})).status == 401
     gateway.app.cut_off()
@@ -96,18 +126,63 @@ async def test_a_full_gateway_says_when_to_come_again(make_gateway, make_exchang
     assert (await gateway.ask("GET", "/namespaces")).status == 200
 
 
-async def test_bodies_have_room_together(make_gateway, make_exchange, soon):
-    """What is announced is set aside before it is read; without a length, as much as a body may have."""
-    gateway = make_gateway(bounds={"max_body_bytes": 1_000, "max_bodies_bytes": 1_500})
-    hanging = asyncio.create_task(
-        gateway.ask("POST", "/query", headers={"content-length": "900"}, exchange=make_exchange(hang=True))
-    )
-    await asyncio.sleep(0)
-    body = {"topK": 1, "vector": [1.0, 0.0]}
-    assert (await gateway.ask("POST", "/query", body)).status == 200
-    late = make_exchange([b"{}"])
-    full = await gateway.ask("POST", "/query", exchange=late, headers={"content-length": None})
-    assert (full.status, late.read) == (429, 0)
+async def test_slow_bodies_of_one_key_leave_others_their_places(make_gateway, make_exchange):
+    """One key has half of them, however many it asks for."""
+    gateway = make_gateway(bounds={"max_requests": 4})
+    held = [await hold(gateway, make_exchange([b"{"], hang=True)) for _ in range(2)]
+    refused = await gateway.ask("GET", "/namespaces")
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert "this key has 2 requests under way" in refused.json["message"]
+    assert (await gateway.ask("GET", "/namespaces", headers=OTHER)).status == 200
+    gateway.app.cut_off()
+    await asyncio.gather(*held)
+    assert (await gateway.ask("GET", "/namespaces")).status == 200
+
+
+@pytest.mark.parametrize("length", ["1000", None])
+async def test_what_is_announced_takes_no_room(make_gateway, make_exchange, soon, length):
+    """Only what has come does, with a length and without."""
+    gateway = make_gateway(bounds={"max_body_bytes": 1_000, "max_bodies_bytes": 2_000})
+    held = [await hold(gateway, make_exchange([b"{"], hang=True), length) for _ in range(6)]
+    assert (await gateway.ask("POST", "/query", QUERY)).status == 200
+    assert (await gateway.ask("POST", "/query", QUERY, headers=OTHER)).status == 200
+    gateway.app.cut_off()
+    await asyncio.gather(*held)
+
+
+@pytest.mark.parametrize("length", ["900", None])
+async def test_bodies_of_one_key_leave_others_room(make_gateway, make_exchange, soon, length):
+    """One key has half of it; what finds no more is told to come again, and another key's is answered."""
+    gateway = make_gateway(bounds={"max_body_bytes": 1_000, "max_bodies_bytes": 2_000})
+    hanging = await hold(gateway, make_exchange([b" " * 450, b" " * 449], hang=True), length)
+    late = make_exchange([b"x" * 60, b"y" * 60], hang=True)
+    full = await (await hold(gateway, late, length))
+    assert (full.status, late.read) == (429, 120)
+    assert "this key's requests hold 959 bytes, and may hold 1000 together" in full.json["message"]
+    assert (await gateway.ask("POST", "/query", QUERY, headers=OTHER)).status == 200
     gateway.app.cut_off()
     await hanging
-    assert (await gateway.ask("POST", "/query", body, headers={"content-length": None})).status == 200
+    assert (await gateway.ask("POST", "/query", QUERY, headers={"content-length": None})).status == 200
+
+
+async def test_a_body_that_comes_too_slowly_is_cut_off(make_gateway, make_exchange, monkeypatch):
+    """Each byte does not renew its time: a body has to come at a pace."""
+    monkeypatch.setattr(body, "GRACE_SECONDS", 0.02)
+    gateway = make_gateway()
+    slow = make_exchange([b" "] * 100_000, pause=0.005)
+    await gateway.ask("POST", "/query", headers={"content-length": "100000"}, exchange=slow)
+    assert (slow.status, slow.headers["connection"]) == (408, "close")
+    assert "8192 bytes a second" in slow.json["message"]
+    quick = make_exchange([b" " * 8_000] * 4 + [QUERY], pause=0.005)
+    length = str(32_000 + len(QUERY))
+    await gateway.ask("POST", "/query", headers={"content-length": length}, exchange=quick)
+    assert quick.status == 200
+
+
+async def hold(gateway, exchange, length="9"):
+    """Ask what is not answered soon; return the task."""
+    headers = {"content-length": length}
+    asked = asyncio.create_task(gateway.ask("POST", "/query", headers=headers, exchange=exchange))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return asked
