@@ -150,7 +150,7 @@ class App:
         request_id = asked if asked and call.is_request_id(asked) else _new_id()
         resolved = table.resolve(scope.method, scope.path)
         route = resolved.route.name if resolved.route else "none"
-        changes = resolved.route is not None and resolved.route.role > policy.Role.READ
+        changes = resolved.route is not None and resolved.route.writes
         entry = audit.Entry(request_id, route, changes)
         task = asyncio.current_task()
         self._in_flight.add(task)
@@ -200,7 +200,8 @@ class App:
         meter = self._meters.of(principal, steady)
         if meter is not None:
             meter.admit(steady, wall)
-        return _Asked(route, principal, resolved.name, meter, self._house.enter(principal.name))
+        stay = self._house.enter(principal.name, writes=route.writes)
+        return _Asked(route, principal, resolved.name, meter, stay)
 
     async def _work(
         self, asked: _Asked, scope: Scope, exchange: Exchange, entry: audit.Entry

@@ -61,6 +61,11 @@ class Route:
         return self.operation.role
 
     @property
+    def writes(self) -> bool:
+        """Whether it may change what the index holds."""
+        return self.role > policy.Role.READ
+
+    @property
     def takes_body(self) -> bool:
         """Whether the body is read."""
         return self.operation.body is not None

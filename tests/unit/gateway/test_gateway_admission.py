@@ -27,6 +27,44 @@ def test_so_many_come_in():
     house.enter("c")
 
 
+@pytest.mark.parametrize(("most", "names"), [(8, "ab"), (16, "a")])
+def test_writes_leave_places_to_reads(most, names):
+    """Of all places, and of one key's, they have three quarters: while they wait, reads come in."""
+    house = admission.House(most, 100)
+    for name in names * (6 // len(names)):
+        house.enter(name, writes=True)
+    with pytest.raises(errors.ThrottledError, match="writes under way are") as refused:
+        house.enter(names[-1], writes=True)
+    assert refused.value.reason == "writes"
+    house.enter(names[0])
+    house.enter(names[-1])
+
+
+def test_a_house_of_one_place_takes_writes():
+    """A share of nothing would be none."""
+    house = admission.House(1, 100)
+    house.enter("a", writes=True).leave()
+    house.enter("a")
+
+
+async def test_bodies_of_writes_leave_room_to_reads(soon):
+    """However many writes wait for theirs, a read's body comes in at once; what a refused one had is free."""
+    house = admission.House(99, 200)
+    first = house.enter("a", writes=True)
+    await first.reserve(75)
+    waiting = asyncio.create_task(house.enter("a", writes=True).reserve(10))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await asyncio.wait_for(house.enter("a").reserve(15), 30)
+    with pytest.raises(errors.ThrottledError, match="this key's writes hold 75 bytes, and may hold 75"):
+        await waiting
+    first.leave()
+    await house.enter("a", writes=True).reserve(75)
+    await house.enter("b", writes=True).reserve(75)
+    with pytest.raises(errors.ThrottledError, match="the gateway's writes hold 150 bytes, and may hold 150"):
+        await house.enter("c", writes=True).reserve(1)
+
+
 async def test_bodies_wait_their_turn():
     """In the order in which they came: a small one does not pass a large one by."""
     house = admission.House(18, 200)
@@ -132,7 +170,7 @@ async def test_slow_bodies_of_one_key_leave_others_their_places(make_gateway, ma
     held = [await hold(gateway, make_exchange([b"{"], hang=True)) for _ in range(2)]
     refused = await gateway.ask("GET", "/namespaces")
     assert (refused.status, refused.headers["retry-after"]) == (429, "1")
-    assert "this key has 2 requests under way" in refused.json["message"]
+    assert "this key's requests under way are 2" in refused.json["message"]
     assert (await gateway.ask("GET", "/namespaces", headers=OTHER)).status == 200
     gateway.app.cut_off()
     await asyncio.gather(*held)
@@ -163,6 +201,25 @@ async def test_bodies_of_one_key_leave_others_room(make_gateway, make_exchange, 
     gateway.app.cut_off()
     await hanging
     assert (await gateway.ask("POST", "/query", QUERY, headers={"content-length": None})).status == 200
+
+
+async def test_writes_that_wait_refuse_no_reads(make_gateway):
+    """Three quarters of the places are theirs; the next write is refused, and a read answered."""
+    gateway = make_gateway(shards=1, bounds={"max_requests": 8})
+    [shard] = gateway.shards
+    quorum = shard.gate = asyncio.Event()
+    row = {"vectors": [{"id": "a", "values": [1.0, 0.0]}]}
+    waiting = [asyncio.create_task(gateway.ask("POST", "/vectors/upsert", row)) for _ in range(3)]
+    for _ in range(100):
+        await asyncio.sleep(0)
+    full = await gateway.ask("POST", "/vectors/upsert", row)
+    assert (full.status, full.headers["retry-after"]) == (429, "1")
+    assert "this key's writes under way are 3" in full.json["message"]
+    shard.gate = None
+    assert (await gateway.ask("GET", "/namespaces")).status == 200
+    assert not any(one.done() for one in waiting)
+    quorum.set()
+    assert [one.status for one in await asyncio.gather(*waiting)] == [200] * 3
 
 
 async def test_a_body_that_comes_too_slowly_is_cut_off(make_gateway, make_exchange, monkeypatch):
