@@ -18,7 +18,7 @@ import msgspec
 
 from vectorfleet_runtime import deadlines, quotas
 
-from . import admission, audit, body, call, consistency, errors, index, metrics, policy, replies
+from . import admission, audit, body, call, consistency, errors, index, limits, metrics, policy, replies
 from .routes import table
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Bounds:
     """What a request may take.
 
     Attributes:
-        max_body_bytes: of its body.
+        max_body_bytes: of its body; of one that only asks no more than a query can need.
         timeout: seconds for its body to arrive, and again for its answer.
         max_requests: under way at a time; of one key half as many.
         max_bodies_bytes: of the bodies of all that are under way; of one key's half as many.
@@ -129,6 +129,9 @@ class App:
         self._index = served
         self._entrance = entrance
         self._bounds = bounds or Bounds()
+        question = limits.most_question_bytes(served.generation)
+        most = self._bounds.max_body_bytes
+        self._most_bytes = {False: min(question, most), True: most}  # by whether a route changes anything
         self._house = admission.House(self._bounds.max_requests, self._bounds.max_bodies_bytes)
         self._meters = quotas.Meters()
         self._deadlines = deadlines.Deadlines()
@@ -219,7 +222,7 @@ class App:
         content = b""
         try:
             if asked.route.takes_body:
-                most = self._bounds.max_body_bytes
+                most = self._most_bytes[asked.route.role > policy.Role.READ]
                 announced = body.check_announced(scope.headers, most)
                 content = await body.read(announced, exchange, asked.stay, most, seconds)
             if wished is None:  # who says nothing has the time for the body, and again for the answer

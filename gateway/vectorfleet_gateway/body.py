@@ -115,4 +115,6 @@ async def _collect(incoming: Incoming, room: Room, limit: int, seconds: float) -
 
 
 def _too_large(limit: int) -> errors.BodyTooLargeError:
-    return errors.BodyTooLargeError(f"the body is longer than {limit} bytes, the limit; send smaller batches")
+    return errors.BodyTooLargeError(
+        f"the body is longer than {limit} bytes, the limit here; send less at a time"
+    )

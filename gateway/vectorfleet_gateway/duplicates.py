@@ -5,6 +5,7 @@ would cost as much as decoding; counting colons nearly always proves that there 
 """
 
 import functools
+import itertools
 import json
 import operator
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 
 _FEW = 16
+_PLAIN = {int, float, bool, type(None)}
+_TEXT = {str}
 
 
 class _RepeatedError(Exception):
@@ -60,12 +63,21 @@ def _colons(value: Any) -> int:
         case dict():
             return sum(1 + _colons(key) + _colons(item) for key, item in value.items())
         case list():
-            return 0 if not value or isinstance(value[0], float) else sum(map(_colons, value))
+            return 0 if not value or isinstance(value[0], float) else _colons_among(value)
         case msgspec.Struct():
             items = [item for item in _fields_of(type(value))(value) if item is not msgspec.UNSET]
             return len(items) + sum(map(_colons, items))
         case _:
             return 0
+
+
+def _colons_among(items: list[Any]) -> int:
+    kinds = set(map(type, items))
+    if kinds <= _PLAIN:  # nothing to look into, one by one, for what would take seconds of a long list
+        return 0
+    if kinds == _TEXT:
+        return sum(map(str.count, items, itertools.repeat(":")))
+    return sum(map(_colons, items))
 
 
 @functools.cache

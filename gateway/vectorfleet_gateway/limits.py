@@ -37,6 +37,11 @@ MAX_PAIRS = 2_048
 """Sparse values of one row, or of a query."""
 MAX_INDEX = 2**32 - 1
 """Of a sparse value."""
+_BESIDE_VECTORS = 1024 * 1024
+"""Bytes of a question for all but its vectors: filter, texts and sparse values have 0.3 MB at the very most,
+each character written as an escape."""
+_BYTES_OF_NUMBER = 32
+"""In JSON: the digits of a float64, sign, exponent, comma and blanks."""
 _REMEMBERED_PACKERS = 64
 _MAX_SQUARE = np.float32(config.MAX_LENGTH**2)
 MAX_TEXT_CHARACTERS = 8_192
@@ -238,17 +243,35 @@ def filter_of(condition: dict[str, Any]) -> bytes:
     """
     if not condition:
         raise errors.InvalidArgumentError("filter is empty; leave it out to mean every row")
-    if _deeper_than(condition, MAX_FILTER_DEPTH):
-        raise errors.InvalidArgumentError(f"filter is nested deeper than {MAX_FILTER_DEPTH} levels")
+    # Its length first, which is soon told: what is walked after it is short.
     try:
         encoded = orjson.dumps(condition)
-    except TypeError:
+    except TypeError as error:
+        if "ecursion" in str(error):
+            raise _too_deep() from None
         raise errors.InvalidArgumentError("filter holds an integer of more than 64 bits") from None
     if len(encoded) > MAX_FILTER_BYTES:
         raise errors.InvalidArgumentError(
             f"filter has {len(encoded)} bytes as UTF-8 JSON; at most {MAX_FILTER_BYTES} are taken"
         )
+    # Most filters have fewer objects and lists in all than may be in each other.
+    if encoded.count(b"{") + encoded.count(b"[") > MAX_FILTER_DEPTH and _deeper_than(
+        condition, MAX_FILTER_DEPTH
+    ):
+        raise _too_deep()
     return encoded
+
+
+def _too_deep() -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(f"filter is nested deeper than {MAX_FILTER_DEPTH} levels")
+
+
+def most_question_bytes(generation: config.Generation) -> int:
+    """Return how long a body may be that only asks: its vectors, and ample room for filter and texts."""
+    own = sum(
+        field.dimensions * (MAX_QUERY_TOKENS if field.late_interaction else 1) for field in generation.vectors
+    )
+    return _BESIDE_VECTORS + (generation.dimensions + own) * _BYTES_OF_NUMBER
 
 
 def _encodable(text: str) -> bool:

@@ -4,6 +4,7 @@ A record is a JSON object: an id, a text in the index's field for it, and metada
 search is a query of the usual kind in other words, and its matches are told in other words too.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from . import errors, fusion, limits, record_schemas, replies, schemas
 
 _IDS = ("_id", "id")
 _ALL = "*"
+_LINES = re.compile(rb"\S[^\n]*")
+"""Lines that are not blank, from their first character."""
 
 _record = schemas.Decoder(msgspec.json.Decoder(dict[str, Any]))
 
@@ -28,16 +31,15 @@ def parse(body: bytes, text_field: str) -> list[schemas.Vector]:
         InvalidArgumentError: a line is no record, or there are none or too many. The line is named.
     """
     rows: list[schemas.Vector] = []
-    for number, line in enumerate(body.split(b"\n"), 1):
-        if not line.strip():
-            continue
+    for line in _LINES.finditer(body):  # one at a time: a list of all could be forty times the body
         if len(rows) == limits.MAX_VECTORS:
             raise errors.InvalidArgumentError(
                 f"more than {limits.MAX_VECTORS} records in one request; send smaller batches"
             )
         try:
-            rows.append(_row(_record(line), text_field))
+            rows.append(_row(_record(line[0]), text_field))
         except errors.InvalidArgumentError as error:
+            number = body.count(b"\n", 0, line.start()) + 1
             raise errors.InvalidArgumentError(f"line {number}: {error}") from None
     if not rows:
         raise errors.InvalidArgumentError("the body has no record; this route takes one on each line")

@@ -105,6 +105,15 @@ async def test_a_body_that_announces_too_much_is_not_read(make_gateway, make_exc
     assert "1000 bytes" in exchange.json["message"]
 
 
+async def test_a_question_may_not_be_as_long_as_a_batch(gateway, make_exchange):
+    """What reads takes what a query can need; what writes takes more."""
+    for path, status in {"/query": 413, "/describe_index_stats": 413, "/vectors/upsert": 400}.items():
+        exchange = make_exchange([b" " * 3_000_000])
+        await gateway.ask("POST", path, headers={"content-length": "3000000"}, exchange=exchange)
+        assert exchange.status == status
+        assert exchange.read == (0 if status == 413 else 3_000_000)
+
+
 async def test_a_body_without_a_length_is_read_to_the_limit(make_gateway, make_exchange):
     """413 as soon as it is too long; the rest is left where it is."""
     gateway = make_gateway(bounds={"max_body_bytes": 1000})

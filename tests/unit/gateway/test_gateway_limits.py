@@ -164,3 +164,32 @@ def test_the_bound_of_float32():
     assert np.isfinite(limits.vectors_of([("a", [below])], 1, COSINE)).all()
     with pytest.raises(errors.InvalidArgumentError, match="float32"):
         limits.vectors_of([("a", [limits.FLOAT32_BOUND])], 1, COSINE)
+
+
+def test_a_filter_is_measured_before_it_is_walked(monkeypatch):
+    """One that is too long is refused by its length, and one without many levels is not walked at all."""
+    monkeypatch.setattr(limits, "_deeper_than", lambda *_: pytest.fail("it was walked"))
+    assert "at most 65536 are taken" in refusal(limits.filter_of, {"a": {"$in": [1] * 100_000}})
+    assert limits.filter_of({"a": {"$in": list(range(10_000))}})
+
+
+def test_what_nests_without_end_is_refused():
+    """Also where it is too deep to be encoded."""
+    nested = {"a": 1}
+    for _ in range(600):
+        nested = {"$and": nested}
+    assert "deeper than 32" in refusal(limits.filter_of, nested)
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ([], 2**20 + 4 * 32),
+        ([{"name": "title", "dimensions": 8}], 2**20 + 12 * 32),
+        ([{"name": "body", "dimensions": 8, "late_interaction": True}], 2**20 + (4 + 512 * 8) * 32),
+    ],
+)
+def test_a_question_is_as_long_as_the_index_needs(fields, most):
+    """Its vectors, with room for every digit, and a megabyte for all else."""
+    generation = config.Generation(dimensions=4, vectors=fields)
+    assert limits.most_question_bytes(generation) == most

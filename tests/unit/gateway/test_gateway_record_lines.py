@@ -1,6 +1,7 @@
 """Records: lines of text, and searches in Pinecone's other words."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -144,3 +145,15 @@ async def test_a_namespace_may_have_slashes(gateway):
     body = {"query": {"top_k": 1, "id": "a"}}
     done = await gateway.ask("POST", "/records/namespaces/a/upsert/search/search", body)
     assert [hit["_id"] for hit in done.json["result"]["hits"]] == ["a"]
+
+
+def test_endless_lines_take_no_memory():
+    """Lines are taken one by one; blank ones are passed over, and their numbers count."""
+    body = b"\n \r\n" * 500_000 + b" x\n"
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.InvalidArgumentError, match="line 1000001: the body is not valid JSON"):
+            records.parse(body, "body")
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
