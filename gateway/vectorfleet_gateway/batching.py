@@ -24,6 +24,8 @@ MAX_LANE_ROWS = 1_000
 MAX_LANE_FULL_ROWS = 100
 """A query for more rows than this, or for more rows with their values or metadata, goes alone: the answer of
 a batch of such may have more MiB than one message takes."""
+MAX_BATCH_FULL_ROWS = 640
+"""Rows with values or metadata after which a batch takes no more queries, for the same reason."""
 
 
 class Answered(NamedTuple):
@@ -143,10 +145,14 @@ class Lane:
 
     def _next(self) -> list[_Asked]:
         batch: list[_Asked] = []
-        while self._waiting and len(batch) < MAX_QUERIES:
+        full_rows = 0
+        while self._waiting and len(batch) < MAX_QUERIES and full_rows < MAX_BATCH_FULL_ROWS:
             asked = self._waiting.popleft()
-            if not asked.answer.done():  # whoever asked may have gone
-                batch.append(asked)
+            if asked.answer.done():  # whoever asked may have gone
+                continue
+            batch.append(asked)
+            if asked.query.include_values or asked.query.include_metadata:
+                full_rows += asked.query.top_k
         return batch
 
     async def _send(self, batch: list[_Asked]) -> None:
@@ -173,12 +179,17 @@ class Lane:
                     asked.answer.set_result(Answered(matches, reply.position))
 
     async def _apart(self, batch: list[_Asked], error: errors.ApiError) -> None:
-        """Send each query of a refused batch alone: one that is wrong is not its neighbours' fault."""
+        """Send a refused batch in halves: a query that is wrong is not its neighbours' fault.
+
+        By halves it is found after a dozen batches at most; those with like filters stay together.
+        """
         if len(batch) == 1:
             _fail(batch, error)
             return
-        for asked in batch:
-            await self._send([asked])
+        ordered = sorted(batch, key=lambda asked: asked.query.filter)
+        middle = len(ordered) // 2
+        await self._send(ordered[:middle])
+        await self._send(ordered[middle:])
 
 
 def _fail(batch: list[_Asked], error: Exception) -> None:

@@ -33,7 +33,8 @@ RECONNECT_SECONDS = 8.0
 """For how long a shard that went away is waited for."""
 LINGER_SECONDS = 60.0
 """For how long calls may go on over a connection that was replaced."""
-SMALL_TOP_K = 1_000
+SMALL_TOP_K, SMALL_FULL_TOP_K = 1_000, 100
+"""A query for more rows, or for more rows with their values or metadata, has a call of its own."""
 _PAUSE_SECONDS = 0.05
 
 _OPTIONS = (
@@ -213,4 +214,8 @@ class RemoteShard:
 
 def is_small(request: shard_pb2.SearchRequest) -> bool:
     """Return whether a search's answer holds up no others that come by the same call. Pure."""
-    return all(query.top_k <= SMALL_TOP_K and not query.exact for query in request.queries)
+    for query in request.queries:
+        full = query.include_values or query.include_metadata
+        if query.exact or query.top_k > (SMALL_FULL_TOP_K if full else SMALL_TOP_K):
+            return False
+    return True

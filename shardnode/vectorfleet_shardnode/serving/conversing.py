@@ -15,6 +15,8 @@ from .. import metrics
 from ..api import shard_pb2
 from . import rpc
 
+MAX_MESSAGE_BYTES = 64 << 20
+"""Of one answer: a longer one would end the call, and with it the searches of everyone who is in it."""
 MOST = 256
 """Searches of one conversation that are under way; no more are taken meanwhile."""
 
@@ -85,6 +87,12 @@ class Conversations:
         try:
             with deadlines.until(self._deadlines, _now() + call.milliseconds / 1000):
                 answer.reply.CopyFrom(await self._search(call.request))
+            if (size := answer.ByteSize()) > MAX_MESSAGE_BYTES:
+                answer, status = (
+                    shard_pb2.SearchAnswer(number=call.number),
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                )
+                _refuse(answer, status, f"the answer is larger than max ({size} vs. {MAX_MESSAGE_BYTES})", {})
         except TimeoutError:
             status = grpc.StatusCode.DEADLINE_EXCEEDED
             _refuse(answer, status, "the search took longer than it may", {})

@@ -15,7 +15,6 @@ from vectorfleet_runtime import credentials, parties
 from ..api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
 from . import conversing, rpc
 
-MAX_MESSAGE_BYTES = 64 << 20
 METHODS = ("Write", "Search", "Fetch", "List", "Stats", "Report")
 CONVERSATION = "Searches"
 _GATEWAY = frozenset({parties.Role.GATEWAY})
@@ -42,8 +41,8 @@ CALLERS: credentials.Allowed = {
 }
 """Who may call what; a method that is not here is refused."""
 _OPTIONS = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", conversing.MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", conversing.MAX_MESSAGE_BYTES),
     *credentials.ANSWERS_PINGS,
     ("grpc.so_reuseport", 0),
 ]

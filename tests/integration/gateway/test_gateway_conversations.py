@@ -36,6 +36,8 @@ class Shard:
             raise ZeroDivisionError
         if namespace == "slow":
             await self.go.wait()
+        if namespace == "large":
+            return shard_pb2.SearchReply(results=[shard_pb2.Matches(explanation=bytes(64 << 20))])
         return shard_pb2.SearchReply(results=[shard_pb2.Matches(explanation=namespace.encode())])
 
     async def nothing(self, _):
@@ -128,6 +130,18 @@ async def test_a_refusal_is_of_its_search_alone(served, namespace, kind, said):
     assert await served.ask("a") == "a"
 
 
+async def test_an_answer_that_is_too_large_is_refused_alone(served):
+    """The conversation goes on: whoever else is in it gets its answer."""
+    served.shard.go.clear()
+    slow = asyncio.create_task(served.ask("slow"))
+    await served.ask("a")
+    with pytest.raises(errors.InvalidArgumentError, match="longer than 64 MiB"):
+        await served.ask("large")
+    served.shard.go.set()
+    assert await slow == "slow"
+    assert served.shard.asked == ["a", "slow", "large"]
+
+
 async def test_a_search_has_its_time(served):
     """What takes longer is given up on both sides, and the next one is answered."""
     served.shard.go.clear()
@@ -148,7 +162,13 @@ async def test_who_goes_away_takes_nobody_along(served):
 
 async def test_large_searches_have_a_call_of_their_own(served):
     """Their answers would hold up all that comes behind them."""
-    for query in ({"top_k": remote.SMALL_TOP_K + 1}, {"exact": True}):
+    full = {"top_k": remote.SMALL_FULL_TOP_K + 1}
+    for query in (
+        {"top_k": remote.SMALL_TOP_K + 1},
+        {"exact": True},
+        full | {"include_values": True},
+        full | {"include_metadata": True},
+    ):
         assert await served.ask("a", **query) == "a"
     assert served.client._conversation is None
     assert await served.ask("a", top_k=remote.SMALL_TOP_K) == "a"

@@ -127,6 +127,32 @@ async def test_one_bad_query_spoils_no_other(lane, shard):
     assert isinstance(done[2], errors.InvalidArgumentError)
 
 
+async def test_a_bad_query_is_looked_for_by_halves(lane, shard):
+    """Its neighbours are not asked for one by one: of 64 queries one that is wrong costs a dozen batches."""
+    shard.gate.clear()
+    first = await ask(lane, query(1))
+    tasks = await ask(lane, *map(query, range(2, 40)), query(40, filter=b"bad"), *map(query, range(41, 66)))
+    shard.gate.set()
+    await answers(first)
+    done = await answers(tasks)
+    assert isinstance(done.pop(38), errors.InvalidArgumentError)
+    assert done == [str(number) for number in range(2, 66) if number != 40]
+    assert len(shard.batches) <= 2 + 2 * 6
+
+
+async def test_a_batch_of_full_rows_has_a_limit(lane, shard):
+    """With values or metadata an answer may have more MiB than one message takes: fewer go together."""
+    shard.gate.clear()
+    first = await ask(lane, query(1))
+    count = batching.MAX_BATCH_FULL_ROWS // 100
+    full = [query(100, include_values=True)] * count + [query(100, include_metadata=True)] * count
+    tasks = await ask(lane, *full)
+    shard.gate.set()
+    await answers(first + tasks)
+    assert max(map(sum, shard.batches)) <= batching.MAX_BATCH_FULL_ROWS + 100
+    assert len(shard.batches) == 3
+
+
 async def test_a_failure_is_told_to_all_and_the_lane_goes_on(lane, shard, refused):
     """A shard that is away fails what is in flight; the next query is asked as before."""
     shard.failure = refused(grpc.StatusCode.UNAVAILABLE, "gone")
