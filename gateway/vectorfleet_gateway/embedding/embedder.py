@@ -2,7 +2,8 @@
 
 Which model it was, the index remembers in rows of its own: vectors of texts that never change, written before
 the first row that was embedded. Each request that embeds rows has such a text with it, so that no vector of
-another model is ever written; with a request for queries one goes at least every `CHECK_SECONDS`.
+another model is ever written; with a request for queries one goes at least every `CHECK_SECONDS`. What the
+cache holds is no exception: the same texts go at the same times, and a cache of another model is emptied.
 """
 
 import asyncio
@@ -84,6 +85,7 @@ class Embedder:
         self._cache: lru.Lru[tuple[Role, str], Matrix] = lru.Lru(settings.cache_bytes)
         self._known: Matrix | None = None
         self._stored = False
+        self._formers = 0  # models that the index had and has no more
         self._checked_at = -CHECK_SECONDS
         self._turn = asyncio.Lock()
 
@@ -95,24 +97,39 @@ class Embedder:
             ExhaustedError: it is asked more than it can answer.
             BadGatewayError, UnavailableError, DeadlineExceededError: it is of no use; the message says how.
         """
-        started = time.perf_counter()
-        kept = {text: found for text in texts if (found := self._cache.get((role, text))) is not None}
-        missing = [text for text in dict.fromkeys(texts) if text not in kept]
-        cached = len(kept)
-        metrics.EMBEDDED_TEXTS.labels("cache").inc(cached)
-        if missing:
-            metrics.EMBEDDED_TEXTS.labels("embedder").inc(len(missing))
-            fresh = await self._gatherer.vectors(role, missing, seconds)
-            for text, vector in zip(missing, fresh, strict=True):
-                kept[text] = vector
-                self._cache.put((role, text), vector, vector.nbytes + len(text.encode()) + _ENTRY_BYTES)
-            metrics.EMBEDDING_CACHE_BYTES.set(self._cache.size)
-        vectors = np.stack([kept[text] for text in texts])
-        return Embedded(vectors, cached, time.perf_counter() - started)
+        started, end = time.perf_counter(), time.monotonic() + seconds
+        while True:
+            former = self._formers
+            kept = {text: found for text in texts if (found := self._cache.get((role, text))) is not None}
+            missing = [text for text in dict.fromkeys(texts) if text not in kept]
+            if not missing and role is Role.DOCUMENT:  # one goes again, and the text that tells models apart
+                del kept[texts[0]]
+                missing = [texts[0]]
+            elif not missing and self._is_due(role):
+                await self._probe(role, end)
+            fresh = await self._fresh(role, missing, end)
+            if former == self._formers or not kept:
+                break  # or what was kept is of a model that the index has no more
+        metrics.EMBEDDED_TEXTS.labels("cache").inc(len(kept))
+        vectors = np.stack([kept[text] if text in kept else fresh[text] for text in texts])
+        return Embedded(vectors, len(kept), time.perf_counter() - started)
 
     async def close(self) -> None:
         """Let go of the service."""
         await self._service.close()
+
+    async def _fresh(self, role: Role, texts: list[str], end: float) -> dict[str, Matrix]:
+        """Embed texts, and keep what they became."""
+        if not texts:
+            return {}
+        metrics.EMBEDDED_TEXTS.labels("embedder").inc(len(texts))
+        former = self._formers
+        found = await self._gatherer.vectors(role, texts, end - time.monotonic())
+        if former == self._formers:
+            for text, vector in zip(texts, found, strict=True):
+                self._cache.put((role, text), vector, vector.nbytes + len(text.encode()) + _ENTRY_BYTES)
+            metrics.EMBEDDING_CACHE_BYTES.set(self._cache.size)
+        return dict(zip(texts, found, strict=True))
 
     async def _send(self, role: Role, texts: list[str], seconds: float) -> Sequence[Matrix]:
         end = time.monotonic() + seconds
@@ -172,7 +189,8 @@ class Embedder:
         self._take(answer.vectors, stored=role is Role.DOCUMENT)
 
     def _take(self, vectors: Matrix, *, stored: bool) -> None:
-        if not self._is_known(vectors):
+        if self._known is not None and not self._is_known(vectors):
+            self._formers += 1
             self._cache.clear()
         self._known, self._stored = vectors, stored
 
