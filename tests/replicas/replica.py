@@ -40,6 +40,7 @@ class Replica:
         self.lose_disk()
         self.up = False
         self.full = self.stuck = False
+        self.takes_nothing = False  # so full that not even the primary's records have room
         self.leaving = False
         self.heard_at = 0.0
 
@@ -164,7 +165,7 @@ class Replica:
             quorum_silence_seconds=silence, digests=(digest,),
             diverged=self.diverged,
             caught_up=not self.stuck and not self.diverged and (bool(office) or now - self.heard_at < 3),
-            no_room="its volume is full" if self.full else "",
+            no_room="its volume is full" if self.full or self.takes_nothing else "",
             unreadable="a manifest of format 2" if self.stuck else "",
         )  # fmt: skip
 
@@ -184,6 +185,8 @@ class Replica:
             return False
         self.promise(epoch)
         self.heard_at = now
+        if self.takes_nothing and len(sent) > len(self.log):
+            return False
         mine = len(self.log)
         if mine <= len(sent) and (not mine or self.log[-1] == sent[mine - 1]):
             self.log.extend(sent[mine:])

@@ -8,7 +8,7 @@ import dataclasses
 
 from simulation import copying, obeying, promises, records, serving
 
-from vectorfleet_shardnode.replication import messages, protocol
+from vectorfleet_shardnode.replication import messages, protocol, term
 
 PATIENCE = 25  # of a call to another replica
 TICK = 12
@@ -318,7 +318,7 @@ class Node:
             message = dataclasses.replace(message, epochs=tuple(record.epoch for record in batch))
             bring, args, heard = Node.append, (to.disk, (message, batch, self)), core.append_reply
             context = epoch
-        target, run = self.world.nodes[to.name], self.runs
+        target, run, synced = self.world.nodes[to.name], self.runs, core.synced
 
         def deliver(answer):
             target.enter(None, bring, target, *args, answer)
@@ -327,20 +327,21 @@ class Node:
             if reply is None:
                 self.enter(run, self.do, core.unreachable, to.disk, epoch)
             else:
-                self.enter(run, self._heard, heard, to.disk, context, reply)
+                self.enter(run, self._heard, heard, to.disk, context, (message, reply, synced))
 
         self.world.network.ask((self.name, to.name), deliver, answered, PATIENCE)
 
-    def _heard(self, decide, disk, context, reply):
+    def _heard(self, decide, disk, context, heard):
+        message, reply, synced = heard
         current = self.core.term
-        epoch = context if isinstance(context, int) else context.epoch
-        if current is not None and current.epoch == epoch:
-            self._note_answer(current, disk, reply)
+        if current is not None and current.epoch == message.epoch:
+            confirms = isinstance(message, messages.Confirm)
+            self._note_answer(current, disk, reply, takes=confirms or term.takes(message, reply, synced))
         self.do(decide, disk, context, reply)
 
-    def _note_answer(self, current, disk, reply):
+    def _note_answer(self, current, disk, reply, *, takes):
         self.answered_at[disk] = self.clock.now
-        if reply.promised > current.epoch:
+        if reply.promised > current.epoch or not takes:
             return
         self.accepted_at[disk] = self.clock.now
         quorum = current.configuration.write_quorum - 1

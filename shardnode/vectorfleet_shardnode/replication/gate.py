@@ -44,7 +44,7 @@ class PrimaryGate:
         known = self._driver.core.configuration
         wanted, members = (known.write_quorum, len(known.members)) if known else (0, 0)
         return (
-            f"quorum lost: writes need {wanted} of {members} replicas and too few answer; reads go on and "
+            f"quorum lost: writes need {wanted} of {members} replicas and too few take them; reads go on and "
             "may be stale"
         )
 

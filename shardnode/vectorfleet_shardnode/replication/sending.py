@@ -93,6 +93,7 @@ class Sending:
             entries = await self._read(message.previous.seq + 1, message.upto)
         if current is None or self._core.term is not current or current.epoch != message.epoch:
             return  # out of office: what was read may be another's
+        synced = self._core.synced
         built, building = self.built()
         request = replication_pb2.AppendRequest(
             index=self._identity.index,
@@ -109,7 +110,8 @@ class Sending:
             **{"from": self._core.me.name},
         )
         reply = wire.to_append_reply(await self._ways.append(self._address(to), request))
-        self._note_answer(current, to, reply)
+        sent = dataclasses.replace(message, epochs=tuple(entry.epoch for entry in entries))
+        self._note_answer(current, to, reply, takes=term.takes(sent, reply, synced))
         self._post(lambda: self._core.append_reply(to.disk, message.epoch, reply))
 
     async def _read(self, first: int, upto: int) -> list[replication_pb2.Entry]:
@@ -118,10 +120,12 @@ class Sending:
             return entries
         return await asyncio.to_thread(self._disk.read, first, upto, SHIPPED_BYTES)
 
-    def _note_answer(self, current: term.Term, to: messages.Member, reply: messages.AppendReply) -> None:
+    def _note_answer(
+        self, current: term.Term, to: messages.Member, reply: messages.AppendReply, *, takes: bool
+    ) -> None:
         self.answered_at[to.disk] = now = time.monotonic()
-        if reply.promised > current.epoch:
-            return  # it waits for another primary: nothing will be acknowledged with its help
+        if reply.promised > current.epoch or not takes:
+            return  # it waits for another primary, or for room: nothing will be acknowledged with its help
         self._accepted_at[to.disk] = now
         quorum = current.configuration.write_quorum - 1
         heard = (self._accepted_at.get(peer.member.disk, 0.0) for peer in current.members())

@@ -29,6 +29,7 @@ class Peer:
         elif not reply.needs_checkpoint:
             # A reply that came late may name a place that we are past already.
             self.next_seq = max(self.verified, min(history.common(reply.hint), self.next_seq - 2)) + 1
+            self.probing = True  # by the next tick; one that has no room refuses the same again and again
 
 
 class Term:
@@ -91,6 +92,14 @@ class Term:
         """
         seq = self.quorum_seq(synced)
         return seq if self.learned and seq >= self.start else 0
+
+
+def takes(sent: messages.Append, reply: messages.AppendReply, synced: int) -> bool:
+    """Tell whether a peer takes what it is sent: records, or none where it lacks none.
+
+    One that has no room, or copies segments, answers as quickly, and holds nothing of what is asked of it.
+    """
+    return reply.matched and (bool(sent.epochs) or sent.previous.seq >= synced)
 
 
 def next_append(term: Term, peer: Peer, history: History, state: tuple[int, int]) -> messages.Append:

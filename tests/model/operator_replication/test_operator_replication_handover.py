@@ -173,3 +173,48 @@ def test_of_two_that_could_lead_the_one_with_room_does():
         await given.settle()
 
     live(scenario)
+
+
+@pytest.mark.parametrize("replicas", [2, 3])
+def test_a_quorum_whose_disks_take_nothing_is_lost(replicas):
+    """Every follower answers and has no room: the status says so, and nobody else is tried."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        full = [one for one in given.replicas.values() if one is not lead]
+        for one in full:
+            one.takes_nothing = True
+        await given.wait_until(lambda: "QuorumLost" in given.conditions())
+        told = given.conditions()["QuorumLost"]
+        assert told["reason"] == "TooFewTakeWrites"
+        assert f"{full[0].name}: its volume is full" in told["message"]
+        await asyncio.sleep(30)
+        assert (given.primary(), given.configuration()["epoch"]) == (lead, 1)
+        full[0].takes_nothing = False
+        await given.writes_again()
+        await given.wait_until(lambda: "QuorumLost" not in given.conditions())
+
+    live(scenario, replicas=replicas)
+
+
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_members_change_though_a_full_disk_holds_up_writes(wanted):
+    """Another replica with room, or none, is what helps: neither waits for the writes that wait for it."""
+
+    async def scenario(given):
+        await given.writes_again()
+        lead = given.primary()
+        full = next(one for one in given.replicas.values() if one is not lead)
+        if full.name.endswith("-0"):
+            given.cluster.annotate("VectorShard", SHARD, **{"vectorfleet.io/primary": full.name})
+            await given.wait_until(lambda: given.primary() is full)
+            full = lead
+        full.takes_nothing = True
+        await given.wait_until(lambda: "QuorumLost" in given.conditions())
+        await given.submit(replicas=wanted)
+        await given.writes_again()
+        full.takes_nothing = False
+        await given.settle()
+
+    live(scenario, replicas=2)

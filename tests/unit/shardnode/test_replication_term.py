@@ -68,6 +68,16 @@ def test_an_answer_that_comes_late_moves_nothing_back():
     assert (peer.verified, peer.next_seq) == (8, 9)
 
 
+def test_what_was_refused_is_sent_again_after_a_pause():
+    """One without room would be sent the same records without end; a tick asks first where it is."""
+    log = history.History().extended(3, 9)
+    peer = term.Peer(MEMBERS[1], 5)
+    peer.moved(messages.AppendReply(3, matched=True, verified=8), log)
+    assert not peer.probing
+    peer.moved(messages.AppendReply(3, hint=history.Position(3, 8)), log)
+    assert (peer.probing, peer.next_seq) == (True, 9)
+
+
 class TestRounds:
     """Strong reads are confirmed in rounds."""
 

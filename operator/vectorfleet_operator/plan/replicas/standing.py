@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ... import ports, replication
 from ...api import condition
 from ..actions import Refusal
-from . import damage, digests, guards, inability, loss, steps
+from . import damage, digests, guards, inability, loss, repair, steps
 from . import view as view_
 
 DEGRADED = "Degraded"
@@ -168,11 +168,31 @@ def _quorum_lost(view: view_.ShardView) -> Refusal | None:
     assert view.committed is not None
     alive, needed = view.alive(), view.committed.write_quorum
     if len(alive) >= needed:
-        return None
+        return _nothing_taken(view)
     missing = ", ".join(one.name for one in view.committed.members if one not in alive)
     verb = "is sound again" if any(view.is_damaged(one) for one in view.committed.members) else "is back"
     return Refusal(
         "TooFewMembers",
         f"{len(alive)} of {len(view.committed.members)} members answer, and a write needs {needed}: writes "
         f"are refused and reads may be stale until {missing} {verb}",
+    )
+
+
+def _nothing_taken(view: view_.ShardView) -> Refusal | None:
+    """Return why too few members take what the primary sends, though enough answer."""
+    assert view.committed is not None
+    primary = view.state(view.committed.primary)
+    if primary is None or guards.primary_leads(view) is not None or primary.acknowledges:
+        return None
+    if primary.quorum_silence_seconds < repair.CUT_OFF_SECONDS:
+        return None
+    followers = [one.name for one in view.committed.members if one.name != primary.name]
+    full = [f"{name}: {state.no_room}" for name in followers if (state := view.state(name)) and state.no_room]
+    copying = [one.name for one in primary.followers if one.copying and one.name in followers]
+    why = [*full, *(f"{name} copies segments" for name in copying)] or ["they may be cut off from it"]
+    return Refusal(
+        "TooFewTakeWrites",
+        f"a write needs {view.committed.write_quorum} of {len(view.committed.members)} members, and too few "
+        f"take what the primary {primary.name} sends ({'; '.join(why)}): writes are refused, reads may be "
+        "stale",
     )

@@ -1,4 +1,8 @@
-"""What brings a shard that serves to what the spec asks for: members come, go and are filled again."""
+"""What brings a shard that serves to what the spec asks for: members come, go and are filled again.
+
+Who holds the shard may change while writes wait for a member that takes nothing, as one whose disk is full:
+it may be just what helps. So the primary has to be in office, and need not acknowledge.
+"""
 
 from ... import replication
 from ..actions import Refusal
@@ -29,7 +33,7 @@ def overtake(view: view_.ShardView) -> Verdict:
             return steps.Reserve(promised, f"{learner.name} has promised it")
         if promised > view.committed.epoch:
             why = f"{learner.name} has promised epoch {promised} and follows no primary of an older one"
-            return guards.primary_serves(view) or repair.change(view, steps.Kind.RECONFIGURE, why)
+            return guards.primary_leads(view) or repair.change(view, steps.Kind.RECONFIGURE, why)
     return None
 
 
@@ -42,7 +46,7 @@ def replace(view: view_.ShardView) -> Verdict:
             continue
         refusal = (
             guards.claim_is_there(view, joiner.name)
-            or guards.primary_serves(view)
+            or guards.primary_leads(view)
             or guards.joiner_is_caught_up(view, joiner)
         )
         if refusal is not None:
@@ -68,7 +72,7 @@ def remove(view: view_.ShardView) -> Verdict:
     leaver = max(extra, key=lambda one: (not _is_sound(view, one), one in silent, len(one.name), one.name))
     if leaver.name == view.committed.primary:
         return guards.primary_serves(view) or repair.hand_over(view, f"{leaver.name} is to be taken out")
-    return guards.primary_serves(view) or _take_out(view, [leaver])
+    return guards.primary_leads(view) or _take_out(view, [leaver])
 
 
 def _take_out(view: view_.ShardView, leavers: list[replication.Member]) -> Verdict:
@@ -89,7 +93,7 @@ def join(view: view_.ShardView) -> Verdict:
             continue
         refusal = (
             guards.claim_is_there(view, joiner.name)
-            or guards.primary_serves(view)
+            or guards.primary_leads(view)
             or guards.one_member_at_a_time(view, joiner.name)
             or guards.joiner_is_caught_up(view, joiner)
         )
@@ -108,7 +112,7 @@ def reconfigure(view: view_.ShardView) -> Verdict:
     if quorum == view.committed.write_quorum:
         return None
     why = f"writes are to be on {quorum} of {count} disks"
-    return guards.primary_serves(view) or repair.change(view, steps.Kind.RECONFIGURE, why)
+    return guards.primary_leads(view) or repair.change(view, steps.Kind.RECONFIGURE, why)
 
 
 def rebuild(view: view_.ShardView) -> Verdict:
