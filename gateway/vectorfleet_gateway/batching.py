@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from vectorfleet_shardnode.api import shard_pb2
+from vectorfleet_shardnode.api import config, effort, shard_pb2
 
 from . import consistency, errors, metrics, shards
 
@@ -42,10 +42,11 @@ class _Asked(msgspec.Struct, frozen=True):
     answer: "asyncio.Future[Answered]"
 
 
-def goes_alone(query: shard_pb2.Query) -> bool:
+def goes_alone(query: shard_pb2.Query, serving: config.Generation) -> bool:
     """Return whether a query is known to be slow or large, and is kept out of others' way. Pure."""
     full = query.include_values or query.include_metadata
-    return query.exact or query.top_k > (MAX_LANE_FULL_ROWS if full else MAX_LANE_ROWS)
+    large = query.top_k > (MAX_LANE_FULL_ROWS if full else MAX_LANE_ROWS)
+    return query.exact or large or effort.is_great(query, serving)
 
 
 class Way(Enum):
@@ -66,8 +67,8 @@ def way_of(query: shard_pb2.Query) -> Way:
 class Lanes:
     """The lanes of one shard: one for each way of scoring, so that a slow way holds up its like alone."""
 
-    def __init__(self, shard: shards.ShardClient, number: int = 0) -> None:
-        self._lanes = {way: Lane(shard, number) for way in Way}
+    def __init__(self, shard: shards.ShardClient, serving: config.Generation, number: int = 0) -> None:
+        self._lanes = {way: Lane(shard, serving, number) for way in Way}
 
     def search(self, query: shard_pb2.Query, seconds: float) -> Awaitable[Answered]:
         """Return a query's matches; see `Lane.search`."""
@@ -79,11 +80,13 @@ class Lane:
 
     Args:
         shard: where they go.
-        number: its number.
+        serving: says how hard queries are by themselves.
+        number: of the shard.
     """
 
-    def __init__(self, shard: shards.ShardClient, number: int = 0) -> None:
+    def __init__(self, shard: shards.ShardClient, serving: config.Generation, number: int = 0) -> None:
         self._shard = shard
+        self._serving = serving
         self._number = number
         self._waiting: deque[_Asked] = deque()
         self._drivers: set[asyncio.Task[None]] = set()
@@ -99,7 +102,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         session = consistency.current()
         asked = _Asked(query, loop.time() + seconds, session, loop.create_future())
-        if goes_alone(query) or session.demands:
+        if goes_alone(query, self._serving) or session.demands:
             await self._send([asked])
         elif self._is_idle():
             await self._lead(asked)

@@ -43,7 +43,9 @@ class Index:
         self.types: field_types.Types = {field.name: field.type for field in settled.metadata.fields}
         self._clients = tuple(clients)
         self._deadlines = deadlines.Deadlines()
-        self._lanes = tuple(batching.Lanes(client, number) for number, client in enumerate(clients))
+        self._lanes = tuple(
+            batching.Lanes(client, self.generation, number) for number, client in enumerate(clients)
+        )
         self._embedder: embedder.Embedder | None = None
         self._reranker: reranker.Reranker | None = None
         self.cache: cache.ResultCache | None = None

@@ -69,7 +69,7 @@ class Reads:
     async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
         state = await self._state_for(request)
-        run = self._readers.run_short if searching.is_short(request) else self._readers.run
+        run = self._readers.run_short if self._searches.is_short(request) else self._readers.run
         return await run(self._searches.answer, state, request)
 
     async def fetch(self, request: shard_pb2.FetchRequest) -> shard_pb2.FetchReply:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from .. import errors, filters, text_search
 from .. import shape as shapes
-from ..api import config, shard_pb2
+from ..api import config, effort, shard_pb2
 from ..arrays import Scores
 from ..multivector import question as parts_question
 from ..multivector import search as parts_search
@@ -55,6 +55,15 @@ class Searches:
                 matches.explanation = explaining.explain(state, query, self._number, took)
         return reply
 
+    def is_short(self, request: shard_pb2.SearchRequest) -> bool:
+        """Tell whether a search is one walk for a few rows: short, unless disk or new rows hold it up."""
+        if len(request.queries) != 1:
+            return False
+        query = request.queries[0]
+        if query.exact or query.text or query.parts or query.explain:
+            return False
+        return query.top_k <= _SHORT_TOP_K and not effort.is_great(query, self._serving)
+
     def _question(self, state: Snapshot, queries: list[shard_pb2.Query]) -> part.Question:
         first = queries[0]
         _check_top_k(first)
@@ -89,14 +98,6 @@ class Searches:
             exact=query.exact,
             sparse_vector=parts_question.parse_sparse(query.parts, state.shape),
         )
-
-
-def is_short(request: shard_pb2.SearchRequest) -> bool:
-    """Tell whether a search is one walk for a few rows: short, unless disk or new rows hold it up."""
-    if len(request.queries) != 1:
-        return False
-    query = request.queries[0]
-    return not (query.exact or query.text or query.parts or query.explain) and query.top_k <= _SHORT_TOP_K
 
 
 def _text_question(state: Snapshot, query: shard_pb2.Query) -> text_search.Question:

@@ -7,7 +7,9 @@ import pytest
 
 from vectorfleet_gateway import batching, errors
 from vectorfleet_gateway.shards import inprocess
-from vectorfleet_shardnode.api import shard_pb2
+from vectorfleet_shardnode.api import config, shard_pb2
+
+SERVING = config.Generation(dimensions=2)
 
 
 class Shard:
@@ -40,7 +42,7 @@ async def shard(refused):
 @pytest.fixture
 async def lane(shard):
     """A lane to it."""
-    return batching.Lane(inprocess.InProcessShard(0, shard))
+    return batching.Lane(inprocess.InProcessShard(0, shard), SERVING)
 
 
 def query(number, **fields):
@@ -187,11 +189,19 @@ async def test_whoever_left_is_not_searched_for(lane, shard):
 
 @pytest.mark.parametrize(
     "large",
-    [query(1001), query(101, include_values=True), query(101, include_metadata=True), query(9, exact=True)],
+    [
+        query(1001),
+        query(101, include_values=True),
+        query(101, include_metadata=True),
+        query(9, exact=True),
+        query(9, ef_search=10_000),
+        query(9, probes=1_000_000),
+        query(9, oversampling=100),
+    ],
     ids=str,
 )
 async def test_slow_queries_go_beside_the_lane(lane, shard, large):
-    """What is large or exact neither waits for the lane nor holds it up."""
+    """What is large, deep or exact neither waits for the lane nor holds it up."""
     shard.gate.clear()
     tasks = await ask(lane, query(1), large)
     assert sorted(shard.batches) == sorted([[1], [large.top_k]])
@@ -201,7 +211,7 @@ async def test_slow_queries_go_beside_the_lane(lane, shard, large):
 
 async def test_ways_of_scoring_do_not_wait_for_each_other(shard):
     """A search by text or by vector fields may be slow; those by vector go on meanwhile."""
-    lanes = batching.Lanes(inprocess.InProcessShard(0, shard))
+    lanes = batching.Lanes(inprocess.InProcessShard(0, shard), SERVING)
     shard.gate.clear()
     parts = [shard_pb2.QueryPart(field="title")]
     tasks = await ask(lanes, query(1, text="a"), query(2), query(3, parts=parts))
