@@ -2,7 +2,8 @@
 
 A file is looked at every two seconds. A URL is asked every five minutes, and within ten seconds after a token
 named a key that is not in the set, so that issuers may change their keys at any time. What can't be read, or
-holds no key, leaves the last keys in force.
+holds no key, leaves the last keys in force. A URL is asked as services are: no proxies of the environment, no
+redirects, and none of the addresses where no service may be.
 """
 
 import asyncio
@@ -11,11 +12,12 @@ import time
 import urllib.parse
 from pathlib import Path
 
-import httpx
+import httpcore
 
 from vectorfleet_runtime import credentials
 
 from .. import errors
+from ..outbound import network
 from . import bearers
 
 _log = logging.getLogger(__name__)
@@ -24,7 +26,16 @@ FILE_SECONDS = 2.0
 URL_SECONDS = 300.0
 MISSED_SECONDS = 10.0
 MAX_BYTES = 1024 * 1024
-_TIMEOUT = 5.0
+SECONDS = 5.0
+"""That an answer may take, whole."""
+_HEADERS = [(b"accept-encoding", b"identity")]
+_FAILURES = (
+    OSError,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    network.ForbiddenAddressError,
+    bearers.Unusable,
+)
 
 
 class Issuer:
@@ -63,7 +74,7 @@ class Issuer:
         try:
             content = await self._fetch() if self._url else Path(self._where).read_bytes()  # noqa: ASYNC240
             self._take(content)
-        except (OSError, httpx.HTTPError, bearers.Unusable) as error:
+        except _FAILURES as error:
             said = str(error) or type(error).__name__
             if said != self._complaint:
                 extra = {"where": self._where, "why": said}
@@ -88,14 +99,18 @@ class Issuer:
         _log.info("the issuer's keys changed", extra={"keys": sorted(keys)})
 
     async def _fetch(self) -> bytes:
+        try:
+            async with asyncio.timeout(SECONDS), network.pool(1) as pool:
+                return await self._read(pool)
+        except (TimeoutError, httpcore.TimeoutException):
+            raise bearers.Unusable(f"it did not answer within {SECONDS:g} s") from None
+
+    async def _read(self, pool: httpcore.AsyncConnectionPool) -> bytes:
         pieces, size = [], 0
-        async with (
-            httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False) as client,
-            client.stream("GET", self._url, headers={"accept-encoding": "identity"}) as answer,
-        ):
-            if answer.status_code != 200:
-                raise bearers.Unusable(f"it answers HTTP {answer.status_code}")
-            async for piece in answer.aiter_raw():
+        async with pool.stream("GET", self._url, headers=_HEADERS) as answer:
+            if answer.status != 200:
+                raise bearers.Unusable(f"it answers HTTP {answer.status}")
+            async for piece in answer.aiter_stream():
                 size += len(piece)
                 if size > MAX_BYTES:
                     raise bearers.Unusable(f"it is longer than {MAX_BYTES} bytes")

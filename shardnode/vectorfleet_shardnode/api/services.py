@@ -14,12 +14,28 @@ from . import base
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),  # AWS, Alibaba, Azure, Oracle
+    )
+)
+"""Where clouds keep credentials beside 169.254.169.254, which is link-local."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
 def forbidden_address(address: _Address) -> bool:
     """Return whether no service may be at an address: link-local ones, where clouds keep keys, and such."""
     if isinstance(address, ipaddress.IPv6Address):
         mapped = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            mapped = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if mapped is not None:
             return forbidden_address(mapped)
+    if address.is_loopback:  # ::1 counts as reserved
+        return False
+    if address in _METADATA:
+        return True
     return address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved
 
 

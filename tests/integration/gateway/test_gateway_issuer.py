@@ -1,5 +1,7 @@
 """Callers by token, on real processes: an issuer's keys from a file and from a URL, and how they change."""
 
+import asyncio
+import contextlib
 import http.server
 import json
 import threading
@@ -8,6 +10,9 @@ import time
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from vectorfleet_gateway import errors
+from vectorfleet_gateway.auth import bearers, issuers
 
 AUDIENCE = "vectorfleet"
 
@@ -90,6 +95,7 @@ def published():
     """An issuer whose keys are at a URL; what it answers may be changed."""
     issuer = Issuer()
     issuer.status, issuer.asked, issuer.headers = 200, 0, {}
+    issuer.send = lambda stream, body: stream.write(body)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -99,7 +105,8 @@ def published():
             for name, value in ({"Content-Length": str(len(body))} | issuer.headers).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # who asked may have had enough
+                issuer.send(self.wfile, body)
 
         def log_message(self, *_):
             pass
@@ -127,6 +134,78 @@ def test_tokens_by_a_url(make_fleet, published):
     published.status, published.headers = 200, {}
     until(lambda: status(fleet, published.token()) == 503)
     assert status(fleet, before) == 401
+
+
+@pytest.fixture
+def made():
+    """Return a function that makes the follower of an issuer, and the bearers of its tokens."""
+
+    def make(url):
+        holders = bearers.Bearers(bearers.terms_of(AUDIENCE, "EdDSA"))
+        return issuers.Issuer(url, holders), holders
+
+    return make
+
+
+def is_let_in(holders, token):
+    """Tell whether a token is taken."""
+    try:
+        holders.enter({"authorization": f"Bearer {token}"}, time.time())
+    except errors.UnauthenticatedError:
+        return False
+    return True
+
+
+async def test_proxies_of_the_environment_are_not_used(made, published, monkeypatch):
+    """Whoever sets them could slip in keys."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    follower, holders = made(published.url)
+    await follower.refresh()
+    assert is_let_in(holders, published.token())
+
+
+@pytest.mark.parametrize("host", ["0xa9fea9fe", "169.254.169.254", "[fd00:ec2::254]"])
+async def test_an_issuer_is_at_no_forbidden_address(made, caplog, host):
+    """What its name leads to is looked at before anything is connected, as a service's is."""
+    follower, _ = made(f"https://{host}/jwks")
+    async with asyncio.timeout(30):
+        await follower.refresh()
+    assert "where no service may be" in caplog.records[-1].why
+
+
+async def test_an_issuer_that_drips_is_given_up(made, published, caplog, monkeypatch):
+    """The whole answer has a time, not each piece of it; the last keys stay."""
+    follower, holders = made(published.url)
+    await follower.refresh()
+    monkeypatch.setattr(issuers, "SECONDS", 0.5)
+    gone = threading.Event()
+
+    def drip(stream, body):
+        for byte in body:
+            if gone.wait(0.2):
+                return
+            stream.write(bytes([byte]))
+
+    published.send = drip
+    try:
+        async with asyncio.timeout(15):
+            await follower.refresh()
+    finally:
+        gone.set()
+    assert "within 0.5 s" in caplog.records[-1].why
+    assert is_let_in(holders, published.token())
+
+
+async def test_what_is_too_long_is_no_set_of_keys(made, published, caplog):
+    """It is not read to its end."""
+    published.headers = {"Content-Length": str(2 * issuers.MAX_BYTES)}
+    published.send = lambda stream, body: stream.write(b" " * 2 * issuers.MAX_BYTES)
+    follower, _ = made(published.url)
+    await follower.refresh()
+    assert "longer than" in caplog.records[-1].why
 
 
 @pytest.mark.parametrize(
