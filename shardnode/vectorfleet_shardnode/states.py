@@ -70,7 +70,7 @@ class States:
 
     def add(self, snapshot: Snapshot, written: Written | None = None) -> Done:
         """Make a state the head; returns what is done once it is visible."""
-        done: Done = concurrent.futures.Future()
+        done = _promised()
         pending = _Pending(snapshot, [(written, done)] if written else [])
         with self._lock:
             self._pending.append(pending)
@@ -83,7 +83,7 @@ class States:
 
     def wait(self, written: Written) -> Done:
         """Return what is done once the state of a write that is there is visible, as with the first one."""
-        done: Done = concurrent.futures.Future()
+        done = _promised()
         with self._lock:
             for pending in self._pending:
                 if pending.snapshot.seq >= written.seq:
@@ -168,3 +168,10 @@ class States:
                 _Pending(transitions.adopted(pending.snapshot, added), pending.waiting)
                 for pending in self._pending
             )
+
+
+def _promised() -> Done:
+    """Return what nobody can cancel: who waits may go, a write that has begun is told of all the same."""
+    done: Done = concurrent.futures.Future()
+    done.set_running_or_notify_cancel()
+    return done

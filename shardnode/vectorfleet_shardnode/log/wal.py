@@ -10,6 +10,7 @@ told, which it notes in its marks.
 """
 
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from .. import errors, failpoints, files, metrics, records
 from . import contents, high_water, log_files, log_format, log_index, tail
+
+_LOG = logging.getLogger(__name__)
 
 RECENT_BYTES = 32 << 20
 """Of the newest records that are kept in memory to be shipped, where there is somebody to ship them to."""
@@ -126,9 +129,12 @@ class Log(contents.Contents):
             raise self._fail(failed) from failed
 
     def _fail(self, cause: OSError) -> errors.LogFailedError:
-        self._failure = errors.LogFailedError(
+        return self._end(
             f"the log could not be stored ({cause.strerror}); writes are refused until a restart"
         )
+
+    def _end(self, why: str) -> errors.LogFailedError:
+        self._failure = errors.LogFailedError(why)
         self._state.notify_all()
         return self._failure
 
@@ -258,6 +264,17 @@ class Log(contents.Contents):
         self._high_water.close()
 
     def _commit(self) -> None:
+        try:
+            self._commit_what_comes()
+        except Exception as fault:  # noqa: BLE001 (nobody may wait for a thread that is gone)
+            with self._state:
+                failure = self._end(
+                    f"the log's thread failed ({fault!r}); writes are refused until a restart"
+                )
+            _LOG.exception("the log's thread failed")
+            self._listeners.failed(failure)
+
+    def _commit_what_comes(self) -> None:
         while self._wait_for_work():
             with self._syncing:
                 target = self._sync()

@@ -5,7 +5,9 @@ into a graph when flat rows are so many that searching them exactly takes long, 
 
 One rule says what is merged: of the smallest segments, as many as possible of which more than a share of
 the rows are outside the largest, or too many are dead. So the smaller segments together are never more than
-that share: it is `stale_share` while rows pour in, and a quarter of it when writes rest.
+that share: it is `stale_share` while rows pour in, and a quarter of it when writes rest. Flat segments whose
+rows are too few for a graph are kept few in the same way: rows that are written again and again leave one
+after the other, each with a row or two that stays.
 
 The graph of the largest is extended, so a row's links are computed when it comes into a graph, and again
 only when its segment is merged into a larger one: that at least doubles the segment it is in, so at most
@@ -92,8 +94,10 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -
     indexed = [size for size in sizes if size.indexed]
     if _should_index(policy, flat, pace):
         return _index(policy, flat, indexed, pace)
-    chosen = _stale(_bounds(policy, pace), indexed)
-    return _merged(policy, chosen, pace) if chosen else None
+    if chosen := _stale(_bounds(policy, pace), indexed):
+        return _merged(policy, chosen, pace)
+    few = sum(size.live for size in flat) < policy.index_min_rows  # for a graph, now or later
+    return _merge_flat(policy, flat, resting=resting) if few else None
 
 
 def plan_without_graphs(policy: Policy, sizes: Sequence[Size]) -> Merge | None:

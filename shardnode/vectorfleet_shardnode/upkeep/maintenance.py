@@ -173,7 +173,7 @@ class Maintenance:
             return action
         chosen = [view for view in state.sealed if view.segment.name in action.names]
         # What has no graph is written as cheaply as it is fetched.
-        waits = self.following and self._policy.indexes and any(view.live_rows for view in chosen)
+        waits = self.following and action.indexed and any(view.live_rows for view in chosen)
         if waits and now - self._idle_at < self._shard.tuning.build_anyway_seconds:
             self.awaited = min(view.segment.descriptor.first_seq for view in chosen)
             return None

@@ -42,7 +42,11 @@ def plan(sizes, growing=0, pace=LOADING, policy=HNSW):
         ([flat("a", 999)], 5, STEADY, None),
         ([graph("g", 79_000, 21_000), graph("h", 70), graph("i", 7)], 5, STEADY, None),
         ([flat("a", 6_000), flat("b", 6_000)], 0, LOADING, Merge(("a", "b"), indexed=True)),
-        ([flat("a", 400), flat("b", 599)], 0, RESTING, None),
+        ([flat("a", 400), flat("b", 599)], 0, RESTING, Merge(("a", "b"), indexed=False)),
+        ([flat("a", 400), flat("b", 599)], 0, STEADY, None),
+        ([flat("a", 999)], 0, RESTING, None),
+        ([flat("a", 100, 8_000)], 0, RESTING, Merge(("a",), indexed=False)),
+        ([flat("a", 1), graph("g", 9_000)], 0, RESTING, None),
         ([flat("a", 9_000), graph("g", 9_000)], 0, RESTING, Merge(("a", "g"), True, "g")),
         ([flat("a", 9_000), graph("g", 9_000)], 0, STEADY, Merge(("a", "g"), True, "g")),
         ([flat("a", 9_000), graph("g", 90_000)], 0, STEADY, Merge(("a",), indexed=True)),
@@ -129,6 +133,32 @@ def test_few_segments_at_a_bounded_cost(pace, share):
     assert len(life.sizes) <= 1 + math.log(1_000) / math.log(1 / share)
     assert life.inserted / 1e6 <= 1 + math.log2(1_000)
     assert life.copied / 1e6 <= math.log(1_000) / math.log(1 / (1 - share))
+
+
+@pytest.mark.parametrize("pace", list(Pace))
+@pytest.mark.parametrize("graphs", [[], [graph("g", 5_000)]])
+def test_survivors_too_few_for_a_graph_do_not_pile_up(pace, graphs):
+    """150 rows are written again and again, and each flush leaves one: few segments, few dead rows."""
+    sizes, hot, copied = list(graphs), None, 0
+    for turn in range(800):
+        sizes = [
+            dataclasses.replace(size, live=size.live - 150, dead=size.dead + 150)
+            if size.name == hot
+            else size
+            for size in sizes
+        ]
+        hot = f"f{turn}"
+        sizes.append(flat(hot, 151, 8_000))
+        while (action := plan(sizes, 0, pace)) is not None:
+            merged = [size for size in sizes if size.name in action.names]
+            rows = sum(size.live for size in merged)
+            made, copied = f"m{turn}", copied + rows
+            sizes = [size for size in sizes if size not in merged] + [flat(made, rows)] * bool(rows)
+            hot = made if hot in action.names else hot
+        waiting = [size for size in sizes if not size.indexed]
+        assert len(waiting) <= compaction.MANY_FLAT
+        assert sum(size.dead for size in waiting) <= compaction.MANY_FLAT * 8_150
+    assert copied <= 800 * 1_000
 
 
 def test_a_bulk_load_inserts_each_row_about_once():

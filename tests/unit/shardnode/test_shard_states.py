@@ -1,5 +1,7 @@
 """The states of a shard, and who waits for them."""
 
+import asyncio
+
 import pytest
 
 from vectorfleet_shardnode import errors, states
@@ -36,3 +38,25 @@ def test_a_failure_that_passes_is_told_to_those_who_wait_alone():
     with pytest.raises(errors.UnknownOutcomeError):
         before.result(timeout=5)
     assert after.result(timeout=5) == written(2)
+
+
+def test_a_write_whose_caller_has_gone_is_told_of_all_the_same():
+    """Who waited was cancelled, as by a deadline: the log's thread, which tells, takes no harm."""
+
+    async def leave(done):
+        waiting = asyncio.ensure_future(asyncio.wrap_future(done))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    held = states.States(Seen(0), lambda _: None)
+    left, again = held.add(Seen(1), written(1)), held.wait(written(1))
+    failing = held.add(Seen(2), written(2))
+    for done in (left, again, failing):
+        asyncio.run(leave(done))
+    held.show(1)
+    held.fail(errors.UnknownOutcomeError("stepping down"))
+    assert left.result(timeout=5) == again.result(timeout=5) == written(1)
+    with pytest.raises(errors.UnknownOutcomeError):
+        failing.result(timeout=5)

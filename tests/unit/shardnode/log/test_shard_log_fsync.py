@@ -53,6 +53,22 @@ def test_r08_a_failed_fsync_fails_the_log_for_good(tmp_path, monkeypatch):
     opened.close()
 
 
+def test_a_fault_of_the_logs_thread_is_told(tmp_path, monkeypatch):
+    """Whatever ends the thread that makes records durable, nobody waits for it in vain."""
+    opened, waiter = open_log(tmp_path)
+
+    def fault(_):
+        raise ZeroDivisionError("of the program")
+
+    monkeypatch.setattr(files, "fsync", fault)
+    append(opened, 1)
+    with pytest.raises(errors.LogFailedError, match="of the program"):
+        waiter.wait(1)
+    with pytest.raises(errors.LogFailedError, match="until a restart"):
+        append(opened, 2)
+    opened.close()
+
+
 def test_a_disk_that_fails_while_a_new_file_is_made_fails_the_log(tmp_path, monkeypatch):
     """The new file may be there or not, so appending to the old one could give one seq to two records."""
     opened, _ = open_log(tmp_path)
