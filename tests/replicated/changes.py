@@ -117,7 +117,8 @@ class Operator:
         if not reply.held:
             raise ChangeFailedError(f"r{winner} leads, but too few members hold its log")
 
-    def _left_behind(self):
+    def left_behind(self):
+        """Tell whether a replica has promised an epoch that came to nothing."""
         states = [self.group.state(number) for number in range(self.group.count)]
         epoch = self.register.configuration.epoch
         return any(state is not None and state.promised > epoch for state in states)
@@ -143,7 +144,7 @@ class Operator:
         """
         seen = time.monotonic()
         while not stopping.wait(0.1):
-            if self.group.primary() is not None and not self._left_behind():
+            if self.group.primary() is not None and not self.left_behind():
                 seen = time.monotonic()
                 continue
             if time.monotonic() - seen < patience:

@@ -6,6 +6,7 @@ bit, and no replica may differ from another.
 """
 
 import collections
+import contextlib
 import dataclasses
 import random
 import signal
@@ -81,19 +82,27 @@ class Rounds:
         self.tally.epochs = self.operator.register.configuration.epoch
 
     def _go(self, number):
-        ending = threading.Event()
-        keeping = threading.Thread(target=self.operator.keep, args=(ending,), daemon=True)
-        keeping.start()
-        try:
+        with self._kept():
             clients = self._clients(f"{self.seed}-{number}")
             self._trouble()
             self._heal()
             self._prove_progress(clients)
             self._end(clients)
+            # A replica that was stopped may promise only now what an attempt that failed had asked it.
+            self.group.wait_for(self._are_level, 60)
+        self._compare(clients)
+
+    @contextlib.contextmanager
+    def _kept(self):
+        """Let the operator look after the replicas meanwhile."""
+        ending = threading.Event()
+        keeping = threading.Thread(target=self.operator.keep, args=(ending,), daemon=True)
+        keeping.start()
+        try:
+            yield
         finally:
             ending.set()
             keeping.join()
-        self._compare(clients)
 
     def _clients(self, seed):
         clients = []
@@ -240,7 +249,7 @@ class Rounds:
         if self.group.primary() is None:
             self.operator.tell()
             return False
-        return self.group.are_level()
+        return self.group.are_level() and not self.operator.left_behind()
 
 
 def _volume(folder):
