@@ -54,3 +54,23 @@ def test_the_tests_of_each_lesson_exist():
     )
     there = set(re.findall(r"def (test_\w+)\(", sources))
     assert named - there == set()
+
+
+LESSONS = (
+    "CVE-2023-38976", "CVE-2024-2221", "CVE-2024-3078", "CVE-2024-3584", "CVE-2024-3829", "CVE-2025-64513",
+    "CVE-2025-67818", "CVE-2025-67819", "CVE-2026-25628", "CVE-2026-26190", "CVE-2026-3172",
+    "CVE-2026-45829", "GHSA-3gph-6c29-p29v", "GHSA-3v92-w72v-j994", "#10085", "#9254", "#9302", "FAISS",
+)  # fmt: skip
+"""What went wrong elsewhere, by the names of the advisories."""
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_each_advisory_has_a_row(lesson):
+    """With what is done here, and at least one test."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| ")]
+    named = [row for row in rows if re.search(rf"{re.escape(lesson)}(?![\w-])", row[1])]
+    assert named
+    for row in named:
+        assert row[3].strip()
+        assert re.search(r"`test_\w+`", row[4])
