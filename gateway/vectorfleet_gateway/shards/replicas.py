@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from vectorfleet_shardnode.api import replication_pb2, shard_pb2
 
 from .. import errors, metrics
-from . import budget, standing
+from . import budget, remote, standing
 
 A = TypeVar("A")
 POLL_SECONDS = 1.0
@@ -147,7 +147,26 @@ class ReplicatedShard:
 
     async def search(self, request: shard_pb2.SearchRequest, seconds: float) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
-        return await self._read(lambda one, left: one.search(request, left), seconds, strong=request.strong)
+        timed = remote.is_small(request)  # others take long wherever they are done
+
+        async def attempt(replica: Replica, left: float) -> shard_pb2.SearchReply:
+            if not timed:
+                return await replica.search(request, left)
+            return await self._time(replica, replica.search(request, left))
+
+        return await self._read(attempt, seconds, strong=request.strong)
+
+    async def _time(self, replica: Replica, answer: Awaitable[A]) -> A:
+        number, started = self._replicas.index(replica), time.monotonic()
+        try:
+            answered = await answer
+        except asyncio.CancelledError:
+            now = time.monotonic()
+            self.known.note_given_up(number, now - started, now)
+            raise
+        now = time.monotonic()
+        self.known.note_seconds(number, now - started, now)
+        return answered
 
     async def fetch(self, request: shard_pb2.FetchRequest, seconds: float) -> shard_pb2.FetchReply:
         """Read rows by id."""

@@ -6,8 +6,11 @@ Knowledge may be old; nothing rests on it but speed. A replica that is asked for
 import dataclasses
 from collections.abc import Sequence
 
-FAILED_SECONDS = 1.0
-"""For how long a replica that failed is asked after the others."""
+FAILED_SECONDS = 2.0
+"""For how long a replica that failed is asked after the others; longer than a poll and its answer take."""
+SLOW_SECONDS, SLOW_TIMES = 0.01, 3.0
+"""A replica is slow whose searches take longer than this, and so many times as long as the quickest one's."""
+_WEIGHT, _MOST_SECONDS, _FADING_SECONDS = 0.2, 0.5, 5.0
 STALE_SECONDS = 5.0
 """A state older than this tells nothing of whether a replica keeps up."""
 
@@ -23,6 +26,7 @@ class Standing:
         level: whether it had applied what its primary had, by its own word.
         heard_at: when it last said so; failed_at: when it last did not answer.
         busy: requests under way.
+        seconds: that small searches took lately, a moving average; timed_at: when the last one ended.
     """
 
     address: str
@@ -32,6 +36,12 @@ class Standing:
     heard_at: float = -STALE_SECONDS
     failed_at: float = -FAILED_SECONDS
     busy: int = 0
+    seconds: float = 0.0
+    timed_at: float = 0.0
+
+    def lasting(self, now: float) -> float:
+        """Return seconds that a search takes; what was seen fades, so that a slow one is tried again."""
+        return float(self.seconds * 0.5 ** ((now - self.timed_at) / _FADING_SECONDS))
 
 
 class Standings:
@@ -74,12 +84,33 @@ class Standings:
         """Take in that a replica did not answer."""
         self.replicas[number].failed_at = now
 
-    def readers(self, now: float) -> list[int]:
-        """Return every replica in the order to ask: well, level with its primary, least busy."""
+    def note_seconds(self, number: int, seconds: float, now: float) -> None:
+        """Take in how long a small search took; one alone counts little, however long."""
+        one = self.replicas[number]
+        one.seconds, one.timed_at = one.lasting(now), now
+        one.seconds += _WEIGHT * (min(seconds, _MOST_SECONDS) - one.seconds)
 
-        def worth(number: int) -> tuple[bool, bool, int]:
+    def note_given_up(self, number: int, seconds: float, now: float) -> None:
+        """Take in that a small search was not waited for after so many seconds: it takes longer."""
+        one = self.replicas[number]
+        if seconds > one.lasting(now):
+            one.seconds, one.timed_at = min(seconds, _MOST_SECONDS), now
+
+    def readers(self, now: float) -> list[int]:
+        """Return every replica in the order to ask: well, level with its primary, not slow, least busy."""
+        bound = self._bound(now)
+
+        def worth(number: int) -> tuple[bool, bool, bool, int]:
             one = self.replicas[number]
             failed = now - one.failed_at < FAILED_SECONDS
-            return failed, not one.level, one.busy
+            slow = one.seconds > bound and one.lasting(now) > bound
+            return failed, not one.level, slow, one.busy
 
         return sorted(range(len(self.replicas)), key=worth)
+
+    def _bound(self, now: float) -> float:
+        """Return the seconds beyond which a replica is slow."""
+        quickest = min(one.seconds for one in self.replicas)
+        if SLOW_TIMES * quickest <= SLOW_SECONDS:
+            return SLOW_SECONDS
+        return max(SLOW_SECONDS, SLOW_TIMES * min(one.lasting(now) for one in self.replicas))

@@ -1,6 +1,7 @@
 """One shard with several replicas: who is asked, and what becomes of writes while the primary changes."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -251,6 +252,24 @@ async def test_a_slow_replica_is_not_waited_for(group):
     group.replicas[0].read_delay = 30
     reply = await group.shard.search(shard_pb2.SearchRequest(), 60)
     assert reply.position.shard != 0
+
+
+async def test_a_slow_replica_is_not_asked_first_for_long(group):
+    """It answers polls, and has no more to do than the others: it is its answers that are late."""
+    group.replicas[0].read_delay = 0.1
+    for _ in range(30):
+        await group.shard.search(shard_pb2.SearchRequest(), 60)
+    assert group.replicas[0].reads < 10
+
+
+async def test_what_takes_long_by_itself_makes_no_replica_slow(group):
+    """An exact search is slow wherever it is done."""
+    group.replicas[0].read_delay = 0.05
+    group.shard._hedges._left = 0.0
+    exact = shard_pb2.SearchRequest(queries=[shard_pb2.Query(exact=True)])
+    for _ in range(3):
+        await group.shard.search(exact, 60)
+    assert group.shard.known.readers(time.monotonic())[0] == 0
 
 
 async def test_a_strong_read_goes_to_the_primary(group):

@@ -1,6 +1,6 @@
 """What a gateway believes of a shard's replicas, and whom it asks first."""
 
-from vectorfleet_gateway.shards import budget, standing
+from vectorfleet_gateway.shards import budget, replicas, standing
 
 A, B, C = "a:7400", "b:7400", "c:7400"
 
@@ -70,3 +70,50 @@ def test_the_delay_follows_what_answers_take():
     for _ in range(200):
         spare.note(0.050)
     assert spare.delay == 0.1
+
+
+def test_a_replica_that_is_much_slower_is_asked_last():
+    """It answers, and polls too; the others answer several times as fast."""
+    known = standing.Standings([A, B])
+    known.note_seconds(0, 0.3, 100.0)
+    known.note_seconds(1, 0.002, 100.0)
+    assert known.readers(100.0) == [1, 0]
+
+
+def test_replicas_of_about_the_same_speed_are_equals():
+    """Then the least busy counts; nor does a millisecond, however many times another one it is."""
+    known = standing.Standings([A, B, C])
+    for number, seconds in enumerate((0.06, 0.05, 0.04)):
+        known.note_seconds(number, seconds, 100.0)
+    assert known.readers(100.0) == [0, 1, 2]
+    known = standing.Standings([A, B])
+    known.note_seconds(0, 0.004, 100.0)
+    known.note_seconds(1, 0.0002, 100.0)
+    assert known.readers(100.0) == [0, 1]
+
+
+def test_one_slow_answer_among_quick_ones_is_forgiven():
+    """An average counts, and it fades: a replica that was slow is tried again."""
+    known = standing.Standings([A, B])
+    for _ in range(20):
+        known.note_seconds(0, 0.002, 100.0)
+        known.note_seconds(1, 0.002, 100.0)
+    known.note_seconds(0, 0.03, 100.0)
+    assert known.readers(100.0) == [0, 1]
+    known.note_seconds(0, 30.0, 100.0)
+    assert known.readers(100.0) == [1, 0]
+    assert known.readers(130.0) == [0, 1]
+
+
+def test_one_that_was_given_up_took_at_least_as_long():
+    """Whoever is asked as well answers first, so how long it would have taken is never heard."""
+    known = standing.Standings([A, B])
+    known.note_given_up(0, 0.05, 100.0)
+    assert known.readers(100.0) == [1, 0]
+    known.note_given_up(1, 0.001, 100.0)
+    assert known.readers(100.0) == [1, 0]
+
+
+def test_a_failure_is_remembered_until_the_next_poll_is_over():
+    """Else one that answers nothing any more would be asked first in between."""
+    assert standing.FAILED_SECONDS > replicas.POLL_SECONDS + replicas.STATE_SECONDS
