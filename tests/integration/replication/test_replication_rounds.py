@@ -23,5 +23,6 @@ def test_answered_writes_survive_what_happens_to_replicas(server, tmp_path, tune
         life.close()
     tally = life.tally
     assert tally.epochs > 3, tally
+    assert len(tally.faults) > 6, tally
     assert {"upsert", "update values", "merge metadata", "delete ids"} <= set(tally.answered), tally
     assert tally.tries > tally.writes, tally
