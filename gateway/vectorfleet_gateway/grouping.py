@@ -122,9 +122,18 @@ def _narrowed(query: shard_pb2.Query, condition: dict[str, Any], top_k: int) -> 
     narrowed.CopyFrom(query)
     narrowed.top_k = top_k
     narrowed.include_metadata = True
-    both = {"$and": [orjson.Fragment(query.filter), condition]} if query.filter else condition
-    narrowed.filter = orjson.dumps(both)
+    narrowed.filter = orjson.dumps(_both(orjson.loads(query.filter or b"{}"), condition))
     return narrowed
+
+
+def _both(wanted: dict[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
+    """Join a caller's filter with a condition, side by side: it may be as deep as any is already."""
+    if not wanted.keys() & condition.keys():
+        return wanted | condition
+    joined = wanted.get("$and", [])
+    if "$and" in wanted and not (isinstance(joined, list) and joined):
+        return wanted  # which is no filter, and is refused in words about it
+    return wanted | {"$and": [*joined, condition]}
 
 
 def _value(match: fusion.Fused, name: str) -> Any:

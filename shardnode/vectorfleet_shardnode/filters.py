@@ -21,6 +21,7 @@ from .arrays import Mask
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
 MAX_CONDITIONS = 1_000
+_OF_GROUPS = 2  # more, which a gateway adds to find groups
 MAX_LISTED = 10_000
 NOT = "$not"
 _REMEMBERED, _REMEMBERED_BYTES = 128, 64 << 10  # filters that are not parsed anew, if they are no longer
@@ -187,7 +188,7 @@ class _Parser:
 
     def _condition(self, field: str, name: str, operand: Any) -> Condition:
         self._conditions += 1
-        if self._conditions > MAX_CONDITIONS:
+        if self._conditions > MAX_CONDITIONS + _OF_GROUPS:
             raise errors.BadFilterError(f"the filter has more than {MAX_CONDITIONS} conditions")
         if name not in _CHECKS:
             known = ", ".join([*_CHECKS, NOT])

@@ -1,11 +1,14 @@
 """Matches in groups: the best groups and rows of each, as if every row were ranked."""
 
+import json
 import random
 
 import grpc
 import pytest
 
-from vectorfleet_gateway import grouping
+from vectorfleet_gateway import grouping, limits
+from vectorfleet_shardnode import errors, filters
+from vectorfleet_shardnode.api import shard_pb2
 
 FIELD = {"field": "kind"}
 
@@ -153,3 +156,59 @@ async def test_a_row_that_does_not_exist_has_no_groups(gateway):
     """As it has no matches."""
     answer = await ask(gateway, vector=None, id="none", topK=3)
     assert (answer["groups"], answer["complete"]) == ([], True)
+
+
+def nested(levels):
+    """Return a filter of so many levels."""
+    found = {"a": 1}
+    for _ in range(levels - 1):
+        found = {"$and": [found]}
+    return found
+
+
+def narrowed(condition):
+    """Return the filters that shards are sent for groups of a query with a filter."""
+    query = shard_pb2.Query(filter=limits.filter_of(condition))
+    groups = grouping.Groups(grouping.GroupBy("kind", 2, 2))
+    group = grouping.Group("x", [])
+    groups.found[("string", "x")] = group
+    return [
+        grouping.next_query(query, groups, 10).filter,
+        grouping.group_query(query, groups.how, group).filter,
+    ]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        nested(filters.MAX_DEPTH),
+        {"$or": [nested(filters.MAX_DEPTH - 1), {"kind": "x"}]},
+        {"$and": [{"a": number} for number in range(filters.MAX_CONDITIONS)]},
+        {"$and": [{"kind": "x"}], "kind": {"$ne": "y"}},
+        {"kind": {"$ne": "y"}},
+    ],
+    ids=["deep", "deep or", "wide", "of the field and more", "of the field"],
+)
+def test_whatever_filter_is_taken_is_taken_with_groups(condition):
+    """Groups make it no deeper, and need no part of the conditions that a caller has."""
+    assert filters.parse(limits.filter_of(condition)) is not None
+    for filtered in narrowed(condition):
+        assert filters.parse(filtered) is not None
+
+
+@pytest.mark.parametrize("condition", [{"$and": []}, {"$and": {"a": 1}}, {"$and": 1, "kind": "x"}], ids=str)
+def test_what_is_no_filter_becomes_none(condition):
+    """It is refused as it is without groups."""
+    for filtered in narrowed(condition):
+        with pytest.raises(errors.BadFilterError, match="takes a list of one or more"):
+            filters.parse(filtered)
+
+
+async def test_a_filter_of_the_field_itself_holds(make_gateway):
+    """Beside what finds groups, however it is written."""
+    gateway = make_gateway(metric="dotproduct")
+    await gateway.upsert([row(1, "a", 3), row(2, "b", 2), row(3, "b", 1), row(4, "c", 9)])
+    for wanted in ({"kind": "b"}, {"$and": [{"kind": "b"}]}, {"$and": [{"kind": "b"}], "kind": {"$eq": "b"}}):
+        assert told(await ask(gateway, topK=3, groupBy=FIELD | {"rows": 2}, filter=wanted)) == [
+            ("b", ["r0002", "r0003"])
+        ], json.dumps(wanted)
