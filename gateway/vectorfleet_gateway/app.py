@@ -234,7 +234,13 @@ class App:
         except TimeoutError:
             message = f"the answer took longer than {seconds:g} s"
             raise errors.DeadlineExceededError(message) from None
-        return reply.with_headers(session.headers())
+        return reply.with_headers(self._told(asked.route, session))
+
+    def _told(self, route: table.Route, session: consistency.Session) -> dict[str, str]:
+        """Return what the answer's head says of what was written, or of how new what was read is."""
+        if route.writes or session.strong or route.operation.describes or not (stale := self._index.stale()):
+            return session.headers()
+        return {consistency.STALE_HEADER: ",".join(map(str, stale))}
 
     def _enter(self, resolved: table.Resolved, scope: Scope, now: float) -> policy.Principal:
         if self._open_docs and resolved.route is not None and resolved.route.operation.describes:

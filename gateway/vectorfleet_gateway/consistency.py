@@ -21,6 +21,7 @@ POSITION_HEADER = "x-vectorfleet-position"
 AT_LEAST_HEADER = "x-vectorfleet-at-least"
 CONSISTENCY_HEADER = "x-vectorfleet-consistency"
 WRITE_ID_HEADER = "x-vectorfleet-write-id"
+STALE_HEADER = "x-vectorfleet-maybe-stale"
 WRITE_ID_BYTES = 16
 STRONG, EVENTUAL = "strong", "eventual"
 _POSITION = re.compile(r"(\d{1,5}):(\d{1,19}):(\d{1,19})")

@@ -42,6 +42,7 @@ class Index:
         self.generation = settled.serving
         self.types: field_types.Types = {field.name: field.type for field in settled.metadata.fields}
         self._clients = tuple(clients)
+        self._replicated = [(number, one) for number, one in enumerate(clients) if one.width > 1]
         self._deadlines = deadlines.Deadlines()
         self._lanes = tuple(
             batching.Lanes(client, self.generation, number) for number, client in enumerate(clients)
@@ -52,6 +53,10 @@ class Index:
         if settled.cache is not None:
             asked, replicated = positions.Positions(self.positions), any(one.width > 1 for one in clients)
             self.cache = cache.ResultCache(settled.cache, asked, replicated=replicated)
+
+    def stale(self) -> list[int]:
+        """Return the shards of which plain reads may be stale: no primary of theirs is known."""
+        return [number for number, one in self._replicated if one.may_be_stale]
 
     def attach(self, embedding: embedder.Embedder | None, reranking: reranker.Reranker | None) -> None:
         """Take the services that the configuration names; they are closed with the index."""

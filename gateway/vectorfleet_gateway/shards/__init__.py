@@ -10,9 +10,11 @@ class Reads(Protocol):
 
     Attributes:
         width: how many searches may usefully be under way at a time: one for each replica.
+        may_be_stale: whether nobody who was reached says that it leads and acknowledges writes.
     """
 
     width: int
+    may_be_stale: bool
 
     async def search(self, request: shard_pb2.SearchRequest, seconds: float) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""

@@ -14,7 +14,7 @@ class DividedShard:
     def __init__(self, reads: shards.Reads, writes: shards.ShardClient) -> None:
         self._reads = reads
         self._writes = writes
-        self.width = reads.width
+        self.width, self.may_be_stale = reads.width, False
 
     async def write(self, request: shard_pb2.WriteRequest, seconds: float) -> shard_pb2.WriteReply:
         """Write one record group, durably."""

@@ -34,7 +34,7 @@ class Service(Reading, Protocol):
 class InProcessReads:
     """What can be asked of a shard, as `shards.Reads`; whoever made it closes it."""
 
-    width = 1
+    width, may_be_stale = 1, False
 
     def __init__(self, shard: int, asked: Reading) -> None:
         self._shard = shard

@@ -78,7 +78,7 @@ class Dial:
 class RemoteShard:
     """A replica behind gRPC; see `shards.ShardClient`. Made inside of the running event loop."""
 
-    width = 1
+    width, may_be_stale = 1, False
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial

@@ -47,7 +47,7 @@ class ReplicatedShard:
     """
 
     def __init__(self, shard: int, replicas: Sequence[tuple[str, Replica]]) -> None:
-        self.width = len(replicas)
+        self.width, self.may_be_stale = len(replicas), False
         self._shard = shard
         self._replicas = [replica for _, replica in replicas]
         self.known = standing.Standings([address for address, _ in replicas])
@@ -282,6 +282,7 @@ class ReplicatedShard:
     async def _ask_all(self) -> None:
         """Ask every replica what it is; those that do not answer are left out."""
         await asyncio.gather(*(self._ask_state(number) for number in range(len(self._replicas))))
+        self.may_be_stale = not self.known.has_primary
 
     async def _ask_state(self, number: int) -> None:
         try:

@@ -67,6 +67,11 @@ class Standings:
         """Whether somebody has said who takes writes."""
         return self._primary in [one.address for one in self.replicas]
 
+    @property
+    def has_primary(self) -> bool:
+        """Whether somebody has said that it takes writes, and has failed to answer nothing since."""
+        return any(one.leads and one.failed_at < one.heard_at for one in self.replicas)
+
     def learn(self, epoch: int, address: str) -> bool:
         """Take in that `address` leads `epoch`; returns whether that is news. Older words are ignored."""
         if epoch < self.epoch or not address or (epoch, address) == (self.epoch, self._primary):

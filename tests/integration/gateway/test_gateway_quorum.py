@@ -28,8 +28,9 @@ def test_a_quorum_that_is_lost_refuses_writes_and_answers_reads(make_fleet, repl
         assert (refused.status_code, refused.json()["code"]) == (503, 9)
         assert "quorum lost: writes need 2 of 3 replicas" in refused.json()["message"]
         assert refused.headers["retry-after"] == "2"
-        found = client.post("/query", json=QUERY).json()["matches"]
-        assert [match["id"] for match in found] == ["a"]
+        found = client.post("/query", json=QUERY)
+        assert [match["id"] for match in found.json()["matches"]] == ["a"]
+        assert found.headers["x-vectorfleet-maybe-stale"] == "0"
         replicas.replicas[2].start()
         replicas.wait_for(lambda: replicas.state(0).acknowledges)
         assert client.post("/vectors/upsert", json={"vectors": [ROW | {"id": "b"}]}).status_code == 200

@@ -67,3 +67,17 @@ def test_a_session_lasts_as_long_as_its_request():
     with consistency.during(consistency.Session(strong=True)):
         assert consistency.current().strong
     assert not consistency.current().demands
+
+
+async def test_reads_say_of_which_shards_they_may_be_stale(make_gateway):
+    """Not strong ones, which are not, and no writes."""
+    gateway = make_gateway(shards=3)
+    named = "x-vectorfleet-maybe-stale"
+    assert named not in (await gateway.ask("GET", "/namespaces")).headers
+    gateway.app._index.stale = lambda: [0, 2]
+    assert (await gateway.ask("GET", "/namespaces")).headers[named] == "0,2"
+    strong = await gateway.ask("GET", "/namespaces", headers={"x-vectorfleet-consistency": "strong"})
+    written = await gateway.ask("POST", "/vectors/delete", {"ids": ["a"]})
+    about = await gateway.ask("GET", "/openapi.json")
+    assert [one.status for one in (strong, written, about)] == [200] * 3
+    assert not any(named in one.headers for one in (strong, written, about))

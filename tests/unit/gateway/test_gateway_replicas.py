@@ -272,6 +272,18 @@ async def test_what_takes_long_by_itself_makes_no_replica_slow(group):
     assert group.shard.known.readers(time.monotonic())[0] == 0
 
 
+async def test_reads_may_be_stale_where_nobody_acknowledges(group):
+    """No replica knows then what another primary may have acknowledged."""
+    assert not group.shard.may_be_stale
+    for lacks_quorum, primary in ((True, 0), (False, 0), (False, None), (False, 1)):
+        group.lacks_quorum, group.primary = lacks_quorum, primary
+        await group.shard._ask_all()
+        assert group.shard.may_be_stale is (lacks_quorum or primary is None)
+    group.replicas[1].dead = True
+    await group.shard._ask_all()
+    assert group.shard.may_be_stale
+
+
 async def test_a_strong_read_goes_to_the_primary(group):
     """Only it can know what was acknowledged last."""
     group.promote(1)
