@@ -11,7 +11,7 @@ import msgspec
 
 from vectorfleet_shardnode.api import config
 
-from . import answers, call, limits, operations
+from . import answers, call, consistency, limits, operations, policy
 
 VERSION = "3.1.0"
 SCHEMES: dict[str, dict[str, str]] = {
@@ -34,6 +34,7 @@ _REFUSALS = {
     "405": "The path takes other methods",
     "408": "The body did not arrive in time",
     "413": "The body is too long",
+    "414": "The URL is longer than 64 kB",
     "415": "The body is compressed",
     "429": "Too much is asked, by this key or by all, or a shard is out of memory or disk",
     "500": "A fault of the gateway, or damaged files",
@@ -45,6 +46,7 @@ _ABOUT = (
     "Pinecone's data plane, and what one query may ask beyond it. Unknown fields are refused; null means "
     "absent."
 )
+_POSITION = r"[0-9]{1,5}:[0-9]{1,19}:[0-9]{1,19}"
 _HEADERS = (
     {
         "name": call.TIMEOUT_HEADER,
@@ -59,7 +61,39 @@ _HEADERS = (
         ". _ : -; another one is made in place of what is not",
         "schema": {"type": "string"},
     },
+    {
+        "name": consistency.CONSISTENCY_HEADER,
+        "in": "header",
+        "description": "of a read: strong sees every write that was acknowledged before, to anyone",
+        "schema": {"type": "string", "enum": [consistency.STRONG, consistency.EVENTUAL]},
+    },
+    {
+        "name": consistency.AT_LEAST_HEADER,
+        "in": "header",
+        "description": f"of a read: what {consistency.POSITION_HEADER} of writes' answers held, several "
+        "separated by commas; it sees those writes",
+        "schema": {"type": "string", "pattern": f"^({_POSITION}(,{_POSITION})*)?$"},
+    },
+    {
+        "name": consistency.WRITE_ID_HEADER,
+        "in": "header",
+        "description": "of a write: drawn for each; sent again with the same one, it is done once",
+        "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{32}$"},
+    },
 )
+_STANDS: Document = {
+    consistency.POSITION_HEADER: {
+        "description": "where the write stands, shard:epoch:seq of each shard that took part",
+        "schema": {"type": "string"},
+    }
+}
+_AGAIN: Document = {
+    "retry-after": {
+        "description": "seconds after which to come again, where that may help",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_COME_AGAIN = frozenset(("429", "503"))
 
 
 def describe(
@@ -138,14 +172,18 @@ def _success(operation: operations.Operation, refs: Refs) -> Document:
         schema = {"type": "string"} if operation.name == "docs" else {"type": "object"}
         return {"description": operation.summary, "content": {kind: {"schema": schema}}}
     about = (operation.answer.__doc__ or "").strip()
-    return {"description": about, "content": {JSON: {"schema": refs[operation.answer]}}}
+    told: Document = {"description": about, "content": {JSON: {"schema": refs[operation.answer]}}}
+    if operation.role is policy.Role.WRITE:
+        told["headers"] = _STANDS
+    return told
 
 
 def _failures(refs: Refs) -> Document:
     content = {JSON: {"schema": refs[answers.Problem]}}
-    told = {status: {"description": why, "content": content} for status, why in _REFUSALS.items()}
-    # The HTTP server itself refuses these, without a body.
-    return told | {"414": {"description": "The URL is longer than 64 kB"}}
+    told: Document = {status: {"description": why, "content": content} for status, why in _REFUSALS.items()}
+    for status in _COME_AGAIN:
+        told[status]["headers"] = _AGAIN
+    return told
 
 
 def _fit(components: Document, generation: config.Generation) -> None:

@@ -7,7 +7,7 @@ import grpc
 import msgspec
 import pytest
 
-from vectorfleet_gateway import answers, openapi, operations, page, schemas
+from vectorfleet_gateway import answers, consistency, errors, openapi, operations, page, policy, schemas
 from vectorfleet_gateway.routes import table
 from vectorfleet_shardnode.api import config
 
@@ -232,3 +232,58 @@ def test_what_the_index_names_is_escaped(name):
     rendered = page.render(DOCUMENT | {"info": {"title": name, "version": name, "description": name}})
     assert name not in rendered
     assert html.escape(name) in rendered
+
+
+def test_header_fields_are_described():
+    """What a request may say of what it must see, where a write stands, and when to come again."""
+    asked = {consistency.CONSISTENCY_HEADER, consistency.AT_LEAST_HEADER, consistency.WRITE_ID_HEADER}
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            fields = {one["name"]: one for one in operation["parameters"] if one["in"] == "header"}
+            assert asked <= fields.keys()
+            assert all(one["description"] and not one.get("required") for one in fields.values())
+            for status, answer in operation["responses"].items():
+                told = answer.get("headers", {}).keys()
+                assert ("retry-after" in told) is (status in {"429", "503"})
+                writes = status < "300" and operation["operationId"] in WRITES
+                assert (consistency.POSITION_HEADER in told) is writes
+
+
+WRITES = {one.name for one in operations.OPERATIONS if one.role is policy.Role.WRITE}
+
+
+@pytest.mark.parametrize(
+    ("header", "right", "wrong"),
+    [
+        (consistency.CONSISTENCY_HEADER, "strong", "weak"),
+        (consistency.AT_LEAST_HEADER, "0:1:17,1:1:3", "0:1"),
+        (consistency.WRITE_ID_HEADER, "0123456789abcdef" * 2, "0123"),
+    ],
+)
+def test_header_fields_are_described_as_they_are_read(header, right, wrong):
+    """What fits is taken, what does not is refused."""
+    (schema,) = {
+        msgspec.json.encode(one["schema"])
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        for one in operation["parameters"]
+        if one["name"] == header
+    }
+    told = msgspec.json.decode(schema)
+    names = (consistency.CONSISTENCY_HEADER, consistency.AT_LEAST_HEADER, consistency.WRITE_ID_HEADER)
+    for value, fits in ((right, True), (wrong, False)):
+        described = value in told["enum"] if "enum" in told else bool(re.search(told["pattern"], value))
+        assert described is fits
+        given = [value if name == header else None for name in names]
+        if fits:
+            assert consistency.parse(*given) is not None
+        else:
+            with pytest.raises(errors.InvalidArgumentError):
+                consistency.parse(*given)
+
+
+def test_what_the_server_refuses_has_a_body_too():
+    """A URL that is too long is answered as everything else that is wrong."""
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            assert operation["responses"]["414"]["content"] == operation["responses"]["400"]["content"]
