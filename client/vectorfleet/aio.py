@@ -200,6 +200,11 @@ class Client:
         """Return the description of the index's API as a page of HTML."""
         return await self._send(calls.docs())
 
+    @property
+    def maybe_stale(self) -> frozenset[int]:
+        """The shards of which the newest read's answer may be stale, as when too few replicas answer."""
+        return self._session.stale
+
     async def close(self) -> None:
         """Give the connections back."""
         await self._http.aclose()
@@ -239,7 +244,7 @@ class Client:
         except httpx.HTTPError as error:
             raise wire.broken(error, self._host) from error
         answer = wire.read(call, response, b"".join(chunks))
-        self._session.note(response.headers)
+        self._session.note(response.headers, writes=call.writes)
         return answer
 
 

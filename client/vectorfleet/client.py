@@ -278,6 +278,11 @@ class Client:
         """Return the description of the index's API as a page of HTML."""
         return self._send(calls.docs())
 
+    @property
+    def maybe_stale(self) -> frozenset[int]:
+        """The shards of which the newest read's answer may be stale, as when too few replicas answer."""
+        return self._session.stale
+
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
@@ -317,7 +322,7 @@ class Client:
         except httpx.HTTPError as error:
             raise wire.broken(error, self._host) from error
         answer = wire.read(call, response, b"".join(chunks))
-        self._session.note(response.headers)
+        self._session.note(response.headers, writes=call.writes)
         return answer
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from . import errors
 
 POSITION_HEADER = "x-vectorfleet-position"
+_STALE_HEADER = "x-vectorfleet-maybe-stale"
 _AT_LEAST_HEADER = "X-Vectorfleet-At-Least"
 _CONSISTENCY_HEADER = "X-Vectorfleet-Consistency"
 _WRITE_ID_HEADER = "X-Vectorfleet-Write-Id"
@@ -36,9 +37,13 @@ class Session:
 
     Raises:
         InvalidInputError: it is neither.
+
+    Attributes:
+        stale: shards of which the newest read's answer may be stale.
     """
 
     def __init__(self, consistency: Consistency | str) -> None:
+        self.stale: frozenset[int] = frozenset()
         try:
             self._consistency = Consistency(consistency)
         except ValueError:
@@ -58,8 +63,11 @@ class Session:
                 return {_AT_LEAST_HEADER: ",".join(f"{shard}:{epoch}:{seq}" for shard, (epoch, seq) in made)}
         return {}
 
-    def note(self, headers: Mapping[str, str]) -> None:
-        """Take note of where a write stands, as its answer says."""
+    def note(self, headers: Mapping[str, str], *, writes: bool) -> None:
+        """Take note of where a write stands, or of how new what was read is, as the answer says."""
+        if not writes:
+            named = headers.get(_STALE_HEADER)
+            self.stale = frozenset(map(int, named.split(","))) if named else frozenset()
         if self._consistency is not Consistency.SESSION:
             return
         for part in filter(None, headers.get(POSITION_HEADER, "").split(",")):

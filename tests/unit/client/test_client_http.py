@@ -303,3 +303,17 @@ def test_both_clients_offer_the_same_calls():
         return {name: list(inspect.signature(member).parameters) for name, member in public.items()}
 
     assert shape(vectorfleet.Client) == shape(aio.Client)
+
+
+async def test_a_client_says_of_which_shards_its_newest_read_may_be_stale(harness):
+    """As the gateway says it of an answer; the next read's answer counts, and no write's."""
+    named = {"x-vectorfleet-maybe-stale": "0,12"}
+    stale = httpx.Response(200, json=STATS, headers=named)
+    harness.open([stale, OK, httpx.Response(200, json=STATS)])
+    assert harness.client.maybe_stale == frozenset()
+    await harness.call("stats")
+    assert harness.client.maybe_stale == {0, 12}
+    await harness.call("upsert", ROWS)
+    assert harness.client.maybe_stale == {0, 12}
+    await harness.call("stats")
+    assert harness.client.maybe_stale == frozenset()
