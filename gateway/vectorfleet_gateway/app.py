@@ -10,7 +10,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,10 @@ class Exchange(body.Incoming, Protocol):
         """Send the answer."""
         ...
 
+    def drained(self) -> Awaitable[None]:
+        """Wait until the answer has gone, or the caller has."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -53,7 +57,7 @@ class Bounds:
         max_body_bytes: of its body; of one that only asks no more than a query can need.
         timeout: seconds for its body to arrive, and again for its answer.
         max_requests: under way at a time; of one key half as many.
-        max_bodies_bytes: of the bodies of all that are under way; of one key's half as many.
+        max_bodies_bytes: of all bodies and large answers that are under way; of one key half as many.
     """
 
     max_body_bytes: int = 32 * 1024 * 1024
@@ -84,6 +88,8 @@ class _Asked(msgspec.Struct, frozen=True):
     stay: admission.Stay
 
 
+LARGE_BYTES = 64 * 1024
+"""Of an answer that counts in the house until it is sent; the kernel takes a smaller one at once."""
 _RUN = secrets.token_hex(8)
 _numbers = itertools.count()
 
@@ -158,40 +164,59 @@ class App:
         task = asyncio.current_task()
         self._in_flight.add(task)
         try:
-            reply = await self._reply(resolved, scope, exchange, entry)
+            reply, stay = await self._reply(resolved, scope, exchange, entry)
         finally:
             self._in_flight.discard(task)
-        usual = [("content-type", reply.kind), ("x-request-id", request_id)]
-        headers = [*usual, *(reply.headers or {}).items()]
-        if closing():
-            headers.append(("connection", "close"))
-        exchange.response_bytes(reply.status, headers, reply.body)
-        seconds = time.perf_counter() - started
-        metrics.observe_request(route, reply.status, seconds)
-        self._audit.write(entry, reply.status, seconds)
+        try:
+            usual = [("content-type", reply.kind), ("x-request-id", request_id)]
+            headers = [*usual, *(reply.headers or {}).items()]
+            if closing():
+                headers.append(("connection", "close"))
+            exchange.response_bytes(reply.status, headers, reply.body)
+            seconds = time.perf_counter() - started
+            metrics.observe_request(route, reply.status, seconds)
+            self._audit.write(entry, reply.status, seconds)
+            if stay is not None:
+                await exchange.drained()
+        finally:
+            if stay is not None:
+                stay.leave()
 
     async def _reply(
         self, resolved: table.Resolved, scope: Scope, exchange: Exchange, entry: audit.Entry
-    ) -> replies.Reply:
+    ) -> tuple[replies.Reply, admission.Stay | None]:
+        """Return the answer, whatever happens; of a large one also what has to leave once it is sent."""
         request_id = entry.request_id
         try:
-            asked = self._admit(resolved, scope, entry)
-            try:
-                return await self._work(asked, scope, exchange, entry)
-            finally:
-                asked.stay.leave()
+            return await self._visit(self._admit(resolved, scope, entry), scope, exchange, entry)
         except asyncio.CancelledError:  # by cut_off, and by nothing else
-            return replies.failure(errors.UnavailableError("the gateway is stopping"))
+            reply = replies.failure(errors.UnavailableError("the gateway is stopping"))
         except quotas.SpentError as spent:  # of requests here, of rows in the route
-            return _refuse(errors.ThrottledError(str(spent), spent.seconds), request_id)
+            reply = _refuse(errors.ThrottledError(str(spent), spent.seconds), request_id)
         except errors.ApiError as error:
-            return _refuse(error, request_id)
+            reply = _refuse(error, request_id)
         except Exception:  # noqa: BLE001  # whatever went wrong, the caller gets an answer
             _log.exception("request failed by a fault of the gateway", extra={"request_id": request_id})
             problem = errors.InternalError(
                 f"an internal error; the gateway's log has it as request {request_id}"
             )
-            return replies.failure(problem)
+            reply = replies.failure(problem)
+        return reply, None
+
+    async def _visit(
+        self, asked: _Asked, scope: Scope, exchange: Exchange, entry: audit.Entry
+    ) -> tuple[replies.Reply, admission.Stay | None]:
+        """Work, and leave the house; with a large answer stay there, for it takes room until it is sent."""
+        stay = None
+        try:
+            reply = await self._work(asked, scope, exchange, entry)
+            if len(reply.body) > LARGE_BYTES:
+                await asked.stay.reserve(len(reply.body))
+                stay = asked.stay
+            return reply, stay
+        finally:
+            if stay is None:
+                asked.stay.leave()
 
     def _admit(self, resolved: table.Resolved, scope: Scope, entry: audit.Entry) -> _Asked:
         """Let a request in who may ask it, and there is room for; it has to leave the house."""
@@ -222,7 +247,7 @@ class App:
         content = b""
         try:
             if asked.route.takes_body:
-                most = self._most_bytes[asked.route.role > policy.Role.READ]
+                most = self._most_bytes[asked.route.writes]
                 announced = body.check_announced(scope.headers, most)
                 content = await body.read(announced, exchange, asked.stay, most, seconds)
             if wished is None:  # who says nothing has the time for the body, and again for the answer

@@ -70,7 +70,9 @@ REFUSALS = Counter(
     "Requests that were told to come again, by what there was too much of: requests, bodies, quota.",
     ("reason",),
 )
-BODY_BYTES = Gauge("vectorfleet_gateway_body_bytes", "Bytes set aside for bodies of requests under way.")
+BODY_BYTES = Gauge(
+    "vectorfleet_gateway_body_bytes", "Bytes set aside for bodies and large answers under way."
+)
 ROWS_WRITTEN = Counter("vectorfleet_gateway_rows_upserted", "Rows of acknowledged upserts.")
 BATCH_QUERIES = Histogram(
     "vectorfleet_gateway_search_batch_queries",

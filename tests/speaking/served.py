@@ -24,6 +24,7 @@ class Served:
         self.door = listening.Listening(self._answer, arrivals.Accepted(self.claimed), limits, shown)
         self.watching = asyncio.create_task(self.door.watch())
         self.seen, self.go, self._callers = [], asyncio.Event(), []
+        self.drained = []  # paths whose answers have gone
         self.door.begin()
 
     async def _answer(self, head, exchange, closing):
@@ -43,6 +44,8 @@ class Served:
                 body = b"broke off"
         fields = [("connection", "close")] if closing() else []
         exchange.response_bytes(200, fields, b"%s %s %s" % (head.method.encode(), head.path.encode(), body))
+        await exchange.drained()
+        self.drained.append(head.path)
 
     async def connect(self, **how):
         """Return a connection."""

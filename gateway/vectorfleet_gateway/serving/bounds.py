@@ -18,6 +18,8 @@ class Bounds:
         handshake_seconds: of TLS.
         linger_seconds: for which a connection that ends takes what is still on its way, so that its caller
             gets to read the answer.
+        answer_grace_seconds: for which an answer may be taken more slowly than at its least pace.
+        answer_pace: bytes a second that an answer has to be taken at, once the kernel takes no more of it.
         body_bytes_ahead: of a body that nobody has asked for yet.
         waiting: requests that were sent before the one in front was answered.
     """
@@ -30,5 +32,7 @@ class Bounds:
     idle_seconds: float = 65.0
     handshake_seconds: float = 10.0
     linger_seconds: float = 2.0
+    answer_grace_seconds: float = 30.0
+    answer_pace: int = 8 * 1024
     body_bytes_ahead: int = 64 * 1024
     waiting: int = 32

@@ -21,6 +21,9 @@ Answer = Callable[[exchanges.Exchange], Awaitable[None]]
 _CHUNK_BYTES = 32
 """Of a piece's length line and its end; what comes beside pieces is bounded like a head."""
 
+_LOOK_SECONDS = 1.0
+"""How often it is looked at how much of an answer was taken."""
+
 
 class Connection(asyncio.Protocol):
     """One connection; see `asyncio.Protocol`.
@@ -31,7 +34,7 @@ class Connection(asyncio.Protocol):
         lost: called once it is gone.
 
     Attributes:
-        deadline: of the loop's clock, at which it is closed; infinite while a request is under way.
+        deadline: of the loop's clock, at which it is closed, or looked at
     """
 
     def __init__(self, answer: Answer, limits: bounds.Bounds, lost: Callable[["Connection"], None]) -> None:
@@ -52,6 +55,8 @@ class Connection(asyncio.Protocol):
         self._answering: exchanges.Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiting: deque[exchanges.Exchange] = deque()
+        self._draining: asyncio.Future[None] | None = None
+        self._left: tuple[int, float] | None = None  # of what was answered, bytes and when they were so many
         self._refusal = b""
         self._deaf = self._held = self._stalled = self._ended = self._over = self._lost = False
         self._has_asked = False
@@ -81,7 +86,11 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """Close it because its time is up."""
-        if self._in_head and not self._deaf:
+        if self._stalled:
+            self._look_at_pace()
+        elif self._transport.is_closing():  # it was told before; what is left is little, and is not taken
+            self.abort()
+        elif self._in_head and not self._deaf:
             self._refuse(heads.RefusedError(heads.TIMEOUT, "the request's head did not arrive in time"))
         else:
             self.close()
@@ -122,6 +131,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """End; a request under way is done, and its answer dropped."""
         self._lost = self._deaf = True
+        self._tell_drained()
         self._break_off()
         self._waiting.clear()
         self.deadline = math.inf
@@ -129,11 +139,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Begin no request while its caller takes no answers."""
-        self._stalled = True
+        self._stalled, self._left, self.deadline = True, None, self._loop.time() + _LOOK_SECONDS
 
     def resume_writing(self) -> None:
         """Go on."""
         self._stalled = False
+        self.deadline = self._loop.time() + self._limits.linger_seconds if self._over else math.inf
+        self._tell_drained()
         if self._answering is None:
             self._go_on_answering()
 
@@ -205,6 +217,26 @@ class Connection(asyncio.Protocol):
             self._finish(lingers=not exchange.body.complete)
         else:
             self._go_on_answering()
+
+    async def drained(self) -> None:
+        """Wait until what was sent has gone, or its caller has; see `exchanges.Way`."""
+        if self._stalled and not self._lost:
+            self._draining = self._loop.create_future()
+            await self._draining
+
+    def _tell_drained(self) -> None:
+        if self._draining is not None and not self._draining.done():
+            self._draining.set_result(None)
+
+    def _look_at_pace(self) -> None:
+        """Cut off who takes what was answered too slowly; who takes it at a pace has as long as it needs."""
+        now, left = self._loop.time(), self._transport.get_write_buffer_size()
+        if self._left is None:  # only now the kernel has all that it takes by itself
+            self._left = left, now
+        most, since = self._left
+        if now - since > self._limits.answer_grace_seconds + (most - left) / self._limits.answer_pace:
+            self.abort()
+        self.deadline = now + _LOOK_SECONDS
 
     def invite(self) -> None:
         """Tell a caller who waits for it to send the body; see `bodies.Tap`."""

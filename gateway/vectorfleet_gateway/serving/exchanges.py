@@ -12,6 +12,9 @@ class Way(Protocol):
     def send(self, exchange: "Exchange", answer: bytes) -> None:
         """Send the answer of an exchange."""
 
+    def drained(self) -> Awaitable[None]:
+        """Wait until what was sent has gone, or its caller has."""
+
 
 class Exchange:
     """One request; see `app.Exchange`.
@@ -46,6 +49,10 @@ class Exchange:
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Return the body's pieces as they come; RuntimeError where it breaks off."""
         return self.body.pieces()
+
+    def drained(self) -> Awaitable[None]:
+        """Wait until the kernel has what was answered, or the caller is gone."""
+        return self._way.drained()
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Send the answer."""

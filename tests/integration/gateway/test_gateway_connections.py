@@ -1,6 +1,7 @@
 """Connections: how they go on, how they end, and what others notice. The server alone, on a real socket."""
 
 import asyncio
+import contextlib
 import ssl
 
 import pytest
@@ -217,6 +218,36 @@ async def test_who_takes_no_answers_gets_no_more(served):
         status, _, answered = await caller.heard()
         assert (status, len(answered)) == (200, 8_000_000 + len(b"POST / "))
     assert len(served.seen) == 5
+
+
+@served_.spoken
+async def test_who_takes_an_answer_too_slowly_is_cut_off(make):
+    """A few bytes now and then do not keep a connection, nor what its answer has of memory."""
+    served = make(answer_grace_seconds=1.0, answer_pace=1_000_000)
+    caller = await served.connect()
+    said = served_.post(b"Content-Length: 20000000", body=b"x" * 20_000_000)
+    caller.say(said)
+    while not served.drained:  # the server tells nobody
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(caller.reader.read(100), 0.1)
+        await asyncio.sleep(0.05)
+    assert served.drained == ["/"]
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await caller.reader.readexactly(20_000_000)
+
+
+@served_.spoken
+async def test_who_takes_an_answer_in_time_gets_all_of_it(make):
+    """Also where it begins late."""
+    served = make(answer_grace_seconds=20.0)
+    caller = await served.connect()
+    caller.say(served_.post(b"Content-Length: 20000000", body=b"x" * 20_000_000))
+    await asyncio.sleep(2.5)
+    assert served.drained == []
+    status, _, answered = await caller.heard()
+    assert (status, len(answered)) == (200, 20_000_000 + len(b"POST / "))
+    while not served.drained:  # noqa: ASYNC110  # the server tells nobody
+        await asyncio.sleep(0.001)
 
 
 @served_.spoken

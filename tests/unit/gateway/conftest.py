@@ -260,6 +260,8 @@ class Exchange:
         self.pause = pause
         self.read = 0
         self.status = None
+        self.taken = asyncio.Event()
+        self.taken.set()
 
     @property
     def is_here(self):
@@ -280,6 +282,9 @@ class Exchange:
     def response_bytes(self, status, headers, body):
         assert self.status is None, "answered twice"
         self.status, self.headers, self.body = status, dict(headers), body
+
+    async def drained(self):
+        await self.taken.wait()
 
     @property
     def json(self):

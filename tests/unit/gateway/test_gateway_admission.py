@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from vectorfleet_gateway import admission, body, errors
+from vectorfleet_gateway import admission, body, errors, metrics
 
 OTHER = {"api-key": "key-2"}
 QUERY = b'{"topK": 1, "vector": [1.0, 0.0]}'
@@ -234,6 +234,51 @@ async def test_a_body_that_comes_too_slowly_is_cut_off(make_gateway, make_exchan
     length = str(32_000 + len(QUERY))
     await gateway.ask("POST", "/query", headers={"content-length": length}, exchange=quick)
     assert quick.status == 200
+
+
+async def test_answers_count_until_they_are_taken(make_gateway, make_exchange, soon):
+    """Large ones of one key have its half of the room, and keep their places; others get in."""
+    gateway = make_gateway(bounds={"max_bodies_bytes": 500_000, "max_requests": 4})
+    await gateway.upsert(
+        [("a", [1.0, 0.0], {"text": "x" * 40_000}), ("b", [1.0, 1.0], {"text": "y" * 40_000})]
+    )
+    asked = b'{"topK": 2, "vector": [1.0, 0.0], "includeMetadata": true, "namespace": ""}'
+    slow = [make_exchange([asked]) for _ in range(2)]
+    slow[0].taken.clear()
+    slow[1].taken.clear()
+    held = [await hold(gateway, one, str(len(asked))) for one in slow]
+    while slow[1].status is None:  # noqa: ASYNC110  # nobody tells
+        await asyncio.sleep(0.001)
+    assert [one.status for one in slow] == [200, 200]
+    assert metrics.BODY_BYTES.collect()[0].samples[0].value > 160_000
+    assert (await gateway.ask("GET", "/namespaces")).status == 429
+    assert (await gateway.ask("POST", "/query", asked, headers=OTHER)).status == 200
+    slow[0].taken.set()
+    await held[0]
+    slow[0].taken.clear()
+    slow[1].taken.set()
+    await held[1]
+    assert metrics.BODY_BYTES.collect()[0].samples[0].value == 0
+
+
+async def test_an_answer_that_finds_no_room_is_refused(make_gateway, make_exchange, soon):
+    """What waits to be taken has filled the key's half."""
+    gateway = make_gateway(bounds={"max_bodies_bytes": 300_000})
+    await gateway.upsert(
+        [("a", [1.0, 0.0], {"text": "x" * 40_000}), ("b", [1.0, 1.0], {"text": "y" * 40_000})]
+    )
+    asked = b'{"topK": 2, "vector": [1.0, 0.0], "includeMetadata": true}'
+    slow = make_exchange([asked])
+    slow.taken.clear()
+    held = await hold(gateway, slow, str(len(asked)))
+    while slow.status is None:  # noqa: ASYNC110  # nobody tells
+        await asyncio.sleep(0.001)
+    full = await gateway.ask("POST", "/query", asked)
+    assert (full.status, full.headers["retry-after"]) == (429, "1")
+    assert (await gateway.ask("POST", "/query", asked, headers=OTHER)).status == 200
+    slow.taken.set()
+    await held
+    assert (await gateway.ask("POST", "/query", asked)).status == 200
 
 
 async def hold(gateway, exchange, length="9"):
