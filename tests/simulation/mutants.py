@@ -42,6 +42,7 @@ WEATHER = {
     "damage_refused": {"trouble": {"damage": 3, "hand_over": 4, "crash": 2, "alone": 2}},
     "disk_identity": {"trouble": {"lost_disk": 3, "hand_over": 4, "crash": 2, "alone": 2}},
     "learn_commit": TWO_OPERATORS,
+    "promise_durable": {"replicas": 3, "members": 3},  # else what contradicts what is committed is refused
     "read_confirm": EAGER
     | {"replicas": 3, "members": 3, "trouble": {"alone": 6, "freeze": 2, "hand_over": 4}},
     "told_early": TWO_OPERATORS,

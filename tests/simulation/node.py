@@ -21,6 +21,7 @@ class Node:
         self.world, self.name = world, name
         self.clock, self.rng, self.promises = world.clock, world.rng, world.promises
         self.disks = 1
+        self.syncs_until = 0.0  # when the fsync ends that was begun last
         self.disk = records.Disk(f"{name}1")
         self.runs = 0
         self.core = None
@@ -253,6 +254,7 @@ class Node:
             return
         self._syncing, self._again = True, False
         delay = self.world.plan.fsync * self.slow_disk * (0.2 + self.rng.random())
+        self.syncs_until = self.clock.now + delay
         self.clock.after(delay, self._on_disk, self.runs, self.disk, (self.disk.last_seq, self.disk.cuts))
 
     def _on_disk(self, run, disk, reached):

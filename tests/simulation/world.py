@@ -112,6 +112,8 @@ class World:
     def heal(self):
         """End all trouble."""
         self.calm = True
+        # What a slow disk has begun lasts as long as it does: the trouble ends with it.
+        self.healed_at = max(self.clock.now, *(one.syncs_until for one in self.nodes.values()))
         self.network.heal()
         self.register.conflicts = 0.0
         first, *others = self.operators.values()
@@ -134,7 +136,7 @@ class World:
         self._until(self.is_settled, "the members do not become equal")
 
     def _until(self, done, otherwise):
-        until = self.clock.now + HEALED
+        until = max(self.clock.now, self.healed_at) + HEALED
         while self.clock.now < until:
             self.clock.run(self.clock.now + 25)
             if done():

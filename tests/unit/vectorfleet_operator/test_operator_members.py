@@ -165,3 +165,11 @@ def test_one_that_no_write_waits_for_joins_while_it_lacks_some_records():
     """Two of three hold a write without it."""
     step = decide.decide(joining(2, every=False, verified=10)).step
     assert step.kind is steps.Kind.JOIN
+
+
+@pytest.mark.parametrize(("members", "wanted", "needed"), [(2, 1, 1), (3, 2, 2), (5, 4, 3)])
+def test_one_that_is_taken_out_is_not_sealed(members, wanted, needed):
+    """Were it the only one to answer in time it would win, stay, and have to hand over first."""
+    step = decide.decide(shard(members, wanted, every=False)).step
+    assert (step.kind, step.needed) == (steps.Kind.REMOVE, needed)
+    assert [one.name for one in step.sealers] == list(NAMES[:wanted])

@@ -79,8 +79,12 @@ def _take_out(view: view_.ShardView, leavers: list[replication.Member]) -> Verdi
     assert view.committed is not None
     members = tuple(one for one in view.committed.members if one not in leavers)
     why = f"the spec asks for {len(view.wanted.names)} replicas"
-    refusal = guards.others_are_sound(view, [one.name for one in leavers])
-    return refusal or repair.change(view, steps.Kind.REMOVE, why, members)
+    names = tuple(one.name for one in leavers)
+    if (refusal := guards.others_are_sound(view, names)) is not None:
+        return refusal
+    # A leaver that were sealed could win, by being the only one to answer in time, and would stay. It is not
+    # needed: of those that stay no fewer have to hold the log than have to be sealed.
+    return repair.change(view, steps.Kind.REMOVE, why, members, unsealed=names)
 
 
 def join(view: view_.ShardView) -> Verdict:
