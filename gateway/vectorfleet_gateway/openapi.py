@@ -87,6 +87,12 @@ _STANDS: Document = {
         "schema": {"type": "string"},
     }
 }
+_STALE: Document = {
+    consistency.STALE_HEADER: {
+        "description": "the shards of which the answer may be stale, since no replica acknowledges writes",
+        "schema": {"type": "string"},
+    }
+}
 _AGAIN: Document = {
     "retry-after": {
         "description": "seconds after which to come again, where that may help",
@@ -175,6 +181,8 @@ def _success(operation: operations.Operation, refs: Refs) -> Document:
     told: Document = {"description": about, "content": {JSON: {"schema": refs[operation.answer]}}}
     if operation.role is policy.Role.WRITE:
         told["headers"] = _STANDS
+    elif operation.role is policy.Role.READ and not operation.describes:
+        told["headers"] = _STALE
     return told
 
 

@@ -247,8 +247,11 @@ def test_header_fields_are_described():
                 assert ("retry-after" in told) is (status in {"429", "503"})
                 writes = status < "300" and operation["operationId"] in WRITES
                 assert (consistency.POSITION_HEADER in told) is writes
+                reads = status < "300" and operation["operationId"] in READS
+                assert (consistency.STALE_HEADER in told) is reads
 
 
+READS = {one.name for one in operations.OPERATIONS if one.role is policy.Role.READ and not one.describes}
 WRITES = {one.name for one in operations.OPERATIONS if one.role is policy.Role.WRITE}
 
 
