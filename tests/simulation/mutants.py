@@ -38,7 +38,8 @@ TWO_OPERATORS = EAGER | {
     "trouble": {"crash": 4, "freeze_operator": 8, "alone": 2, "resize": 4},
 }
 WEATHER = {
-    "cas_reserved": TWO_OPERATORS,
+    "cas_reserved": TWO_OPERATORS
+    | {"trouble": {"crash": 4, "freeze_operator": 8, "alone": 2, "resize": 4, "hand_over": 6}},
     "damage_refused": {"trouble": {"damage": 3, "hand_over": 4, "crash": 2, "alone": 2}},
     "disk_identity": {"trouble": {"lost_disk": 3, "hand_over": 4, "crash": 2, "alone": 2}},
     "learn_commit": TWO_OPERATORS,
