@@ -8,7 +8,7 @@ class Bounds:
     """Limits of connections.
 
     Attributes:
-        connections: at a time; who comes beyond that waits in the socket's queue.
+        connections: at a time; beyond that the idlest is closed, or who comes waits in the socket's queue.
         head_bytes: of a request's head, its target included; also of what ends a body in pieces.
         target_bytes: of its target.
         fields: of its head.

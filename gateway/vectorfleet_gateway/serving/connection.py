@@ -67,6 +67,16 @@ class Connection(asyncio.Protocol):
         """Whether it is gone."""
         return self._lost
 
+    @property
+    def idleness(self) -> tuple[bool, float] | None:
+        """What orders connections that may go for others, least first; None where it is at work.
+
+        Those between requests come before those in a head, and of either the one whose time is up first.
+        """
+        if self._answering is not None or self._stalled:
+            return None
+        return self._in_head, self.deadline
+
     def end(self, settled: float) -> None:
         """Close it where no request is under way; who has just come may ask until that time of the loop's."""
         if self._answering is None and not self._in_head:

@@ -125,8 +125,11 @@ class Listening:
     def _accept(self) -> bool:
         """Take some of those who have come; return whether there may be more."""
         for _ in range(_AT_ONCE):
-            if len(self._connections) + len(self._arriving) >= self._limits.connections:
-                self._take_no_more()  # until one goes
+            full = len(self._connections) + len(self._arriving) >= self._limits.connections
+            if full and (self._closing or self._idlest() is None):
+                self._take_no_more()  # until one goes, or is idle
+                if not self._closing:
+                    self._again = self._loop.call_later(_PAUSE_SECONDS, self._take_again)
                 return False
             try:
                 accepted = self._source.take()
@@ -138,8 +141,16 @@ class Listening:
                 self._again = self._loop.call_later(_PAUSE_SECONDS, self._take_again)
                 return False
             if accepted is not None:
+                if full and (idle := self._idlest()) is not None:
+                    self._connections.discard(idle)
+                    idle.abort()
                 self._admit(accepted)
         return True
+
+    def _idlest(self) -> connection.Connection | None:
+        """Return who goes where somebody else has come, None where all are at work."""
+        idle = [(found, one) for one in self._connections if (found := one.idleness) is not None]
+        return min(idle, key=lambda pair: pair[0])[1] if idle else None
 
     def _admit(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)

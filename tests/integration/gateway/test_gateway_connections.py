@@ -192,17 +192,39 @@ async def test_an_application_that_fails_ends_the_connection(served):
 
 @served_.spoken
 async def test_connections_are_bounded(make):
-    """Who comes when there are enough waits until one goes."""
+    """Who comes when all there may be are at work waits until one is done."""
     served = make(connections=2)
-    callers = [await served.connect() for _ in range(3)]
+    callers = [await served.connect() for _ in range(2)]
     for caller in callers:
-        caller.say(served_.GET % b"/")
-    await callers[0].heard()
-    await callers[1].heard()
+        caller.say(served_.GET % b"/wait")
+    while len(served.seen) < 2:  # noqa: ASYNC110  # the server tells nobody
+        await asyncio.sleep(0.001)
+    late = await served.connect()
+    late.say(served_.GET % b"/")
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(callers[2].reader.read(1), 0.3)
-    callers[0].writer.close()
-    assert await asyncio.wait_for(callers[2].reader.read(4), served_.PATIENCE) == b"HTTP"
+        await asyncio.wait_for(late.reader.read(1), 0.3)
+    served.go.set()
+    assert await asyncio.wait_for(late.reader.read(4), served_.PATIENCE) == b"HTTP"
+
+
+@served_.spoken
+async def test_idle_connections_do_not_shut_the_door(make):
+    """Whose has been idle longest makes room; one that is at work stays."""
+    served = make(connections=3)
+    working, older, younger = [await served.connect() for _ in range(3)]
+    working.say(served_.GET % b"/wait")
+    for caller in (older, younger):
+        caller.say(served_.GET % b"/")
+        await caller.heard()
+        await asyncio.sleep(0.05)  # the loop's clock has milliseconds
+    late = await served.connect()
+    late.say(served_.GET % b"/")
+    assert (await late.heard())[0] == 200
+    assert await older.ended() == b""
+    younger.say(served_.GET % b"/")
+    assert (await younger.heard())[0] == 200
+    served.go.set()
+    assert (await working.heard())[0] == 200
 
 
 @served_.spoken
