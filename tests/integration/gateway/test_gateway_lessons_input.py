@@ -45,7 +45,7 @@ def test_endless_filters_are_refused(target):
     """CVE-2023-38976: one request kept a server busy. A filter is bounded in bytes, conditions and values."""
     for condition in (
         {"x": {"$in": list(range(10_001))}},
-        {"$or": [{"x": number} for number in range(1_001)]},
+        {"$or": [{"x": number} for number in range(1_003)]},
         {"x": "a" * 70_000},
         {"x" * 70_000: 1},
     ):
