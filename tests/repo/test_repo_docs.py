@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from vectorfleet_shardnode import settings
+
 ROOT = pathlib.Path(__file__).parents[2]
 LINK = re.compile(r"(?<!`)\[[^\]\n]*\]\(([^)\s]+)\)|<img [^>]*src=\"([^\"]+)\"")
 
@@ -37,3 +39,20 @@ def test_links_lead_somewhere(page):
             broken.append(target)
 
     assert broken == []
+
+
+def said(default: bool | float) -> str:
+    """Return a default as the page says it."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, int):
+        return f"{default >> 20} MiB" if default and default % (1 << 20) == 0 else f"{default:,}"
+    return f"{default:g}"
+
+
+@pytest.mark.parametrize("name", settings.Tuning.model_fields)
+def test_each_bound_of_the_storage_is_described(name):
+    """Its row has the default that it has, and the words of its field."""
+    field = settings.Tuning.model_fields[name]
+    row = f"| `{name.upper()}` | {said(field.default)} | {field.description} |"
+    assert row in (ROOT / "docs" / "engines.md").read_text().splitlines()
