@@ -129,9 +129,12 @@ class Throttle:
         self._due = clock()
 
     def pause_after(self, size: int) -> float:
-        """Return the seconds to wait after so many bytes; what was waited in vain is not made up for."""
-        now = self._clock()
-        self._due = max(self._due, now) + size / self._pace
+        """Return the seconds to wait after so many bytes; what was waited in vain is not made up for.
+
+        What they took to come counts: of a way that is slower than the pace nothing is held up.
+        """
+        now, takes = self._clock(), size / self._pace
+        self._due = max(self._due, now - takes) + takes
         return max(0.0, self._due - now)
 
 
