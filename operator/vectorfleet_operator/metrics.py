@@ -52,10 +52,15 @@ SHARD_READY_MEMBERS = prometheus_client.Gauge(
     "Members that answer and have caught up.",
     ["namespace", "index", "shard"],
 )
+SHARD_LAG = prometheus_client.Gauge(
+    "vectorfleet_shard_lag_records",
+    "Records of the primary that the replica lacks which is farthest behind.",
+    ["namespace", "index", "shard"],
+)
 VECTORS = prometheus_client.Gauge(
     "vectorfleet_index_vectors",
     "Live rows of a VectorIndex, as its shards last reported.",
     ["namespace", "index"],
 )
-OF_INDEX = (VECTORS, CONDITION, SHARD_EPOCH, SHARD_MEMBERS, SHARD_READY_MEMBERS)
+OF_INDEX = (VECTORS, CONDITION, SHARD_EPOCH, SHARD_MEMBERS, SHARD_READY_MEMBERS, SHARD_LAG)
 """What is shown of an index only while it is attended to."""

@@ -5,7 +5,7 @@ Its configuration and the epochs handed out are carried over as they were read: 
 
 import datetime
 
-from . import register, replication, troubles
+from . import register, troubles
 from .api import condition, vector_shard
 from .plan.replicas import standing
 from .plan.replicas import view as view_
@@ -63,13 +63,10 @@ def _replicas(view: view_.ShardView) -> tuple[vector_shard.ReplicaStatus, ...]:
         return ()
     members = view.committed.names if view.committed else ()
     names = [*view.wanted.names, *(name for name in members if name not in view.wanted.names)]
-    head = view.state(view.committed.primary) if view.committed else None
-    return tuple(_replica(view, name, head) for name in names)
+    return tuple(_replica(view, name) for name in names)
 
 
-def _replica(
-    view: view_.ShardView, name: str, head: replication.ReplicaState | None
-) -> vector_shard.ReplicaStatus:
+def _replica(view: view_.ShardView, name: str) -> vector_shard.ReplicaStatus:
     state = view.state(name)
     members = view.committed.members if view.committed else ()
     if state is None:
@@ -84,5 +81,5 @@ def _replica(
         role=state.role.value,
         member=any((one.name, one.disk) == (name, state.disk) for one in members),
         seq=state.last.seq,
-        lag=max(0, head.last.seq - state.last.seq) if head is not None else 0,
+        lag=standing.lag(view, name),
     )

@@ -90,6 +90,7 @@ def _measure(key: ports.Key, view: view_.ShardView) -> None:
     metrics.SHARD_EPOCH.labels(*labels).set(view.committed.epoch)
     metrics.SHARD_MEMBERS.labels(*labels).set(len(view.committed.members))
     metrics.SHARD_READY_MEMBERS.labels(*labels).set(standing.ready_members(view))
+    metrics.SHARD_LAG.labels(*labels).set(standing.greatest_lag(view))
 
 
 async def _look(

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from vectorfleet_operator import replication
-from vectorfleet_operator.plan.replicas import decide, steps
+from vectorfleet_operator.plan.replicas import decide, standing, steps
 from vectorfleet_operator.plan.replicas import view as view_
 
 NAMES = tuple(f"x-{n}" for n in range(5))
@@ -173,3 +173,17 @@ def test_one_that_is_taken_out_is_not_sealed(members, wanted, needed):
     step = decide.decide(shard(members, wanted, every=False)).step
     assert (step.kind, step.needed) == (steps.Kind.REMOVE, needed)
     assert [one.name for one in step.sealers] == list(NAMES[:wanted])
+
+
+def test_the_lag_is_that_of_the_replica_farthest_behind():
+    """Members count, and those that are to be; who is silent does not, nor anyone where nobody leads."""
+    view = shard(3, 5, x_2=SILENT)
+    assert standing.greatest_lag(view) == 0
+    heard = dict(view.heard)
+    for name, seq in {"x-1": 990, "x-4": 400, "x-2": 1}.items():
+        at = dataclasses.replace(heard[name].state, last=replication.Position(7, seq))
+        heard[name] = dataclasses.replace(heard[name], state=at)
+    behind = dataclasses.replace(view, heard=heard)
+    assert [standing.lag(behind, name) for name in NAMES] == [0, 10, 0, 0, 600]
+    assert standing.greatest_lag(behind) == 600
+    assert standing.greatest_lag(dataclasses.replace(behind, committed=None)) == 0

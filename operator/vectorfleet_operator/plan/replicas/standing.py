@@ -89,6 +89,18 @@ def ready_members(view: view_.ShardView) -> int:
     return sum(state is not None and (state.caught_up or state.role is leads) for state in states)
 
 
+def lag(view: view_.ShardView, name: str) -> int:
+    """Return how many records of the primary a replica lacks; 0 where either is silent."""
+    state = view.state(name)
+    head = view.state(view.committed.primary) if view.committed else None
+    return max(0, head.last.seq - state.last.seq) if head is not None and state is not None else 0
+
+
+def greatest_lag(view: view_.ShardView) -> int:
+    """Return what the replica lacks that is farthest behind, members and those that are to be."""
+    return max((lag(view, name) for name in view.heard), default=0)
+
+
 def _troubles(standing: Standing) -> Iterator[tuple[str, Refusal]]:
     view = standing.view
     if (broken := _damaged(view)) is not None:
