@@ -34,7 +34,8 @@ class Connection(asyncio.Protocol):
         lost: called once it is gone.
 
     Attributes:
-        deadline: of the loop's clock, at which it is closed, or looked at
+        deadline: of the loop's clock, at which it is closed, or looked at how an answer is taken; infinite
+            while a request is under way.
     """
 
     def __init__(self, answer: Answer, limits: bounds.Bounds, lost: Callable[["Connection"], None]) -> None:
