@@ -63,6 +63,11 @@ class DeleteMatching:
 Operation = Upsert | Update | DeleteIds | DeleteMatching | records.Clear
 
 
+def grows(operation: Operation) -> bool:
+    """Tell whether a write may make the shard grow; what only removes rows frees room."""
+    return isinstance(operation, Upsert | Update)
+
+
 @dataclasses.dataclass(frozen=True)
 class Planned:
     """What to write, None where nothing changes, and how many rows it concerns."""

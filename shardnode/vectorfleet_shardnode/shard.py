@@ -13,7 +13,7 @@ to follow again, it forgets the effects of what is not committed, but not its re
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import catching_up, digests, errors, operations, outset, records, roles, shown, transitions
@@ -27,6 +27,7 @@ from .states import Done, States, Written
 
 _MAX_FROZEN = 2
 _FLUSH_PATIENCE = 20.0  # seconds that a write waits for room in memory
+_MEANWHILE = 0.02  # seconds after which others have a turn
 LOG = "log"
 
 
@@ -117,13 +118,22 @@ class Shard:
 
     # ----------------------------------------------------------------------------------- leading
 
-    def write(self, operation: operations.Operation, write_id: bytes = b"") -> Done:
+    def write(
+        self,
+        operation: operations.Operation,
+        write_id: bytes = b"",
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Done:
         """Write one operation; the future is done when it is committed and visible.
+
+        What makes the shard grow waits 20 s at most where full segments wait to be flushed. What removes rows
+        waits for nothing.
 
         Args:
             operation: what to do.
             write_id: 16 bytes. A write whose id the log knows is not done again: its future is that of the
                 first one, with the same position and number of rows. Empty: it can't be recognised.
+            meanwhile: called now and then while this write waits for room; may write what removes rows.
 
         Raises:
             NotPrimaryError: this shard follows.
@@ -135,8 +145,8 @@ class Shard:
             if known := self.log.find_write(write_id):
                 return self._states.wait(Written(*known))
             try:
-                self._make_room()
-                self._role.check_leading()  # it may have been told to follow while it waited
+                if self._make_room(grows=operations.grows(operation), meanwhile=meanwhile):
+                    return self.write(operation, write_id, meanwhile)  # all may have changed while it waited
                 done = self._write(operation, write_id)
             except errors.StorageFullError as full:
                 self.limits.note_full(str(full))
@@ -168,19 +178,44 @@ class Shard:
             waiting = head.growing[-1].segment.metadata_bytes
             self.limits.admit(estimates.write_of(record.rows, self.shape, waiting), head.stored_bytes)
 
-    def _make_room(self) -> None:
-        full = transitions.is_full(self._states.head, self.tuning)
-        if not full and self.log.bytes_in_file < self.tuning.log_file_bytes:
-            return
-        if not self._wait_for_room():
-            raise errors.StorageFullError(
-                f"{_MAX_FROZEN} full segments wait to be written to the disk; try again later"
-            )
-        self.freeze()
+    def _make_room(self, *, grows: bool, meanwhile: Callable[[], None]) -> bool:
+        """Begin the next growing segment where this one or the log's file is full.
 
-    def _wait_for_room(self) -> bool:
-        """Wait a while, without holding anybody up, until not too many segments wait to be flushed."""
-        return self._writing.wait_for(lambda: len(self._states.head.growing) <= _MAX_FROZEN, _FLUSH_PATIENCE)
+        Args:
+            grows: whether the write makes the shard grow; what removes rows goes where there is no room.
+            meanwhile: see `write`.
+
+        Returns:
+            Whether others had a turn, so that all has to be looked at again.
+        """
+        if not self._is_full():
+            return False
+        if self._has_room():
+            self.freeze()
+            return False
+        if not grows:
+            return False
+        self._wait_for_room(meanwhile)
+        return True
+
+    def _is_full(self) -> bool:
+        full = transitions.is_full(self._states.head, self.tuning)
+        return full or self.log.bytes_in_file >= self.tuning.log_file_bytes
+
+    def _has_room(self) -> bool:
+        """Tell whether another segment may be ended: not too many wait to be flushed."""
+        return len(self._states.head.growing) <= _MAX_FROZEN
+
+    def _wait_for_room(self, meanwhile: Callable[[], None]) -> None:
+        """Wait until there may be room, or this replica leads no more; others write in the meantime."""
+        until = time.monotonic() + _FLUSH_PATIENCE
+        while self._is_full() and not self._has_room() and self._role.epoch and not self.failed:
+            if time.monotonic() >= until:
+                raise errors.StorageFullError(
+                    f"{_MAX_FROZEN} full segments wait to be written to the disk; try again later"
+                )
+            self._writing.wait(_MEANWHILE)
+            meanwhile()
 
     def lead(self, epoch: int, *, resumes: bool = False) -> log_index.Position:
         """Apply what is left of the log, and take writes under this epoch; returns the log's last position.
@@ -294,7 +329,7 @@ class Shard:
 
     def _begin_next(self) -> bool:
         """End the visible state's growing segment; False where there is no room for another."""
-        if room := self._wait_for_room():
+        if room := self._writing.wait_for(self._has_room, _FLUSH_PATIENCE):
             self._states.advance(transitions.frozen(self._states.visible))
             self.frozen.set()
         return room

@@ -1,10 +1,9 @@
 """The shard's API as async methods on its messages: what the gRPC server wraps and `vectorfleet serve` calls.
 
-Writes go through one thread, in the order they came; their fsyncs are shared. Reads are `reads`'.
+Writes are `writing`'s, reads are `reads`'.
 """
 
 import asyncio
-import concurrent.futures
 import dataclasses
 import functools
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import prometheus_client
 
-from .. import errors, gate, metrics, operations, shard, states, storage
+from .. import errors, gate, metrics, shard, storage
 from .. import shape as shapes
 from ..api import config, shard_pb2
 from ..limits import cgroup, meter
@@ -20,7 +19,7 @@ from ..replication import replica
 from ..replication import service as replication
 from ..settings import Tuning
 from ..snapshot import Snapshot
-from . import reads, replying, reporting
+from . import reads, replying, reporting, writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +99,7 @@ class ShardService:
         self._reads = reads.Reads(_States(opened.shard, self._gate), index.serving, number, threads)
         self._reporter = reporting.Reporter(opened, index, number)
         self._closing = False
-        self._writer = concurrent.futures.ThreadPoolExecutor(1, "write")
+        self._writer = writing.Writer(opened.shard)
         self._collector = metrics.Collector(self._reporter.measured)
         prometheus_client.REGISTRY.register(self._collector)
 
@@ -142,7 +141,7 @@ class ShardService:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._writer.shutdown()
+        self._writer.close()
         self._reads.close()
         self._opened.close()
         if self._joined is not None:
@@ -153,15 +152,11 @@ class ShardService:
         size = request.ByteSize()
         self._check_open()
         self._gate.admit(request.epoch, size)
-        submitting = asyncio.get_running_loop().run_in_executor(self._writer, self._submit, request)
-        done = await submitting
+        done = await asyncio.wrap_future(self._writer.submit(request))
         written = await self._gate.outcome(done, size)
         return shard_pb2.WriteReply(
             position=replying.position(self._number, written), affected=written.affected
         )
-
-    def _submit(self, request: shard_pb2.WriteRequest) -> states.Done:
-        return self._shard.write(operations.parse(request, self._shard.shape), request.write_id)
 
     async def search(self, request: shard_pb2.SearchRequest) -> shard_pb2.SearchReply:
         """Answer a batch of queries, in order."""
