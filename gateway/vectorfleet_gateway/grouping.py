@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from vectorfleet_shardnode.api import instants, shard_pb2
+from vectorfleet_shardnode.api import config, field_types, instants, shard_pb2
 
 from . import fusion, limits
 
@@ -32,13 +32,14 @@ class GroupBy:
         field: of the metadata.
         groups: at most.
         rows: at most, of each group.
-        dates: whether the field holds dates, which are equal as points in time.
+        kind: the type that the field is declared with; dates are equal as points in time, and what is
+            stored of another type is in no group, since no filter finds it.
     """
 
     field: str
     groups: int
     rows: int
-    dates: bool = False
+    kind: config.FieldType | None = None
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ class Groups:
         new: dict[Key, Group] = {}
         for match in matches:
             value = _value(match, self.how.field)
-            key = _key(value, dates=self.how.dates)
+            key = _key(value, self.how.kind)
             if key is not None and key not in self.found:
                 new.setdefault(key, Group(value, [])).matches.append(match)
         for group in new.values():
@@ -141,16 +142,17 @@ def _value(match: fusion.Fused, name: str) -> Any:
     return orjson.loads(metadata).get(name) if metadata else None
 
 
-def _key(value: Any, *, dates: bool) -> Key | None:
+def _key(value: Any, kind: config.FieldType | None) -> Key | None:
     """Return what tells a group from others, as filters do: true is not 1, and 1 is 1.0; None is no group."""
+    if kind is not None and field_types.miscompared(kind, value):
+        return None
     match value:
         case bool():
             return ("boolean", value)
         case int() | float():
             return ("number", value)
-        case str() if dates:
-            instant = instants.of(value)
-            return None if instant is None else ("date", instant)
+        case str() if kind is config.FieldType.DATETIME:
+            return ("date", instants.of(value))
         case str() if len(value) <= limits.MAX_GROUP_CHARACTERS:
             return ("string", value)
         case _:

@@ -334,5 +334,5 @@ def _group_by(request: schemas.Query, schema: config.Schema) -> grouping.GroupBy
     rows = schemas.given(given.rows)
     rows = 1 if rows is None else rows
     limits.check_range("groupBy.rows", rows, 1, limits.MAX_GROUP_ROWS)
-    dates = any(one.name == given.field and one.type is config.FieldType.DATETIME for one in schema.fields)
-    return grouping.GroupBy(given.field, request.top_k, rows, dates)
+    kind = next((one.type for one in schema.fields if one.name == given.field), None)
+    return grouping.GroupBy(given.field, request.top_k, rows, kind)

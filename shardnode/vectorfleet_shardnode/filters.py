@@ -2,7 +2,8 @@
 
 Values compare within their type: 1 is not true, "2004" is not 2004, and 1 equals 1.0. A field that holds a
 list passes where any of its elements does. A missing field passes $ne, $nin, $not of what it does not pass,
-and {"$exists": false}. Fields that are declared datetime compare points in time, see `instants`.
+and {"$exists": false}. Fields that are declared datetime compare points in time, see `instants`. What a field
+is compared with must be of the type that it is declared with, since nothing else can ever pass.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ import msgspec
 import numpy as np
 
 from . import errors
-from .api import instants
+from .api import config, field_types, instants
 from .arrays import Mask
 
 MAX_BYTES = 1 << 20
@@ -28,6 +29,8 @@ _REMEMBERED, _REMEMBERED_BYTES = 128, 64 << 10  # filters that are not parsed an
 
 Metadata = dict[str, Any]
 Scalar = str | float | bool
+Types = frozenset[tuple[str, config.FieldType]]
+"""The fields that are declared, each with its type."""
 
 
 class Operator(enum.StrEnum):
@@ -90,12 +93,12 @@ class Filter:
     root: Node = dataclasses.field(compare=False)
 
 
-def parse(source: bytes, dates: frozenset[str] = frozenset()) -> Filter | None:
+def parse(source: bytes, types: Types = frozenset()) -> Filter | None:
     """Parse a filter's JSON; None where it is empty, so that every row passes.
 
     Args:
         source: the JSON.
-        dates: the names of the fields that are declared datetime.
+        types: of the fields that are declared.
 
     Raises:
         BadFilterError: it is not of the language or beyond a limit; the message names field and operator.
@@ -104,15 +107,16 @@ def parse(source: bytes, dates: frozenset[str] = frozenset()) -> Filter | None:
         return None
     if len(source) > MAX_BYTES:
         raise errors.BadFilterError(f"the filter has {len(source)} bytes; at most {MAX_BYTES} are possible")
-    return _remembered(source, dates) if len(source) <= _REMEMBERED_BYTES else _parse(source, dates)
+    return _remembered(source, types) if len(source) <= _REMEMBERED_BYTES else _parse(source, types)
 
 
-def _parse(source: bytes, dates: frozenset[str]) -> Filter | None:
+def _parse(source: bytes, types: Types) -> Filter | None:
     try:
         document = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as broken:
         raise errors.BadFilterError(f"the filter is not JSON: {broken}") from broken
-    root = _Parser(dates).node(document, 1)
+    root = _Parser(dict(types)).node(document, 1)
+    dates = frozenset(name for name, kind in types if kind is config.FieldType.DATETIME)
     return None if root == AllOf(()) else Filter(source, dates, root)
 
 
@@ -139,8 +143,8 @@ def fields_of(node: Node) -> frozenset[str]:
 class _Parser:
     """Checks and builds the tree, counting conditions over all of it."""
 
-    def __init__(self, dates: frozenset[str]) -> None:
-        self._dates = dates
+    def __init__(self, types: field_types.Types) -> None:
+        self._types = types
         self._conditions = 0
 
     def node(self, document: Any, depth: int) -> Node:
@@ -194,8 +198,11 @@ class _Parser:
             known = ", ".join([*_CHECKS, NOT])
             raise errors.BadFilterError(f'field "{field}": {name} is no operator; these are: {known}')
         operator = Operator(name)
-        if field in self._dates and operator is not Operator.EXISTS:
+        kind = None if operator is Operator.EXISTS else self._types.get(field)
+        if kind is config.FieldType.DATETIME:
             return _dated(field, operator, operand)
+        if kind is not None:
+            _check_type(field, kind, operator, operand)
         wanted, check = _CHECKS[operator]
         if not check(operand):
             hint = _HINT if operator in _COMPARE and isinstance(operand, str) else ""
@@ -205,6 +212,19 @@ class _Parser:
         if operator in _LISTED:
             operand = frozenset(_typed(value) for value in operand)
         return Condition(field, operator, operand)
+
+
+def _check_type(field: str, kind: config.FieldType, operator: Operator, operand: Any) -> None:
+    """Refuse what no value of a declared field can equal, or be compared with."""
+    if operator in _COMPARE and kind not in _ORDERED:
+        raise errors.BadFilterError(
+            f'field "{field}" is declared {kind}: {operator} compares numbers and dates; '
+            "use $eq, $ne, $in or $nin"
+        )
+    values = operand if operator in _LISTED else [operand]
+    for value in values if isinstance(values, list) else ():
+        if wrong := field_types.miscompared(kind, value):
+            raise errors.BadFilterError(f'field "{field}" is declared {kind}: {operator} {wrong}')
 
 
 def _dated(field: str, operator: Operator, operand: Any) -> Condition:
@@ -222,10 +242,8 @@ def _dated(field: str, operator: Operator, operand: Any) -> Condition:
 def _instant(field: str, operator: Operator, operand: Any) -> int:
     moment = instants.of(operand)
     if moment is None:
-        shown = f'"{operand[:40]}"' if isinstance(operand, str) else _kind(operand)
-        raise errors.BadFilterError(
-            f'field "{field}" is declared datetime: {operator} takes {instants.FORM}; this is {shown}'
-        )
+        wrong = field_types.miscompared(config.FieldType.DATETIME, operand)
+        raise errors.BadFilterError(f'field "{field}" is declared datetime: {operator} {wrong}')
     return moment
 
 
@@ -265,6 +283,7 @@ _COMPARE: dict[Operator, Callable[[float, float], bool]] = {
     Operator.LT: lambda value, bound: value < bound,
     Operator.LTE: lambda value, bound: value <= bound,
 }
+_ORDERED = (config.FieldType.INTEGER, config.FieldType.FLOAT)
 NEGATED = {Operator.NE: Operator.EQ, Operator.NIN: Operator.IN}
 _LISTED = (Operator.IN, Operator.NIN)
 _HINT = " (dates compare in fields that are declared datetime)"

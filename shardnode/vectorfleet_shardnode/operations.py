@@ -142,7 +142,7 @@ def _parse_delete(namespace: str, delete: shard_pb2.Delete, shape: shapes.Shape)
         case "ids":
             return DeleteIds(namespace, list(dict.fromkeys(delete.ids.ids)))
         case "filter":
-            return DeleteMatching(namespace, filters.parse(delete.filter, shape.dates))
+            return DeleteMatching(namespace, filters.parse(delete.filter, shape.declared))
         case "all" if delete.all:
             return records.Clear(namespace)
     raise errors.BadRequestError("a delete needs one of ids, filter, or all set to true")

@@ -37,9 +37,9 @@ class Shape:
         return {field.name: field.type for field in self.schema.fields}
 
     @functools.cached_property
-    def dates(self) -> frozenset[str]:
-        """The metadata fields that are declared datetime."""
-        return frozenset(name for name, kind in self.types.items() if kind is config.FieldType.DATETIME)
+    def declared(self) -> frozenset[tuple[str, config.FieldType]]:
+        """The same, as filters take them."""
+        return frozenset(self.types.items())
 
     def field(self, name: str) -> config.VectorField:
         """Return a vector field.

@@ -21,12 +21,22 @@ def misfit(metadata: Mapping[str, Any], types: Types) -> str:
             if not fits(element):
                 return (
                     f'field "{name}" is declared {types[name]}: it takes {wanted}, or a list of such; '
-                    f"this is {_shown(element)}"
+                    f"this is {shown(element)}"
                 )
     return ""
 
 
-def _shown(value: Any) -> str:
+def miscompared(kind: config.FieldType, value: Any) -> str:
+    """Return why a filter can't compare a field of this type with a value; empty where it can.
+
+    Any number compares with whole ones.
+    """
+    wanted, fits = _TAKES[config.FieldType.FLOAT if kind is config.FieldType.INTEGER else kind]
+    return "" if fits(value) else f"takes {wanted}; this is {shown(value)}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error names it, cut where it is long."""
     match value:
         case bool():
             return "a boolean"

@@ -66,7 +66,7 @@ def explain(state: Snapshot, query: shard_pb2.Query, number: int, took: Pass) ->
     Raises:
         BadRequestError: the filter is none.
     """
-    wanted = filters.parse(query.filter, state.shape.dates)
+    wanted = filters.parse(query.filter, state.shape.declared)
     segments = tuple(
         Segment(
             view.segment.name if isinstance(view, sealed.SealedView) else GROWING,

@@ -95,7 +95,7 @@ class Reads:
 
     async def stats(self, request: shard_pb2.StatsRequest) -> shard_pb2.StatsReply:
         """Return rows by namespace, all or those that pass a filter."""
-        wanted = filters.parse(request.filter, self._source.shape.dates)
+        wanted = filters.parse(request.filter, self._source.shape.declared)
         state = await self._state_for(request)
         counts = await self._readers.run(state.count, wanted)
         return shard_pb2.StatsReply(namespaces=counts, position=replying.position(self._number, state))

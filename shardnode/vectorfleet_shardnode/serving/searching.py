@@ -73,7 +73,7 @@ class Searches:
             namespace=first.namespace,
             queries=state.comparable(vectors),
             k=first.top_k,
-            wanted=filters.parse(first.filter, state.shape.dates),
+            wanted=filters.parse(first.filter, state.shape.declared),
             ef=first.ef_search or self._serving.hnsw.ef_search,
             exact=first.exact,
             probes=first.probes or self._serving.ivf.probes,
@@ -92,7 +92,7 @@ class Searches:
             namespace=query.namespace,
             terms=terms,
             k=query.top_k,
-            wanted=filters.parse(query.filter, state.shape.dates),
+            wanted=filters.parse(query.filter, state.shape.declared),
             ef=query.ef_search or serving.hnsw.ef_search,
             depths=parts_question.depths_of(query.top_k, *oversampling, terms),
             exact=query.exact,
@@ -104,7 +104,7 @@ def _text_question(state: Snapshot, query: shard_pb2.Query) -> text_search.Quest
     if query.vector or query.parts:
         raise errors.BadRequestError("a query has one of vector, parts and text; send one of them")
     _check_top_k(query)
-    wanted = filters.parse(query.filter, state.shape.dates)
+    wanted = filters.parse(query.filter, state.shape.declared)
     return text_search.Question(query.namespace, query.text, query.top_k, wanted)
 
 

@@ -50,6 +50,21 @@ def test_a_filter_that_is_no_date_is_refused(http):
     assert 'field "day" is declared datetime' in answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/query", {"topK": 1, "vector": [1, 0, 0, 1]}),
+        ("/vectors/delete", {}),
+        ("/describe_index_stats", {}),
+    ],
+)
+def test_a_filter_of_another_type_is_refused_wherever_it_is_sent(http, path, body):
+    """In place of an answer without rows, which says nothing of the mistake."""
+    answer = http.post(path, json=body | {"filter": {"sizes": {"$in": [10, "10"]}}})
+    assert answer.status_code == 400
+    assert 'field "sizes" is declared integer: $in takes a number; this is "10"' in answer.json()["message"]
+
+
 def test_nothing_of_a_wrong_upsert_is_written(http):
     """However its rows are spread over the shards."""
     rows = [{"id": f"x{number}", "values": [1, 0, 0, 1]} for number in range(20)]

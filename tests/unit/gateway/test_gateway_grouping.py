@@ -4,11 +4,12 @@ import json
 import random
 
 import grpc
+import numpy as np
 import pytest
 
-from vectorfleet_gateway import grouping, limits
+from vectorfleet_gateway import fusion, grouping, limits, routing
 from vectorfleet_shardnode import errors, filters
-from vectorfleet_shardnode.api import shard_pb2
+from vectorfleet_shardnode.api import config, shard_pb2
 
 FIELD = {"field": "kind"}
 
@@ -88,10 +89,20 @@ async def test_dates_are_grouped_as_points_in_time(make_gateway):
     gateway = make_gateway(metric="dotproduct", schema=schema, shards=1)
     rows = [("a", [3.0, 0.0], {"day": "2026-01-01T01:00:00+01:00"}), ("b", [2.0, 0.0], {"day": "2026-01-01"})]
     await gateway.upsert([*rows, ("c", [1.0, 0.0], {"day": "2026-01-02"})])
-    groups = grouping.Groups(grouping.GroupBy("day", 2, 2, dates=True))
-    assert groups.how.dates
     answer = await ask(gateway, topK=2, groupBy={"field": "day", "rows": 2})
     assert told(answer) == [("2026-01-01T01:00:00+01:00", ["a", "b"]), ("2026-01-02", ["c"])]
+
+
+def test_what_is_stored_of_another_type_than_declared_is_in_no_group():
+    """It was stored before the field was declared; no filter may ask for it, and none does."""
+    groups = grouping.Groups(grouping.GroupBy("kind", 3, 1, config.FieldType.INTEGER))
+    kinds = ["old", 5, True, 5.0, None, 6]
+    rows = [routing.Row(str(at), None, json.dumps({"kind": kind}).encode()) for at, kind in enumerate(kinds)]
+    matches = [fusion.Fused(routing.Hit(one, np.float32(9 - at))) for at, one in enumerate(rows)]
+    assert groups.add(matches, last=False) == 2
+    asked = grouping.next_query(shard_pb2.Query(), groups, 10)
+    assert json.loads(asked.filter) == {"kind": {"$exists": True, "$nin": [5, 6]}}
+    assert filters.parse(asked.filter, frozenset([("kind", config.FieldType.INTEGER)]))
 
 
 async def test_a_fused_list_is_grouped_as_far_as_it_goes(make_gateway):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vectorfleet_shardnode import bits, errors, filters
-from vectorfleet_shardnode.api import instants
+from vectorfleet_shardnode.api import config, instants
 from vectorfleet_shardnode.segments import (
     filter_fields,
     filter_file,
@@ -55,7 +55,7 @@ trees = st.recursive(
     ),
     max_leaves=5,
 )
-DATES = frozenset("d")
+DATES = frozenset([("d", config.FieldType.DATETIME)])
 
 
 def parse(tree):

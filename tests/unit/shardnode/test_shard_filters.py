@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vectorfleet_shardnode import errors, filters
+from vectorfleet_shardnode.api import config
 
 scalars = st.one_of(
     st.sampled_from(["", "1", "a", "true"]), st.integers(-2, 2), st.sampled_from([0.5, 1.0, True, False])
@@ -33,6 +34,9 @@ trees = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+TYPES = frozenset((kind.value, kind) for kind in config.FieldType) | {("at", config.FieldType.DATETIME)}
 
 
 def same(left, right):
@@ -117,7 +121,7 @@ def test_values_compare_within_their_type(source, row, passes):
 )
 def test_declared_dates_compare_as_points_in_time(source, value, passes):
     """Whatever their zone; what is no date is never one of them."""
-    wanted = filters.parse(json.dumps({"at": source}).encode(), frozenset(["at"]))
+    wanted = filters.parse(json.dumps({"at": source}).encode(), TYPES)
     assert filters.mask(wanted, [{"at": value}]).tolist() == [passes]
 
 
@@ -147,7 +151,7 @@ def test_an_empty_filter_passes_everything(source):
         ('{"a": ' + '{"$not": ' * 20 + '{"$eq": 1}' + "}" * 21, "deeper than 16"),
         (
             '{"at": {"$gt": 5}}',
-            r'field "at" is declared datetime: \$gt takes a date of ISO 8601.*; this is a number',
+            r'field "at" is declared datetime: \$gt takes a date of ISO 8601.*; this is the number 5',
         ),
         ('{"at": "2024-02-30"}', r'field "at" is declared datetime: \$eq takes .*; this is "2024-02-30"'),
         ('{"at": {"$in": "2024-02-03"}}', r'field "at": \$in takes a list of at most 10000 dates'),
@@ -165,7 +169,51 @@ def test_an_empty_filter_passes_everything(source):
 def test_what_is_not_of_the_language_is_refused_by_name(source, said):
     """The message names the field, the operator, and what would be right."""
     with pytest.raises(errors.BadFilterError, match=said):
-        filters.parse(source.encode(), frozenset(["at"]))
+        filters.parse(source.encode(), TYPES)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ({"integer": "2004"}, r'declared integer: \$eq takes a number; this is "2004"'),
+        ({"integer": {"$ne": True}}, r"declared integer: \$ne takes a number; this is a boolean"),
+        ({"float": {"$in": [1, "2"]}}, r'declared float: \$in takes a number; this is "2"'),
+        ({"float": {"$gt": "5"}}, r'declared float: \$gt takes a number; this is "5"'),
+        ({"keyword": 5}, r"declared keyword: \$eq takes a string; this is the number 5"),
+        ({"keyword": {"$nin": ["a", False]}}, r"declared keyword: \$nin takes a string; this is a boolean"),
+        ({"keyword": {"$gte": "a"}}, r"declared keyword: \$gte compares numbers and dates; use \$eq"),
+        ({"boolean": {"$lt": 1}}, r"declared boolean: \$lt compares numbers and dates"),
+        ({"boolean": 1}, r"declared boolean: \$eq takes true or false; this is the number 1"),
+        ({"$not": {"$or": [{"integer": {"$not": {"$eq": "x"}}}]}}, "declared integer"),
+        ({"integer": None}, "this is null"),
+        ({"integer": {"$in": 5}}, r'field "integer": \$in takes a list'),
+        ({"datetime": 2004}, r"declared datetime: \$eq takes a date of ISO 8601.*; this is the number 2004"),
+    ],
+)
+def test_what_no_value_of_a_declared_field_can_be_is_refused(condition, said):
+    """With field, type, operator and what would be right, in place of silently finding nothing."""
+    with pytest.raises(errors.BadFilterError, match=said):
+        filters.parse(json.dumps(condition).encode(), TYPES)
+
+
+@pytest.mark.parametrize(
+    ("condition", "row", "passes"),
+    [
+        ({"integer": {"$gt": 2003.5}}, {"integer": 2004}, True),
+        ({"integer": 2004.0}, {"integer": 2004}, True),
+        ({"integer": {"$ne": 2004}}, {"integer": "2004"}, True),
+        ({"float": {"$in": [1, 2]}}, {"float": [0.5, 2]}, True),
+        ({"boolean": {"$in": [True]}}, {"boolean": True}, True),
+        ({"keyword": {"$nin": ["a"]}}, {"keyword": "b"}, True),
+        ({"keyword": {"$exists": False}}, {}, True),
+        ({"other": "2004"}, {"other": 2004}, False),
+        ({"other": 1}, {"other": True}, False),
+    ],
+)
+def test_declared_fields_compare_with_values_of_their_type(condition, row, passes):
+    """Any number with a whole one; what is stored of another type is found by negations alone."""
+    wanted = filters.parse(json.dumps(condition).encode(), TYPES)
+    assert filters.mask(wanted, [row]).tolist() == [passes]
 
 
 @settings(max_examples=300, deadline=None)

@@ -267,7 +267,8 @@ def test_stored_texts_answer(tmp_path):
 )
 def test_stored_filter_indexes_answer(tmp_path, source):
     """As every row's metadata say."""
-    folder, wanted = NEWEST / "filters", filters.parse(source.encode(), frozenset("d"))
+    dates = frozenset([("d", config.FieldType.DATETIME)])
+    folder, wanted = NEWEST / "filters", filters.parse(source.encode(), dates)
     setting = lives.KINDS["filters"].setting
     served = folders.open_folder(Path(shutil.copytree(folder / "data", tmp_path / "data")), setting)
     rows = last_rows(folder)[0][""]

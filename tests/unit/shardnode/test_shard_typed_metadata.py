@@ -73,7 +73,7 @@ def upsert(opened, rows):
 def passing(opened, tree):
     """Return the ids of the rows that pass a filter."""
     state = opened.shard.snapshot
-    return set(state.matching_ids("", filters.parse(json.dumps(tree).encode(), state.shape.dates)))
+    return set(state.matching_ids("", filters.parse(json.dumps(tree).encode(), state.shape.declared)))
 
 
 TUNING = settings.Tuning(
