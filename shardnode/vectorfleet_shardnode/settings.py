@@ -34,6 +34,11 @@ class Tuning(pydantic.BaseModel):
         ge=0,
         description="Records between digests of the rows, which replicas compare; 0 for none.",
     )
+    digest_rest_seconds: float = pydantic.Field(
+        default=10.0,
+        ge=0,
+        description="Pause in writes after which there is a digest too, however few records there were.",
+    )
     unindexed_bytes: int = pydantic.Field(
         default=24 << 20, ge=1, description="Sealed vectors that may wait for a graph while writes go on."
     )

@@ -55,7 +55,7 @@ class Shard:
         self.tuning = tuning
         self.limits = limits or guard.Guard(folder, tuning)
         self.replica = start.replica
-        self.digests = digests.Digests(0 if start.alone else tuning.digest_every)
+        self.digests = digests.Digests(0 if start.alone else tuning.digest_every, tuning.digest_rest_seconds)
         self.last_write = time.monotonic()
         self.last_search = -math.inf
         self.frozen = threading.Event()  # set when there is a segment to flush

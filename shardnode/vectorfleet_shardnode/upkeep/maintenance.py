@@ -152,6 +152,7 @@ class Maintenance:
         self._stored.check()
         self._look_for_room()
         state = self._shard.snapshot
+        self._shard.digests.look(state, time.monotonic())
         if len(state.growing) > 1:
             self._flush(state.growing[0])
         if not self._merging.exact:

@@ -115,6 +115,47 @@ def test_only_one_digest_is_computed_at_a_time(replica, monkeypatch):
     assert 2 not in [digest.seq for digest in served.shard.digests.newest]
 
 
+def test_a_state_that_rests_has_a_digest_however_few_records_there_were(replica):
+    """Of all replicas the same; none while writes go on, none twice, and none of nothing."""
+    few = {"digest_every": 4_096, "digest_rest_seconds": 10.0}
+    leader, follower = leading(replica("a", **few)), replica("b", **few)
+
+    def look(now):
+        for served in (leader, follower):
+            served.shard.digests.look(served.shard.snapshot, now)
+            served.shard.digests.wait()
+
+    look(0.0)
+    look(20.0)
+    assert [one.shard.digests.newest for one in (leader, follower)] == [[], []], "nothing is there yet"
+    for number, now in enumerate((21.0, 30.0, 39.0)):
+        upsert(leader, f"r{number}")
+        leader.shard.commit(settle(leader))
+        ship(leader, follower)
+        follower.shard.commit(leader.shard.committed)
+        look(now)
+    look(48.9)
+    assert leader.shard.digests.newest == [], "no state stayed for ten seconds"
+    for now in (49.1, 60.0, 70.0):
+        look(now)
+    wanted = [digests.of(leader.shard.snapshot)]
+    assert leader.shard.digests.newest == follower.shard.digests.newest == wanted
+
+
+def test_a_digest_that_takes_long_waits_for_a_longer_rest(replica):
+    """It takes a percent of a core at most, whatever the size of the shard and the gaps between writes."""
+    served = leading(replica(digest_every=4_096, digest_rest_seconds=10.0))
+    served.shard.commit(settle(served))
+    served.shard.digests._cost = 0.5
+    for now in (0.0, 20.0, 49.9):
+        served.shard.digests.look(served.shard.snapshot, now)
+    served.shard.digests.wait()
+    assert served.shard.digests.newest == []
+    served.shard.digests.look(served.shard.snapshot, 50.1)
+    served.shard.digests.wait()
+    assert [one.seq for one in served.shard.digests.newest] == [1]
+
+
 def test_rows_keep_the_seq_of_their_write(replica):
     """Through flush, build and merge."""
     served = leading(replica())
