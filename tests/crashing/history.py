@@ -219,11 +219,15 @@ def stored(stub, namespace):
         request = pb.FetchRequest(namespace=namespace, ids=ids, include_values=True, include_metadata=True)
         rows = stub.Fetch(request).rows
         assert list(rows.ids) == ids, "what is listed can be fetched"
-        for at, row_id in enumerate(ids):
-            found[namespace, row_id] = _row(rows, at)
+        found |= rows_of(namespace, rows)
         if len(ids) < 200:
             return found
         after = ids[-1]
+
+
+def rows_of(namespace, rows):
+    """Return the rows of an answer, as `Change.rows` has them."""
+    return {(namespace, row_id): _row(rows, at) for at, row_id in enumerate(rows.ids)}
 
 
 def _row(rows, at):

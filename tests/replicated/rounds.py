@@ -1,7 +1,8 @@
-"""Round after round: clients write while something happens to the replicas; then everything is compared.
+"""Round after round: clients write and read while something happens to the replicas; then all is compared.
 
 In each round one or two faults come about, a full disk among them where mounting is allowed; the operator of
-the tests promotes as it sees fit. After it all heals, every answered write must be on every replica, bit for
+the tests promotes as it sees fit. Meanwhile any replica is read, and may refuse to answer, but never shows
+less than was demanded (`readers`). After it all heals, every answered write must be on every replica, bit for
 bit, and no replica may differ from another.
 """
 
@@ -14,11 +15,12 @@ import threading
 import time
 
 from crashing import history
-from replicated import changes, group, router, volume
+from replicated import changes, group, readers, router, volume
 
 from vectorfleet_shardnode.api import config
 
 CLIENTS = 3
+READERS = 2
 
 
 @dataclasses.dataclass
@@ -27,6 +29,7 @@ class Tally:
 
     faults: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     answered: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    reads: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     writes: int = 0
     tries: int = 0
     epochs: int = 0
@@ -84,10 +87,12 @@ class Rounds:
     def _go(self, number):
         with self._kept():
             clients = self._clients(f"{self.seed}-{number}")
+            reading = self._readers(clients, f"{self.seed}-{number}")
             self._trouble()
             self._heal()
             self._prove_progress(clients)
             self._end(clients)
+            self._end_reading(reading)
             # A replica that was stopped may promise only now what an attempt that failed had asked it.
             self.group.wait_for(self._are_level, 60)
         self._compare(clients)
@@ -107,11 +112,17 @@ class Rounds:
     def _clients(self, seed):
         clients = []
         for number, rows in enumerate(self._rows):
-            client = history.Client(number, None, rows, f"{seed}-{number}")
+            client = readers.Writer(number, None, rows, f"{seed}-{number}")
             client.stub = router.Router(self.group.stubs, client.stopping)
             clients.append(client)
             client.start()
         return clients
+
+    def _readers(self, clients, seed):
+        reading = [readers.Reader(self.group.stubs, clients, f"{seed}-r{n}") for n in range(READERS)]
+        for reader in reading:
+            reader.start()
+        return reading
 
     # ------------------------------------------------------------------------------------ trouble
 
@@ -235,6 +246,16 @@ class Rounds:
             self.tally.tries += client.stub.tries
             self.tally.writes += client.stub.writes
             self.tally.gaps += client.stub.gaps
+
+    def _end_reading(self, reading):
+        """No read was wrong."""
+        for reader in reading:
+            reader.stopping.set()
+        for reader in reading:
+            reader.join(30)
+            self.tally.reads.update(reader.told)
+            if reader.failure is not None:
+                raise reader.failure
 
     # ------------------------------------------------------------------------------------ compare
 

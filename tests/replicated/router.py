@@ -6,7 +6,7 @@ import time
 
 import grpc
 
-_PASSES = {
+PASSES = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -14,6 +14,7 @@ _PASSES = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
+"""Answers after which another try, here or elsewhere, may do."""
 
 
 class GaveUpError(grpc.RpcError):
@@ -51,7 +52,7 @@ class Router:
             try:
                 reply = self._stubs[self._believed].Write(request, timeout=self._seconds)
             except grpc.RpcError as failure:
-                if failure.code() not in _PASSES:
+                if failure.code() not in PASSES:
                     raise
                 self._look_elsewhere(failure)
             else:
