@@ -9,6 +9,7 @@ GatewayError
     ├── NotFoundError             404   5
     ├── MethodNotAllowedError     405  12
     ├── BodyTimeoutError          408   4
+    ├── LostWriteError            410  15
     ├── BodyTooLargeError         413  11
     ├── EncodingNotSupportedError 415  12
     ├── ExhaustedError            429   8
@@ -99,6 +100,12 @@ class BodyTimeoutError(ApiError):
 
     status, code = 408, 4
     headers = MappingProxyType({"connection": "close"})
+
+
+class LostWriteError(ApiError):
+    """A read demands a write that was acknowledged, and lost since: a person accepted that."""
+
+    status, code = 410, 15
 
 
 class BodyTooLargeError(ApiError):

@@ -33,6 +33,7 @@ _REFUSALS = {
     "404": "There is no such route or namespace",
     "405": "The path takes other methods",
     "408": "The body did not arrive in time",
+    "410": "A write that the read demands was lost, and a person accepted that",
     "413": "The body is too long",
     "414": "The URL is longer than 64 kB",
     "415": "The body is compressed",

@@ -9,7 +9,7 @@ ShardError
 │   ├── WrongIdentityError                        the folder is of another index, dimension or metric
 │   ├── TooLargeError                             the memory limit is too small to serve anything
 │   ├── CutAwayError                              the log does not hold these records any more
-│   └── NotPrimaryError                           another replica orders the writes
+│   └── LostWriteError                            a write that a read demands was lost
 ├── UnknownOutcomeError      ABORTED              it may have been written or not; send it again with its id
 ├── StorageFullError         RESOURCE_EXHAUSTED   no room on the disk to write; reads go on
 ├── MemoryFullError          RESOURCE_EXHAUSTED   no memory to write; reads go on
@@ -59,6 +59,15 @@ class TooLargeError(NotHereError):
 
 class CutAwayError(NotHereError):
     """The log does not hold these records any more; segments hold what they came to."""
+
+
+class LostWriteError(NotHereError):
+    """A read demands a write that the shard has no more: another record stands in its place.
+
+    What was acknowledged is lost only where a person accepted a loss.
+    """
+
+    metadata = (("vectorfleet-refused", "lost"),)
 
 
 class NotPrimaryError(NotHereError):

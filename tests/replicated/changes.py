@@ -81,6 +81,23 @@ class Operator:
         self.tell()
         return winner
 
+    def accept_loss(self, survivor, seconds=10):
+        """Go on with what one replica holds, whatever the others hold, as a person may decide.
+
+        Raises:
+            ChangeFailedError: it did not work out.
+        """
+        epoch, _ = self.register.reserve()
+        reply = self.group.stubs[survivor].Seal(rpb.SealRequest(epoch=epoch), timeout=2)
+        if not reply.sealed:
+            raise ChangeFailedError(f"r{survivor} was not sealed for {epoch}")
+        alone = rpb.Configuration(
+            epoch=epoch, primary=f"r{survivor}", members=[self._member(survivor)], write_quorum=1
+        )
+        self._lead(survivor, alone, seconds)
+        self.register.commit(alone)
+        self.tell()
+
     def _seal(self, epoch, old, numbers):
         sealed = {}
         disks = {one.name: one.disk for one in old.members} if old else {f"r{n}": "" for n in numbers}

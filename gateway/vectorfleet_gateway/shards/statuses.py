@@ -48,10 +48,13 @@ def error_of(
         code: of the shard's answer, or of the way to it.
         message: the shard's own words.
         shard: its number, named where the fault is the shard's and not the request's.
-        more: what came beside the message, for programs: who the primary is, or that a quorum is lost.
+        more: what came beside the message, for programs: who the primary is, or that a quorum or a write is
+            lost.
     """
     if code is grpc.StatusCode.UNAVAILABLE and more.get("vectorfleet-refused") == "quorum":
         return errors.QuorumLostError(_THE_SHARDS.format(shard=shard, message=message))
+    if code is grpc.StatusCode.FAILED_PRECONDITION and more.get("vectorfleet-refused") == "lost":
+        return errors.LostWriteError(_THE_SHARDS.format(shard=shard, message=message))
     if code is grpc.StatusCode.FAILED_PRECONDITION and "vectorfleet-epoch" in more:
         epoch, primary = str(more["vectorfleet-epoch"]), str(more.get("vectorfleet-primary", ""))
         said = _THE_SHARDS.format(shard=shard, message=message)

@@ -39,6 +39,10 @@ class Source(Protocol):
         """Return a seq such that a state that holds it holds all that was acknowledged before now."""
         ...
 
+    def epoch_at(self, seq: int, /) -> int | None:
+        """Return the epoch of the record `seq`, None where that is not known, or not any more."""
+        ...
+
 
 class Reads:
     """The reads of one shard. Every method raises a `ShardError`, whose `code` is the gRPC status.
@@ -112,12 +116,36 @@ class Reads:
             return state
         seq = max(wanted.seq, await self._source.barrier()) if request.strong else wanted.seq
         deadline = asyncio.get_running_loop().time() + _PATIENCE
+        self._check_kept(wanted, state)
         while state.seq < seq:
             if asyncio.get_running_loop().time() > deadline:
                 raise errors.NotHereError(f"this replica is at seq {state.seq}; seq {seq} was demanded")
             await asyncio.sleep(0.005)
             state = await self._newest()
+            self._check_kept(wanted, state)
         return state
+
+    def _check_kept(self, wanted: shard_pb2.Position, state: Snapshot) -> None:
+        """Refuse a write whose place is known to be another record's; epochs never fall along a log.
+
+        Raises:
+            LostWriteError: the shard went on without it.
+            NotHereError: this replica went on without it, and the others did not.
+        """
+        if not wanted.seq or not wanted.epoch:
+            return
+        reached = state.seq >= wanted.seq
+        epoch = self._source.epoch_at(wanted.seq) if reached else state.epoch
+        if epoch is not None and epoch > wanted.epoch:
+            raise errors.LostWriteError(
+                f"the write at seq {wanted.seq} of epoch {wanted.epoch} is lost: the shard went on without it "
+                f"in epoch {epoch}; read without demanding it, or write it again"
+            )
+        if reached and epoch is not None and epoch < wanted.epoch:
+            raise errors.NotHereError(
+                f"this replica has another record at seq {wanted.seq}, of epoch {epoch}; one of epoch "
+                f"{wanted.epoch} was demanded"
+            )
 
     async def _newest(self) -> Snapshot:
         if (state := self._source.level()) is None:

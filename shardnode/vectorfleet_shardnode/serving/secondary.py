@@ -67,6 +67,10 @@ class _States:
         """Return up to where the primary has shown its writes."""
         return self._followed.seq
 
+    def epoch_at(self, _: int) -> int | None:
+        """Return nothing: the log is its primary's, which has no other replicas, and loses nothing."""
+        return None
+
 
 class SecondaryService:
     """A secondary that keeps up with its primary, from the start until `close`.

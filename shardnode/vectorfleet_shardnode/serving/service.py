@@ -67,6 +67,7 @@ class _States:
     def __init__(self, served: shard.Shard, barred: gate.Gate) -> None:
         self._shard = served
         self.barrier = barred.barrier
+        self.epoch_at = served.log.epoch_at
 
     @property
     def shape(self) -> shapes.Shape:

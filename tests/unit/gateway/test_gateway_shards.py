@@ -38,6 +38,15 @@ def test_what_a_status_means(code, status, said):
     assert (error.status, str(error)) == (status, said)
 
 
+def test_a_write_that_was_lost_is_not_looked_for_elsewhere():
+    """Its reader is told, and no other replica is asked, as it would be by one that is only behind."""
+    lost = statuses.error_of(CODE.FAILED_PRECONDITION, "it is lost", 3, {"vectorfleet-refused": "lost"})
+    assert isinstance(lost, errors.LostWriteError)
+    assert (lost.status, lost.code, str(lost), lost.is_the_servers) == (410, 15, "shard 3: it is lost", False)
+    behind = statuses.error_of(CODE.FAILED_PRECONDITION, "this replica is at seq 3; seq 4 was demanded", 3)
+    assert isinstance(behind, errors.NotReadyError)
+
+
 def test_a_lost_quorum_is_an_error_of_its_own():
     """The shard can be reached, and says why it writes nothing."""
     error = statuses.error_of(CODE.UNAVAILABLE, "quorum lost", 3, {"vectorfleet-refused": "quorum"})
