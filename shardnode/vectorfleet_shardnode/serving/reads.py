@@ -138,8 +138,8 @@ class Reads:
         epoch = self._source.epoch_at(wanted.seq) if reached else state.epoch
         if epoch is not None and epoch > wanted.epoch:
             raise errors.LostWriteError(
-                f"the write at seq {wanted.seq} of epoch {wanted.epoch} is lost: the shard went on without it "
-                f"in epoch {epoch}; read without demanding it, or write it again"
+                f"the write at seq {wanted.seq} of epoch {wanted.epoch} is lost: the shard went on without "
+                f"it in epoch {epoch}; read without demanding it, or write it again"
             )
         if reached and epoch is not None and epoch < wanted.epoch:
             raise errors.NotHereError(
