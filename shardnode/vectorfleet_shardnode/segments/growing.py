@@ -179,7 +179,7 @@ class GrowingView(living.Living[GrowingSegment]):
         chosen = None if len(rows) == len(self.live) else rows
         if len(rows) >= sketch.MIN_ROWS and not question.exact:
             mask = None if chosen is None else _mask_of(chosen, len(vectors))
-            found = self.segment.sketch.search(vectors, question.queries, question.k, mask)
+            found = self.segment.sketch.search(vectors, question.sketched, question.k, mask)
             if found is not None:
                 return found
         return flat.search(self.segment.metric, vectors, question.queries, question.k, chosen)

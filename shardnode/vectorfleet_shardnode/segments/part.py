@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .. import filters, keys, ragged, records, sparse
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Scores, Vectors
-from ..engines import base
+from ..engines import base, sketch
 
 _REMEMBERED_EFFORTS = 64
 
@@ -44,6 +44,11 @@ class Question:
     probes: int = 0
     oversampling: int = 0
     rescore: bool = True
+
+    @functools.cached_property
+    def sketched(self) -> sketch.Queries:
+        """The queries, as they are compared with vectors that wait for a graph."""
+        return sketch.Queries(self.queries)
 
     @functools.cached_property
     def effort(self) -> base.Effort:

@@ -107,7 +107,7 @@ def _ask(target: Target, question: part.Question, selected: selection.Selection)
 def _compare(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
     if target.sketched and selected.count >= sketch.MIN_ROWS and not question.exact:
         chosen = None if selected.whole else selected.mask
-        found = target.sketched.search(target.vectors, question.queries, question.k, chosen)
+        found = target.sketched.search(target.vectors, question.sketched, question.k, chosen)
         if found is not None:
             return found
     rows = selected.rows

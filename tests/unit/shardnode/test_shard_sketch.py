@@ -24,7 +24,7 @@ def clustered(rows: int, seed: int, metric: config.Metric = config.Metric.COSINE
 def searched(metric: config.Metric, vectors: np.ndarray) -> sketch.Sketch:
     """Return a sketch that somebody has searched, and that was extended then."""
     made = sketch.Sketch(metric)
-    assert made.search(vectors, vectors[:1], K, None) is None
+    assert made.search(vectors, sketch.Queries(vectors[:1]), K, None) is None
     made.extend(vectors)
     return made
 
@@ -44,10 +44,35 @@ def test_bits_find_what_a_scan_finds(metric: config.Metric, extended_at: tuple[i
     made = searched(metric, vectors[: extended_at[0]])
     for rows in extended_at[1:]:
         made.extend(vectors[:rows])
-    found, right = made.search(vectors, asked, K, None), flat.search(metric, vectors, asked, K)
+    found, right = (
+        made.search(vectors, sketch.Queries(asked), K, None),
+        flat.search(metric, vectors, asked, K),
+    )
     assert overlap(found, right) > 0.98
     assert found is not None
     assert found.scores == pytest.approx(right.scores, rel=0.05, abs=1e-4)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_what_comes_later_may_be_unlike_what_came_first(metric: config.Metric) -> None:
+    """Where the first rows are all the same, they tell nothing of how to code the others."""
+    vectors = clustered(ROWS, 2, metric)
+    vectors[:1_100] = vectors[0]
+    made = searched(metric, vectors[:1_100])
+    for rows in (2_200, 3_300, ROWS):
+        made.extend(vectors[:rows])
+    asked = vectors[1_100::97].copy()
+    found = made.search(vectors, sketch.Queries(asked), K, None)
+    assert overlap(found, flat.search(metric, vectors, asked, K)) > 0.98
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_odd_number_of_dimensions_is_turned_into_an_even_one(metric: config.Metric) -> None:
+    """Codes are of two dimensions at a time."""
+    vectors, asked = (clustered(rows, seed)[:, :95].copy() for rows, seed in ((ROWS, 2), (40, 3)))
+    made = searched(metric, vectors)
+    found = made.search(vectors, sketch.Queries(asked), K, None)
+    assert overlap(found, flat.search(metric, vectors, asked, K)) > 0.98
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -56,7 +81,7 @@ def test_only_chosen_rows_are_found(metric: config.Metric) -> None:
     vectors, asked = clustered(ROWS, 2, metric), clustered(40, 3, metric)
     chosen = np.random.default_rng(4).random(ROWS) < 0.7
     made = searched(metric, vectors[:3_000])
-    found = made.search(vectors, asked, K, chosen)
+    found = made.search(vectors, sketch.Queries(asked), K, chosen)
     right = flat.search(metric, vectors, asked, K, np.flatnonzero(chosen))
     assert overlap(found, right) > 0.98
     assert found is not None
@@ -67,7 +92,7 @@ def test_an_older_view_finds_no_row_that_came_since() -> None:
     """Bits may be of more rows than a view has."""
     vectors = clustered(ROWS, 2)
     made = searched(config.Metric.COSINE, vectors)
-    found = made.search(vectors[:2_500], vectors[3_000:3_010], K, None)
+    found = made.search(vectors[:2_500], sketch.Queries(vectors[3_000:3_010]), K, None)
     assert found is not None
     assert found.rows.max() < 2_500
     assert overlap(found, flat.search(config.Metric.COSINE, vectors[:2_500], vectors[3_000:3_010], K)) > 0.98
@@ -77,21 +102,25 @@ def test_an_older_view_finds_no_row_that_came_since() -> None:
 def test_many_matches_are_compared_in_full(k: int) -> None:
     """The bits of a good part of all rows would have to be looked at, and then their vectors."""
     vectors = clustered(ROWS, 2)
-    assert searched(config.Metric.COSINE, vectors).search(vectors, vectors[:1], k, None) is None
+    assert (
+        searched(config.Metric.COSINE, vectors).search(vectors, sketch.Queries(vectors[:1]), k, None) is None
+    )
 
 
 def test_few_chosen_rows_are_compared_in_full() -> None:
     """That costs less, and is exact."""
     vectors = clustered(ROWS, 2)
     few = np.arange(ROWS) < sketch.MIN_ROWS - 1
-    assert searched(config.Metric.COSINE, vectors).search(vectors, vectors[:1], K, few) is None
+    assert (
+        searched(config.Metric.COSINE, vectors).search(vectors, sketch.Queries(vectors[:1]), K, few) is None
+    )
 
 
 def test_short_vectors_get_no_bits() -> None:
     """They would tell little, and a scan of short vectors reads little."""
     vectors = clustered(ROWS, 2)[:, : sketch.MIN_DIMENSIONS - 1].copy()
     made = searched(config.Metric.DOTPRODUCT, vectors)
-    assert made.search(vectors, vectors[:1], K, None) is None
+    assert made.search(vectors, sketch.Queries(vectors[:1]), K, None) is None
     assert sketch.bytes_of(vectors.shape[1]) == 0
 
 
