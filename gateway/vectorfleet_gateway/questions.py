@@ -306,7 +306,7 @@ def _fusion(request: schemas.Query, lists: int, depth: int) -> fusion.Fusion | N
         return None
     given = given or schemas.Fusion()
     k, alpha = schemas.given(given.k), schemas.given(given.alpha)
-    method = fusion.Method(given.method)
+    method = fusion.Method(schemas.given(given.method) or fusion.Method.RRF)
     if method is fusion.Method.RRF and alpha is not None:
         raise errors.InvalidArgumentError("fusion.alpha is of the method weighted, and k of rrf")
     if method is fusion.Method.WEIGHTED and k is not None:

@@ -116,7 +116,12 @@ class SearchParams(Body):
 class Fusion(Body):
     """How the matches by vector and by text become one list: our addition to Pinecone's query."""
 
-    method: Annotated[Literal["rrf", "weighted"], told("by ranks, or by scores brought to 0 to 1")] = "rrf"
+    method: (
+        Annotated[
+            Literal["rrf", "weighted"], told("by ranks, as unless given, or by scores brought to 0 to 1")
+        ]
+        | UnsetType
+    ) = UNSET
     k: (
         Annotated[int, told("of rrf; 60 unless given", minimum=1, maximum=limits.MAX_RRF_K)]
         | UnsetType
@@ -318,7 +323,11 @@ class Decoder(msgspec.Struct, frozen=True):
         except (msgspec.DecodeError, ValueError) as error:
             hint = f"; {NOT_JSON}" if b"NaN" in body or b"Infinity" in body else ""
             raise errors.InvalidArgumentError(f"the body is not valid JSON: {error}{hint}") from None
-        if repeated := duplicates.find(body, request):
+        try:
+            repeated = duplicates.find(body, request)
+        except RecursionError:
+            raise errors.InvalidArgumentError("the body is nested too deeply") from None
+        if repeated is not None:
             raise errors.InvalidArgumentError(
                 f"the body names the field {repeated[:64]!r} twice in one object"
             )
