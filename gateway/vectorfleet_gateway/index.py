@@ -136,7 +136,7 @@ class Index:
     async def _search_shard(self, number: int, query: shard_pb2.Query, seconds: float) -> batching.Answered:
         """Search one shard, and wait no longer than this query may: its batch may have longer."""
         try:
-            with deadlines.until(self._deadlines, asyncio.get_running_loop().time() + seconds):
+            with deadlines.within(self._deadlines, seconds):
                 return await self._lanes[number].search(query, seconds)
         except TimeoutError:
             raise errors.DeadlineExceededError(f"shard {number} did not answer in time") from None

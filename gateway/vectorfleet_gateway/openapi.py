@@ -11,7 +11,7 @@ import msgspec
 
 from vectorfleet_shardnode.api import config
 
-from . import answers, call, consistency, limits, operations, policy
+from . import answers, call, consistency, limits, operations
 
 VERSION = "3.1.0"
 SCHEMES: dict[str, dict[str, str]] = {
@@ -180,9 +180,9 @@ def _success(operation: operations.Operation, refs: Refs) -> Document:
         return {"description": operation.summary, "content": {kind: {"schema": schema}}}
     about = (operation.answer.__doc__ or "").strip()
     told: Document = {"description": about, "content": {JSON: {"schema": refs[operation.answer]}}}
-    if operation.role is policy.Role.WRITE:
+    if operation.writes:
         told["headers"] = _STANDS
-    elif operation.role is policy.Role.READ and not operation.describes:
+    elif not operation.describes:
         told["headers"] = _STALE
     return told
 

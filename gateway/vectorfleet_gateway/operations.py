@@ -48,6 +48,11 @@ class Operation:
     describes: bool = False
     example: str = ""
 
+    @property
+    def writes(self) -> bool:
+        """Whether it may change what the index holds, so that its answer tells where that stands."""
+        return self.role > policy.Role.READ
+
 
 _READ, _WRITE = policy.Role.READ, policy.Role.WRITE
 

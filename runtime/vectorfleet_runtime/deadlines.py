@@ -82,3 +82,8 @@ class until:  # noqa: N801  # read as a function
             self._deadlines.remove(self)
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
+
+
+def within(deadlines: Deadlines, seconds: float) -> until:
+    """Cancel the task after some seconds, from now on; see `until`."""
+    return until(deadlines, asyncio.get_running_loop().time() + seconds)

@@ -63,7 +63,7 @@ class Route:
     @property
     def writes(self) -> bool:
         """Whether it may change what the index holds."""
-        return self.role > policy.Role.READ
+        return self.operation.writes
 
     @property
     def takes_body(self) -> bool:

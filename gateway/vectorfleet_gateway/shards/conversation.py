@@ -76,13 +76,12 @@ class Conversation:
             RefusedError: there is none.
         """
         number = next(self._numbers)
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[shard_pb2.SearchReply] = loop.create_future()
+        answer: asyncio.Future[shard_pb2.SearchReply] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         said = shard_pb2.SearchCall(number=number, request=request, milliseconds=max(1, int(seconds * 1000)))
         try:
             self._outgoing.put_nowait(said)
-            with deadlines.until(self._deadlines, loop.time() + seconds):
+            with deadlines.within(self._deadlines, seconds):
                 return await answer
         except TimeoutError:
             raise RefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time", {}) from None

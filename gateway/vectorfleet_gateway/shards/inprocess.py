@@ -1,6 +1,5 @@
 """A shard in the gateway's own process, as `vectorfleet serve` runs it: the same calls without a hop."""
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol, TypeVar
 
@@ -62,7 +61,7 @@ class InProcessReads:
 
     async def _ask(self, call: Awaitable[A], seconds: float) -> A:
         try:
-            with deadlines.until(self._deadlines, asyncio.get_running_loop().time() + seconds):
+            with deadlines.within(self._deadlines, seconds):
                 return await call
         except TimeoutError:
             raise errors.DeadlineExceededError(f"shard {self._shard} did not answer in time") from None

@@ -21,6 +21,7 @@ from vectorfleet_shardnode.api import (
     replication_pb2_grpc,
     shard_pb2,
     shard_pb2_grpc,
+    sizes,
 )
 
 from .. import errors, metrics
@@ -28,7 +29,6 @@ from . import conversation, statuses
 
 _log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 RECONNECT_SECONDS = 8.0
 """For how long a shard that went away is waited for."""
 LINGER_SECONDS = 60.0
@@ -38,8 +38,7 @@ SMALL_TOP_K, SMALL_FULL_TOP_K = 1_000, 100
 _PAUSE_SECONDS = 0.05
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *sizes.OPTIONS,
     # gRPC's own pauses grow to two minutes, and it asks DNS at most every 30 s: a restarted pod would be
     # missed for as long.
     ("grpc.initial_reconnect_backoff_ms", 50),

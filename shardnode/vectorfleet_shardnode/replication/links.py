@@ -11,17 +11,15 @@ import grpc.aio
 
 from vectorfleet_runtime import credentials, hosts, parties
 
-from ..api import replication_pb2, replication_pb2_grpc
+from ..api import replication_pb2, replication_pb2_grpc, sizes
 
 APPEND_SECONDS = 3.0
 CONFIRM_SECONDS = 2.0
 CHECKPOINT_SECONDS = 10.0
 _STALLED_SECONDS = 300.0  # of one file; a stalled copy goes on where it was
 _LINGER_SECONDS = 30.0
-MAX_MESSAGE_BYTES = 64 << 20
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *sizes.OPTIONS,
     # A replica that comes back must be found within a heartbeat or two, at whatever address it has by then.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 500),

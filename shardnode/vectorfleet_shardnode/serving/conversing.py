@@ -12,11 +12,9 @@ import grpc
 from vectorfleet_runtime import deadlines
 
 from .. import metrics
-from ..api import shard_pb2
+from ..api import shard_pb2, sizes
 from . import rpc
 
-MAX_MESSAGE_BYTES = 64 << 20
-"""Of one answer: a longer one would end the call, and with it the searches of everyone who is in it."""
 MOST = 256
 """Searches of one conversation that are under way; no more are taken meanwhile."""
 
@@ -85,14 +83,16 @@ class Conversations:
         started, status = time.perf_counter(), grpc.StatusCode.OK
         answer = shard_pb2.SearchAnswer(number=call.number)
         try:
-            with deadlines.until(self._deadlines, _now() + call.milliseconds / 1000):
+            with deadlines.within(self._deadlines, call.milliseconds / 1000):
                 answer.reply.CopyFrom(await self._search(call.request))
-            if (size := answer.ByteSize()) > MAX_MESSAGE_BYTES:
+            # A longer one would end the call, and with it the searches of everyone who is in it.
+            if (size := answer.ByteSize()) > sizes.MAX_MESSAGE_BYTES:
                 answer, status = (
                     shard_pb2.SearchAnswer(number=call.number),
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
                 )
-                _refuse(answer, status, f"the answer is larger than max ({size} vs. {MAX_MESSAGE_BYTES})", {})
+                said = f"the answer is larger than max ({size} vs. {sizes.MAX_MESSAGE_BYTES})"
+                _refuse(answer, status, said, {})
         except TimeoutError:
             status = grpc.StatusCode.DEADLINE_EXCEEDED
             _refuse(answer, status, "the search took longer than it may", {})
@@ -102,10 +102,6 @@ class Conversations:
         finally:
             metrics.RPC_SECONDS.labels("Search", status.name).observe(time.perf_counter() - started)
         answers.put_nowait(answer)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _refuse(answer: shard_pb2.SearchAnswer, status: grpc.StatusCode, said: str, more: dict[str, str]) -> None:

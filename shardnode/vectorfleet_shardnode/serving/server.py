@@ -12,7 +12,7 @@ import grpc
 
 from vectorfleet_runtime import credentials, parties
 
-from ..api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc
+from ..api import replication_pb2, replication_pb2_grpc, shard_pb2, shard_pb2_grpc, sizes
 from . import conversing, rpc
 
 METHODS = ("Write", "Search", "Fetch", "List", "Stats", "Report")
@@ -41,8 +41,7 @@ CALLERS: credentials.Allowed = {
 }
 """Who may call what; a method that is not here is refused."""
 _OPTIONS = [
-    ("grpc.max_receive_message_length", conversing.MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", conversing.MAX_MESSAGE_BYTES),
+    *sizes.OPTIONS,
     *credentials.ANSWERS_PINGS,
     ("grpc.so_reuseport", 0),
 ]

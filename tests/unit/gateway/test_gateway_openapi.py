@@ -251,8 +251,16 @@ def test_header_fields_are_described():
                 assert (consistency.STALE_HEADER in told) is reads
 
 
-READS = {one.name for one in operations.OPERATIONS if one.role is policy.Role.READ and not one.describes}
-WRITES = {one.name for one in operations.OPERATIONS if one.role is policy.Role.WRITE}
+READS = {one.name for one in operations.OPERATIONS if not one.writes and not one.describes}
+WRITES = {one.name for one in operations.OPERATIONS if one.writes}
+
+
+def test_what_writes_tells_where_it_stands_whoever_may_ask_it():
+    """An operation for admins alone writes too; its route and its description go by the same rule."""
+    drop = operations.Operation("drop", "POST", "/drop", policy.Role.ADMIN, "Drop all", answers.Nothing)
+    told = openapi.describe([*operations.OPERATIONS, drop], GENERATION, "")["paths"]["/drop"]["post"]
+    assert consistency.POSITION_HEADER in told["responses"]["200"]["headers"]
+    assert table.Route(drop, None).writes
 
 
 @pytest.mark.parametrize(

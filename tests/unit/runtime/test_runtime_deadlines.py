@@ -99,6 +99,15 @@ async def test_the_inner_of_two_deadlines_is_its_own(kept):
         await asyncio.sleep(0)
 
 
+async def test_seconds_are_counted_from_when_they_are_given(kept):
+    """A deadline that is so many seconds away is one at a time of the loop's clock."""
+    now = asyncio.get_running_loop().time()
+    far = deadlines.within(kept, LONG)
+    assert now + LONG <= far.when <= asyncio.get_running_loop().time() + LONG
+    with pytest.raises(TimeoutError), deadlines.within(kept, 0.001):
+        await asyncio.Event().wait()
+
+
 async def test_the_outer_of_two_deadlines_goes_through_the_inner_one(kept):
     """Where the outer deadline passes, the inner one does not take it for its own."""
     told = []
