@@ -26,6 +26,9 @@ MAX_NAMESPACE_CHARACTERS = 512
 MAX_METADATA_BYTES = 40 * 1024
 MAX_FILTER_BYTES = 64 * 1024
 MAX_FILTER_DEPTH = 32
+MAX_CONDITIONS = 1_000
+"""Of a filter. A shard takes two more, with which a query in groups finds them."""
+_LEAST_CONDITION_BYTES = 5
 MAX_LIST_LIMIT = 10_000
 MAX_EF_SEARCH = 10_000
 MAX_PROBES = 1_000_000
@@ -236,7 +239,7 @@ def metadata_of(owner: str, metadata: dict[str, Any], types: field_types.Types) 
 def filter_of(condition: dict[str, Any]) -> bytes:
     """Return a filter as JSON.
 
-    Its operators are the shard's affair; here it is kept from being empty, endless or bottomless.
+    Its operators are the shard's affair; here it is kept from being empty, endless, crowded or bottomless.
 
     Raises:
         InvalidArgumentError: it is one of these.
@@ -259,7 +262,33 @@ def filter_of(condition: dict[str, Any]) -> bytes:
         condition, MAX_FILTER_DEPTH
     ):
         raise _too_deep()
+    if len(encoded) > MAX_CONDITIONS * _LEAST_CONDITION_BYTES:
+        number = _conditions_of(condition)
+        if number > MAX_CONDITIONS:
+            raise errors.InvalidArgumentError(
+                f"filter has {number} conditions; at most {MAX_CONDITIONS} are taken"
+            )
     return encoded
+
+
+def _conditions_of(node: object) -> int:
+    """Return how many conditions a filter has; what is no filter has none, and is the shard's to refuse."""
+    if not isinstance(node, dict):
+        return 0
+    found = 0
+    for name, value in node.items():
+        if name in ("$and", "$or"):
+            found += sum(map(_conditions_of, value)) if isinstance(value, list) else 0
+        elif name == "$not":
+            found += _conditions_of(value)
+        else:
+            found += _operators_of(value) if isinstance(value, dict) else 1
+    return found
+
+
+def _operators_of(document: dict[str, Any]) -> int:
+    nested = document.get("$not")
+    return len(document) - ("$not" in document) + (_operators_of(nested) if isinstance(nested, dict) else 0)
 
 
 def _too_deep() -> errors.InvalidArgumentError:

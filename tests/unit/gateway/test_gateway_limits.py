@@ -1,9 +1,12 @@
 """What the API takes, at each limit and one beyond it."""
 
 import numpy as np
+import orjson
 import pytest
 
 from vectorfleet_gateway import errors, limits
+from vectorfleet_shardnode import errors as shard_errors
+from vectorfleet_shardnode import filters
 from vectorfleet_shardnode.api import config
 
 COSINE, DOT = config.Metric.COSINE, config.Metric.DOTPRODUCT
@@ -193,3 +196,30 @@ def test_a_question_is_as_long_as_the_index_needs(fields, most):
     """Its vectors, with room for every digit, and a megabyte for all else."""
     generation = config.Generation(dimensions=4, vectors=fields)
     assert limits.most_question_bytes(generation) == most
+
+
+CROWDS = {
+    "fields": lambda number: {f"f{one}": one for one in range(number)},
+    "operators": lambda number: (
+        {"$or": [{"a": {"$gt": one, "$lt": 9}} for one in range(number // 2)]}
+        | ({"b": 1} if number % 2 else {})
+    ),
+    "negated": lambda number: {"$not": {"$and": [{"a": {"$not": {"$eq": one}}} for one in range(number)]}},
+    "listed": lambda number: {"$or": [{"a": {"$in": [one, {}]}} for one in range(number)]},
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS.values(), ids=CROWDS)
+def test_a_thousand_conditions_are_taken_and_no_more(crowd):
+    """Whatever way they are written; the shard, which takes two more for groups, is not even asked."""
+    assert limits.filter_of(crowd(1_000))
+    assert "filter has 1001 conditions; at most 1000" in refusal(limits.filter_of, crowd(1_001))
+
+
+@pytest.mark.parametrize("crowd", [crowd for name, crowd in CROWDS.items() if name != "listed"])
+def test_conditions_are_counted_as_the_shard_counts_them(crowd):
+    """It takes 1,002, and refuses the next."""
+    assert filters.parse(orjson.dumps(crowd(1_002)))
+    with pytest.raises(shard_errors.BadFilterError, match="more than 1000 conditions"):
+        filters.parse(orjson.dumps(crowd(1_003)))
+    assert limits._conditions_of(crowd(1_002)) == 1_002
