@@ -40,6 +40,15 @@ class Scope(Protocol):
 class Exchange(body.Incoming, Protocol):
     """A request's body and the way to answer it."""
 
+    @property
+    def left(self) -> bool:
+        """Whether its caller has gone."""
+        ...
+
+    def watch(self, gives_up: Callable[[], object] | None) -> None:
+        """Have that called when its caller goes, from now on, or nothing any more."""
+        ...
+
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Send the answer."""
         ...
@@ -189,8 +198,11 @@ class App:
         request_id = entry.request_id
         try:
             return await self._visit(self._admit(resolved, scope, entry), scope, exchange, entry)
-        except asyncio.CancelledError:  # by cut_off, and by nothing else
-            reply = replies.failure(errors.UnavailableError("the gateway is stopping"))
+        except asyncio.CancelledError:  # by cut_off, or since its caller has gone, and by nothing else
+            if not exchange.left:
+                reply = replies.failure(errors.UnavailableError("the gateway is stopping"))
+            else:
+                reply = replies.failure(errors.CallerLeftError(errors.LEFT))
         except quotas.SpentError as spent:  # of requests here, of rows in the route
             reply = _refuse(errors.ThrottledError(str(spent), spent.seconds), request_id)
         except errors.ApiError as error:
@@ -255,11 +267,26 @@ class App:
             with deadlines.until(self._deadlines, deadline):
                 made = call.Call(asked.principal, entry, asked.name, query, content, deadline, asked.meter)
                 with consistency.during(session):
-                    reply = await asked.route.handler(made, self._index)
+                    if asked.route.writes:  # which are never given up half-way
+                        reply = await asked.route.handler(made, self._index)
+                    else:
+                        reply = await self._read(asked.route, made, exchange)
         except TimeoutError:
             message = f"the answer took longer than {seconds:g} s"
             raise errors.DeadlineExceededError(message) from None
         return reply.with_headers(self._told(asked.route, session))
+
+    async def _read(self, route: table.Route, made: call.Call, exchange: Exchange) -> replies.Reply:
+        """Answer what changes nothing, for as long as its caller is there."""
+        if exchange.left:
+            raise errors.CallerLeftError(errors.LEFT)
+        task = asyncio.current_task()
+        assert task is not None
+        exchange.watch(lambda: task.cancel(errors.LEFT))
+        try:
+            return await route.handler(made, self._index)
+        finally:
+            exchange.watch(None)
 
     def _told(self, route: table.Route, session: consistency.Session) -> dict[str, str]:
         """Return what the answer's head says of what was written, or of how new what was read is."""

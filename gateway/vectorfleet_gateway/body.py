@@ -4,8 +4,8 @@ Room is reserved for what has come, not for what is announced: an announcement c
 """
 
 import asyncio
-import io
-from collections.abc import AsyncIterator, Awaitable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from . import errors
@@ -27,12 +27,17 @@ class Incoming(Protocol):
         """Whether all of it has come already."""
         ...
 
-    def __call__(self) -> Awaitable[bytes]:
-        """Return all of it; RuntimeError where it breaks off."""
+    @property
+    def come(self) -> int:
+        """How many bytes of it are there."""
         ...
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return its pieces as they come; RuntimeError where it breaks off."""
+    def more(self, admits: Callable[[int], bool]) -> Awaitable[None]:
+        """Let it come until all is there, or more than is admitted; RuntimeError where it breaks off."""
+        ...
+
+    def __call__(self) -> bytes:
+        """Return what is there of it."""
         ...
 
 
@@ -78,40 +83,49 @@ async def read(announced: int | None, incoming: Incoming, room: Room, limit: int
         ThrottledError: there was no room for it.
     """
     try:
-        # The server ends an announced body where its header said, so it can't outgrow the limit.
-        if announced is not None and incoming.is_here:
+        if announced is not None and incoming.is_here:  # no time passes, so none is kept
             if not room.has(announced):
                 await room.reserve(announced)
-            body = await incoming()  # no time passes, so none is kept: it would cost more than the reading
         else:
-            body = await _collect(incoming, room, limit, seconds)
+            await _collect(incoming, room, limit, seconds)
     except RuntimeError:
         raise errors.InvalidArgumentError("the body broke off") from None
+    body = incoming()
     if announced is not None and len(body) != announced:
         raise errors.InvalidArgumentError("the body broke off")
     return body
 
 
-async def _collect(incoming: Incoming, room: Room, limit: int, seconds: float) -> bytes:
-    kept, size = io.BytesIO(), 0  # not a list: of a body in tiny pieces that has forty times its size
-    began = asyncio.get_running_loop().time()
-    try:
-        async with asyncio.timeout_at(began + min(GRACE_SECONDS, seconds)) as end:
-            async for piece in incoming:
-                size += len(piece)
-                if size > limit:
+async def _collect(incoming: Incoming, room: Room, limit: int, seconds: float) -> None:
+    """Let a body come, as fast as it has to."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+
+    def admits(size: int) -> bool:
+        return size <= limit and room.has(size)
+
+    whole = False
+    while not whole:
+        # What came meanwhile gives it more time; that is looked at where its time seems to be up.
+        end = began + min(GRACE_SECONDS + incoming.come / LEAST_PACE, seconds)
+        if end <= clock():
+            raise _late(incoming.come, seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await incoming.more(admits)
+                if incoming.come > limit:
                     raise _too_large(limit)
-                if not room.has(size):
-                    await room.reserve(size)
-                kept.write(piece)
-                end.reschedule(began + min(GRACE_SECONDS + size / LEAST_PACE, seconds))
-    except TimeoutError:
-        if GRACE_SECONDS + size / LEAST_PACE < seconds:
-            raise errors.BodyTimeoutError(
-                f"the body came slower than at {LEAST_PACE} bytes a second after {GRACE_SECONDS:g} s"
-            ) from None
-        raise errors.BodyTimeoutError(f"the body did not arrive within {seconds:g} s") from None
-    return kept.getvalue()
+                if not room.has(incoming.come):
+                    await room.reserve(incoming.come)
+                whole = incoming.is_here
+
+
+def _late(size: int, seconds: float) -> errors.BodyTimeoutError:
+    if GRACE_SECONDS + size / LEAST_PACE < seconds:
+        return errors.BodyTimeoutError(
+            f"the body came slower than at {LEAST_PACE} bytes a second after {GRACE_SECONDS:g} s"
+        )
+    return errors.BodyTimeoutError(f"the body did not arrive within {seconds:g} s")
 
 
 def _too_large(limit: int) -> errors.BodyTooLargeError:

@@ -14,6 +14,7 @@ GatewayError
     ├── EncodingNotSupportedError 415  12
     ├── ExhaustedError            429   8
     ├── ThrottledError            429   8
+    ├── CallerLeftError           499   1
     ├── InternalError             500  13
     ├── DataLossError             500  15
     ├── BadGatewayError           502  14
@@ -30,6 +31,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+LEFT = "the caller closed the connection, or its half of it, before the answer was there"
+"""Why a read is cancelled whose caller has gone."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -148,6 +151,12 @@ class ThrottledError(ApiError):
         self.reason = reason
         super().__init__(f"{message}; try again in {again} s")
         self.headers = {"retry-after": str(again)}
+
+
+class CallerLeftError(ApiError):
+    """Who asked has closed the connection meanwhile; few read it, but metrics and logs have it."""
+
+    status, code = 499, 1
 
 
 class InternalError(ApiError):

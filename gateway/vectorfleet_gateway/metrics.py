@@ -155,8 +155,10 @@ def _status_of(error: BaseException | None) -> int:
         return 200
     if isinstance(error, errors.ApiError):
         return error.status
-    # Being cancelled is how the time limit of a request shows here.
-    return 500 if isinstance(error, Exception) else 504
+    if isinstance(error, Exception):
+        return 500
+    # Being cancelled is how it shows here that a request's time is up, or that its caller has gone.
+    return errors.CallerLeftError.status if error.args == (errors.LEFT,) else 504
 
 
 def observe_request(route: str, status: int, seconds: float) -> None:

@@ -38,6 +38,7 @@ _REFUSALS = {
     "414": "The URL is longer than 64 kB",
     "415": "The body is compressed",
     "429": "Too much is asked, by this key or by all, or a shard is out of memory or disk",
+    "499": "The caller closed the connection, or its half of it, before the answer of a read was there",
     "500": "A fault of the gateway, or damaged files",
     "502": "The embedder or reranker refused the gateway, or answered what is of no use",
     "503": "A shard, the embedder or the reranker can't be reached, or is not ready, or has no write quorum",

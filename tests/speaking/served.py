@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import math
 
 import uvloop
 
@@ -36,10 +37,11 @@ class Served:
         body = b""
         if head.path != "/unread":
             try:
-                if head.path == "/pieces":
-                    body = b"".join([piece async for piece in exchange])
-                else:
-                    body = await exchange()
+                most = 0 if head.path == "/pieces" else math.inf
+                while not exchange.is_here:
+                    await exchange.more(lambda size, most=most: size <= most)
+                    most = max(most, exchange.come)
+                body = exchange()
             except RuntimeError:
                 body = b"broke off"
         fields = [("connection", "close")] if closing() else []

@@ -4,9 +4,14 @@ Whoever sends more than is asked for finds its connection not read, so that TCP 
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import Protocol
+
+_SMALL = 4096
+"""Bytes of a piece that is put to those before it: kept by itself, a tiny one takes forty times its size."""
+
+Admits = Callable[[int], bool]
+"""Tells whether there is room for so many bytes in all."""
 
 
 class Tap(Protocol):
@@ -24,30 +29,43 @@ class Body:
 
     Args:
         tap: where it comes from.
-        ahead: bytes that are kept of it before it is asked for, and between two pieces.
+        ahead: bytes that are kept of it before it is asked for.
+        length: of it, in bytes; None where it was not announced.
+
+    Attributes:
+        come: bytes of it that are there.
+        complete: whether all of it is.
     """
 
-    __slots__ = ("_ahead", "_arrival", "_broken", "_kept", "_pieces", "_tap", "_wanted", "complete")
+    __slots__ = ("_admits", "_ahead", "_arrival", "_broken", "_pieces", "_tap", "come", "complete", "length")
 
-    def __init__(self, tap: Tap, ahead: int) -> None:
+    def __init__(self, tap: Tap, ahead: int, length: int | None = None) -> None:
         self._tap = tap
         self._ahead = ahead
-        self._pieces: deque[bytes] = deque()
-        self._kept = 0
-        self._wanted = self._broken = False
+        self.length = length
+        self._pieces: list[bytes | bytearray] = []
+        self._admits: Admits | None = None
         self._arrival: asyncio.Future[None] | None = None
-        self.complete = False
+        self._broken = self.complete = False
+        self.come = 0
 
     @property
     def is_full(self) -> bool:
         """Whether more of it should not come before it is asked for."""
-        return self._kept > self._ahead and not self._wanted
+        return self._admits is None and self.come > self._ahead
 
     def feed(self, piece: bytes) -> None:
         """Take a piece that came in."""
-        self._pieces.append(piece)
-        self._kept += len(piece)
-        self._tell()
+        self.come += len(piece)
+        if len(piece) > _SMALL or not self._pieces:
+            self._pieces.append(piece)
+        elif isinstance(last := self._pieces[-1], bytearray):
+            last += piece
+        else:
+            self._pieces.append(bytearray(piece))
+        if self._admits is not None and not self._admits(self.come):
+            self._admits = None
+            self._tell()
 
     def end(self) -> None:
         """Take note that all of it is there."""
@@ -60,47 +78,35 @@ class Body:
             self._broken = True
             self._tell()
 
-    async def whole(self) -> bytes:
-        """Return all of it.
+    def whole(self) -> bytes:
+        """Return what is there of it, all of it once it is complete."""
+        # An only piece is as it came, and is not copied.
+        return b"".join(self._pieces) if len(self._pieces) != 1 else bytes(self._pieces[0])
+
+    async def more(self, admits: Admits) -> None:
+        """Let it come until all of it is there, or more than is admitted: then it is read no further.
+
+        It is not told of each piece, for to wake whoever waits costs more than the piece.
 
         Raises:
             RuntimeError: it broke off.
         """
-        if not self.complete:
-            self._wanted = True
-            self._ask()
-            while not self.complete:
-                await self._more()
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if self.complete or self._broken or not admits(self.come):
+            return self._check()
+        self._admits = admits
+        self._arrival = asyncio.get_running_loop().create_future()
+        try:
+            self._tap.invite()
+            self._tap.go_on()
+            await self._arrival
+        finally:
+            self._admits = self._arrival = None
+        return self._check()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Return its pieces as they come.
-
-        Raises:
-            RuntimeError: it broke off.
-        """
-        while True:
-            while self._pieces:
-                piece = self._pieces.popleft()
-                self._kept -= len(piece)
-                yield piece
-            if self.complete:
-                return
-            self._ask()
-            await self._more()
-
-    def _ask(self) -> None:
-        self._tap.invite()
-        self._tap.go_on()
-
-    async def _more(self) -> None:
+    def _check(self) -> None:
         if self._broken:
             raise RuntimeError("the body broke off")
-        self._arrival = asyncio.get_running_loop().create_future()
-        await self._arrival
 
     def _tell(self) -> None:
-        if self._arrival is not None:
-            if not self._arrival.done():
-                self._arrival.set_result(None)
-            self._arrival = None
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)

@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         self._beside = 0  # bytes of a head, or of what stands around a body's pieces
         self._receiving: exchanges.Exchange | None = None
+        self._to_come = 0  # bytes of its body that are not shown to the parser, which would copy each
         # What is being answered.
         self._answering: exchanges.Exchange | None = None
         self._task: asyncio.Task[None] | None = None
@@ -115,7 +116,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what the caller sent."""
-        if self._deaf:
+        if self._to_come and not self._deaf:
+            data = self._take(data)
+        if self._deaf or not data:
             return
         begun = self._in_head or self._receiving is not None
         if begun:
@@ -130,13 +133,29 @@ class Connection(asyncio.Protocol):
         receiving = self._receiving
         if (self._in_head or receiving is not None) and not self._deaf:
             self._watch(begun=begun)
+        if receiving is not None and receiving.body.length is not None and not self._deaf:
+            self._to_come = receiving.body.length - receiving.body.come
         if self._waiting or (receiving is not None and receiving.body.is_full):
             self._hold()
+
+    def _take(self, data: bytes) -> bytes:
+        """Take what is of a body whose length is known; return what is behind it."""
+        receiving, left = self._receiving, self._to_come
+        assert receiving is not None
+        self._to_come = max(0, left - len(data))
+        receiving.body.feed(data if len(data) <= left else data[:left])
+        if not self._to_come:
+            self._parser = httptools.HttpRequestParser(self)  # the last one waits for what it was not shown
+            self.on_message_complete()
+        elif self._waiting or receiving.body.is_full:
+            self._hold()
+        return data[left:]
 
     def eof_received(self) -> bool:
         """Take note that the caller sends nothing more; it may still wait for answers."""
         self._ended = self._deaf = True
         self._break_off()
+        self._leave()
         return self._answering is not None and not self._secure
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -145,6 +164,7 @@ class Connection(asyncio.Protocol):
         self._tell_drained()
         self._break_off()
         self._waiting.clear()
+        self._leave()
         self.deadline = math.inf
         self._tell_lost(self)
 
@@ -188,7 +208,8 @@ class Connection(asyncio.Protocol):
             raise self._too_large()
         version = self._parser.get_http_version()
         head = heads.Head(self._parser.get_method(), self._target, self._fields, version)
-        exchange = exchanges.Exchange(head, bodies.Body(self, self._limits.body_bytes_ahead), self)
+        body = bodies.Body(self, self._limits.body_bytes_ahead, heads.length_of(head.headers))
+        exchange = exchanges.Exchange(head, body, self)
         exchange.last = not self._parser.should_keep_alive() or self._parser.should_upgrade()
         self._in_head, self._receiving, self._fields, self._beside = False, exchange, [], 0
         if self._answering is None and not self._stalled:
@@ -331,6 +352,12 @@ class Connection(asyncio.Protocol):
         if self._receiving is not None:
             self._receiving.last = True
             self._receiving.body.break_off()
+
+    def _leave(self) -> None:
+        """Tell requests that their caller has gone, who may be answered all the same."""
+        for exchange in (self._answering, *self._waiting):
+            if exchange is not None:
+                exchange.leave()
 
     def _hold(self) -> None:
         if not self._held and not self._lost:

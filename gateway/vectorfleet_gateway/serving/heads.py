@@ -33,6 +33,12 @@ def fields_of(sent: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return {_name(name): value.decode("latin-1") for name, value in reversed(sent)}
 
 
+def length_of(fields: Mapping[str, str]) -> int | None:
+    """Return the length of a body that the parser let pass; None where it comes in pieces, or none does."""
+    text = fields.get("content-length", "")
+    return int(text) if text.isdecimal() else None
+
+
 @functools.lru_cache(_REMEMBERED_NAMES)
 def _name(sent: bytes) -> str:
     return sent.decode("latin-1").lower()

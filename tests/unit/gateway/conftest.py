@@ -259,25 +259,44 @@ class Exchange:
         self.hang = hang
         self.pause = pause
         self.read = 0
+        self.whole = b""
         self.status = None
+        self.left, self.gives_up = False, None
         self.taken = asyncio.Event()
         self.taken.set()
 
     @property
     def is_here(self):
-        return not self.hang and not self.pause
+        return not self.hang and (not self.pause or not self.pieces)
 
-    async def __call__(self):
-        return b"".join([piece async for piece in self])
+    @property
+    def come(self):
+        return self.read
 
-    async def __aiter__(self):
-        for piece in self.pieces:
+    async def more(self, admits):
+        while self.pieces and admits(self.read):
             if self.pause:
                 await asyncio.sleep(self.pause)
-            self.read += len(piece)
-            yield piece
-        if self.hang:
+            self._take()
+        if self.hang and admits(self.read):
             await asyncio.Event().wait()
+
+    def _take(self):
+        self.whole += self.pieces[0]
+        self.read += len(self.pieces.pop(0))
+
+    def __call__(self):
+        while self.pieces:
+            self._take()
+        return self.whole
+
+    def watch(self, gives_up):
+        self.gives_up = gives_up
+
+    def leave(self):
+        self.left = True
+        if self.gives_up is not None:
+            self.gives_up()
 
     def response_bytes(self, status, headers, body):
         assert self.status is None, "answered twice"

@@ -114,13 +114,14 @@ async def test_a_body_is_held_until_it_is_asked_for():
     assert not body.is_full
     body.feed(b"a")
     assert (body.is_full, tap.told) == (True, [])
-    asked = asyncio.create_task(body.whole())
+    asked = asyncio.create_task(body.more(lambda _: True))
     await asyncio.sleep(0)
     assert (body.is_full, tap.told) == (False, ["invite", "go on"])
     body.feed(b"b" * 100)
     assert not body.is_full
     body.end()
-    assert await asked == b"0123456789a" + b"b" * 100
+    await asked
+    assert body.whole() == b"0123456789a" + b"b" * 100
 
 
 async def test_a_body_that_is_there_is_not_invited():
@@ -129,26 +130,57 @@ async def test_a_body_that_is_there_is_not_invited():
     body = bodies.Body(tap, 10)
     body.feed(b"all")
     body.end()
-    assert (await body.whole(), tap.told) == (b"all", [])
+    await body.more(lambda _: True)
+    assert (body.whole(), tap.told) == (b"all", [])
 
 
-async def test_pieces_are_held_between_two():
-    """Whoever takes a body in pieces holds its sender up until it asks for the next."""
-    tap = Tap()
+async def test_a_body_is_held_where_more_of_it_came_than_is_admitted():
+    """Its sender is held up until there is room, and whoever waits is told of that and of its end alone."""
+    tap, asked_for = Tap(), []
+
+    def admits(size):
+        asked_for.append(size)
+        return size <= 8
+
     body = bodies.Body(tap, 3)
     body.feed(b"1234")
-    pieces = body.pieces()
-    assert (await anext(pieces), body.is_full) == (b"1234", False)
-    body.feed(b"5678")
     assert (body.is_full, tap.told) == (True, [])
-    assert await anext(pieces) == b"5678"
-    waiting = asyncio.ensure_future(anext(pieces))
+    waiting = asyncio.ensure_future(body.more(admits))
     await asyncio.sleep(0)
-    assert tap.told == ["invite", "go on"]
+    body.feed(b"5678")
+    await asyncio.sleep(0)
+    assert (body.is_full, tap.told, waiting.done()) == (False, ["invite", "go on"], False)
     body.feed(b"9")
+    await waiting
+    assert (body.is_full, body.complete, asked_for) == (True, False, [4, 8, 9])
+    await body.more(admits)  # there still is no room, so nothing is waited for
+    assert tap.told == ["invite", "go on"]
+    waiting = asyncio.ensure_future(body.more(lambda _: True))
+    await asyncio.sleep(0)
     body.end()
-    assert await waiting == b"9"
-    assert [piece async for piece in pieces] == []
+    await waiting
+    assert body.whole() == b"123456789"
+
+
+async def test_who_waits_no_longer_is_told_nothing():
+    """Where its time was up, the body is held again."""
+    body = bodies.Body(Tap(), 3)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await body.more(lambda _: True)
+    body.feed(b"1234")
+    assert body.is_full
+
+
+async def test_tiny_pieces_take_no_room_of_their_own():
+    """A byte by itself takes forty; put together they take what they are."""
+    body = bodies.Body(Tap(), 10**6)
+    for number in range(10_000):
+        body.feed(b"%d" % (number % 10))
+    body.feed(b"x" * 5000)
+    body.feed(b"y")
+    assert len(body._pieces) == 4
+    assert body.whole() == b"0123456789" * 1000 + b"x" * 5000 + b"y"
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -158,7 +190,7 @@ async def test_a_body_that_breaks_off_is_an_error(early):
     body.feed(b"1")
     if early:
         body.break_off()
-    asked = asyncio.create_task(body.whole())
+    asked = asyncio.create_task(body.more(lambda _: True))
     await asyncio.sleep(0)
     body.break_off()
     with pytest.raises(RuntimeError):
@@ -166,4 +198,5 @@ async def test_a_body_that_breaks_off_is_an_error(early):
     whole = bodies.Body(Tap(), 10)
     whole.end()
     whole.break_off()
-    assert await whole.whole() == b""
+    await whole.more(lambda _: True)
+    assert whole.whole() == b""
