@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
 from vectorfleet_shardnode.api import config, field_types, instants, shard_pb2
 
-from . import fusion, limits
+from . import errors, fusion, limits, routing
 
 FIRST_CANDIDATES = 100
 MOST_CANDIDATES = 10_000
@@ -59,10 +60,18 @@ class Group:
 
 @dataclass(slots=True)
 class Groups:
-    """What was found so far, best group first."""
+    """What was found so far, best group first.
+
+    Attributes:
+        how: to group.
+        keeps_metadata: whether rows are told with it; else it is let go once their groups are known.
+        found: by what tells a group from others.
+    """
 
     how: GroupBy
+    keeps_metadata: bool = True
     found: dict[Key, Group] = field(default_factory=dict)
+    _bytes: int = 0
 
     def add(self, matches: Iterable[fusion.Fused], *, last: bool) -> int:
         """Take a list, best first, of rows whose groups are not known yet; return how many groups are new.
@@ -70,6 +79,9 @@ class Groups:
         Args:
             matches: with their metadata.
             last: whether there are no more rows than these.
+
+        Raises:
+            InvalidArgumentError: what is kept of all groups is more than one answer may hold.
         """
         new: dict[Key, Group] = {}
         for match in matches:
@@ -79,9 +91,23 @@ class Groups:
                 new.setdefault(key, Group(value, [])).matches.append(match)
         for group in new.values():
             group.whole = last or len(group.matches) >= self.how.rows
-            del group.matches[self.how.rows :]
+            self._keep(group, group.matches[: self.how.rows])
         self.found |= new
         return len(new)
+
+    def fill(self, group: Group, matches: Sequence[fusion.Fused]) -> None:
+        """Take the rows of a group that was asked for alone in place of those that it has."""
+        self._bytes -= sum(map(_size_of, group.matches))
+        self._keep(group, matches)
+
+    def _keep(self, group: Group, matches: Sequence[fusion.Fused]) -> None:
+        group.matches = list(matches) if self.keeps_metadata else list(map(_bare, matches))
+        self._bytes += sum(map(_size_of, group.matches))
+        if self._bytes > limits.MAX_GROUPS_BYTES:
+            raise errors.InvalidArgumentError(
+                f"the groups' rows have more than {limits.MAX_GROUPS_BYTES / 2**20:g} MiB together; ask for "
+                "fewer groups, or fewer rows of each, or leave out values or metadata"
+            )
 
     @property
     def enough(self) -> bool:
@@ -135,6 +161,21 @@ def _both(wanted: dict[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
     if "$and" in wanted and not (isinstance(joined, list) and joined):
         return wanted  # which is no filter, and is refused in words about it
     return wanted | {"$and": [*joined, condition]}
+
+
+def _size_of(match: fusion.Fused) -> int:
+    """Return the bytes that a row takes, about."""
+    row = match.hit.row
+    size = len(row.id) + len(row.metadata) + (0 if row.values is None else row.values.nbytes)
+    if row.vectors:
+        size += sum([one.nbytes for one in row.vectors.values()])
+    return size + (0 if row.pairs is None else row.pairs.indices.nbytes + row.pairs.values.nbytes)
+
+
+def _bare(match: fusion.Fused) -> fusion.Fused:
+    """Leave out the metadata that was asked for the groups' sake alone."""
+    row = msgspec.structs.replace(match.hit.row, metadata=b"")
+    return msgspec.structs.replace(match, hit=routing.Hit(row, match.hit.score))
 
 
 def _value(match: fusion.Fused, name: str) -> Any:

@@ -14,7 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from vectorfleet_runtime import grants
-from vectorfleet_shardnode.api import config, field_types, reserved
+from vectorfleet_shardnode.api import config, field_types, reserved, sizes
 
 from . import errors
 
@@ -53,6 +53,8 @@ MAX_EMBEDDED_CHARACTERS = 32_768
 MAX_RERANKED = 1_000
 MAX_GROUPS = 200
 MAX_GROUP_ROWS = 100
+MAX_GROUPS_BYTES = sizes.MAX_MESSAGE_BYTES
+"""Of the rows of all groups of an answer: as much as a shard's answer to any other query may have."""
 MAX_GROUP_CHARACTERS = 512
 """Of a string that is a group's value."""
 MAX_RRF_K = 10_000

@@ -1,15 +1,15 @@
 """A query whose matches are grouped: shards are asked until there are enough groups, and rows in each."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from vectorfleet_shardnode.api import config, shard_pb2
 
 from .. import call, fusion, grouping, index, questions, routing
+
+AT_ONCE = 20
+"""Groups that are asked for alone at the same time: their rows have 80 MB at the very most."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ async def search(
 ) -> Grouped:
     """Find groups by one list: exactly, as far as the rounds reach."""
     (query,) = question.queries.values()
-    found, groups = Grouped(), grouping.Groups(how)
+    found, groups = Grouped(), grouping.Groups(how, question.includes_metadata)
     candidates, ended = grouping.first_candidates(how), False
     while not (ended or groups.enough) and found.rounds < grouping.MAX_ROUNDS:
         wanted = grouping.next_query(query, groups, candidates)
@@ -58,8 +58,6 @@ async def search(
     nearest = served.generation.metric is config.Metric.EUCLIDEAN and not query.text
     found.groups = grouping.order(groups.best, nearest=nearest)
     found.complete = ended or groups.enough
-    if not question.includes_metadata:
-        found.groups = _bare(found.groups)
     return found
 
 
@@ -72,13 +70,11 @@ def of_fused(
     hits = {source: found.hits for source, found in lists.items()}
     everything = sum(len(one) for one in hits.values())
     whole = all(len(one) < question.fusion.candidates for one in hits.values())
-    groups = grouping.Groups(how)
+    groups = grouping.Groups(how, question.includes_metadata)
     groups.add(fusion.fuse(hits, question.fusion, everything), last=whole)
     found = Grouped(groups.best, rounds=1, candidates=everything)
     found.missing = {number: why for one in lists.values() for number, why in one.missing.items()}
     found.complete = whole or (groups.enough and all(group.whole for group in found.groups))
-    if not question.includes_metadata:
-        found.groups = _bare(found.groups)
     return found
 
 
@@ -93,10 +89,13 @@ async def _fill(
     short = [group for group in groups.best if not group.whole]
     if not short:
         return
-    wanted = [grouping.group_query(query, groups.how, group) for group in short]
-    for group, one in zip(short, await _ask(asked, served, question, wanted, found), strict=True):
-        if one.hits:  # its rows may have been deleted since
-            group.matches = [fusion.Fused(hit) for hit in one.hits]
+    # Some at a time: what they have together is looked at in between.
+    for start in range(0, len(short), AT_ONCE):
+        portion = short[start : start + AT_ONCE]
+        wanted = [grouping.group_query(query, groups.how, group) for group in portion]
+        for group, one in zip(portion, await _ask(asked, served, question, wanted, found), strict=True):
+            if one.hits:  # its rows may have been deleted since
+                groups.fill(group, [fusion.Fused(hit) for hit in one.hits])
     found.filled = len(short)
 
 
@@ -111,15 +110,3 @@ async def _ask(
     for answer in answers:
         found.missing |= answer.missing
     return answers
-
-
-def _bare(groups: Sequence[grouping.Group]) -> list[grouping.Group]:
-    """Leave out the metadata that was asked for the groups' sake alone."""
-    return [
-        dataclasses.replace(group, matches=[_bare_match(one) for one in group.matches]) for group in groups
-    ]
-
-
-def _bare_match(match: fusion.Fused) -> fusion.Fused:
-    row = msgspec.structs.replace(match.hit.row, metadata=b"")
-    return msgspec.structs.replace(match, hit=routing.Hit(row, match.hit.score))

@@ -223,3 +223,26 @@ async def test_a_filter_of_the_field_itself_holds(make_gateway):
         assert told(await ask(gateway, topK=3, groupBy=FIELD | {"rows": 2}, filter=wanted)) == [
             ("b", ["r0002", "r0003"])
         ], json.dumps(wanted)
+
+
+@pytest.mark.parametrize(("rows", "each"), [(100, 1), (3, 60)], ids=["many groups", "groups asked for alone"])
+async def test_groups_hold_no_more_than_an_answer_may(make_gateway, monkeypatch, rows, each):
+    """The rows of 200 groups would have gigabytes: beyond a bound a query is refused, in words that help."""
+    monkeypatch.setattr(limits, "MAX_GROUPS_BYTES", 2**20)
+    gateway = make_gateway(metric="dotproduct")
+    text = {"text": "x" * 30_000}
+    sent = [(f"f{number}", [900.0, 0.0], {"kind": "front"} | text) for number in range(110)]
+    sent += [
+        (f"{kind}-{number}", [float(kind), 0.0], {"kind": kind} | text)
+        for kind in range(rows)
+        for number in range(1 if each == 1 else 15)
+    ]
+    for start in range(0, len(sent), 100):
+        await gateway.upsert(sent[start : start + 100])
+    wanted = {"vector": [1.0, 0.0], "topK": rows, "groupBy": FIELD | {"rows": each}}
+    refused = await gateway.ask("POST", "/query", wanted | {"includeMetadata": True})
+    assert refused.status == 400
+    assert "the groups' rows have more than 1 MiB together; ask for fewer groups" in refused.json["message"]
+    assert len((await ask(gateway, **wanted))["groups"]) == rows
+    few = await ask(gateway, **wanted | {"topK": 1, "groupBy": FIELD | {"rows": 5}}, includeMetadata=True)
+    assert len(few["groups"][0]["matches"]) == 5
