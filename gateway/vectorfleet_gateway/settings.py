@@ -36,6 +36,10 @@ class Settings(BaseSettings):
     jwt_role_claim: str = Field(default="role", min_length=1)
     jwt_namespaces_claim: str = Field(default="namespaces", min_length=1)
     jwt_max_role: Literal["read", "write", "admin"] = "write"
+    jwt_requests_per_second: float | None = Field(default=None, gt=0, le=1e9)
+    jwt_burst: float | None = Field(default=None, ge=1, le=1e9)
+    jwt_rows_per_second: float | None = Field(default=None, gt=0, le=1e9)
+    jwt_requests_per_day: int | None = Field(default=None, ge=1, le=10**12)
     embedder_key_file: Path | None = None
     reranker_key_file: Path | None = None
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
@@ -111,9 +115,21 @@ def find_terms(wanted: Settings) -> bearers.Terms | None:
             role_claim=wanted.jwt_role_claim,
             namespaces_claim=wanted.jwt_namespaces_claim,
             max_role=grants.Role[wanted.jwt_max_role.upper()],
+            quota=_quota_of_tokens(wanted),
         )
     except errors.SettingsError as wrong:
         raise errors.SettingsError(f"VECTORFLEET_JWT_AUDIENCE, VECTORFLEET_JWT_ALGORITHMS: {wrong}") from None
+
+
+def _quota_of_tokens(wanted: Settings) -> grants.Quota | None:
+    """Return how much each subject of the issuer may ask, None where nothing is said of it."""
+    quota = grants.Quota(
+        wanted.jwt_requests_per_second,
+        wanted.jwt_burst,
+        wanted.jwt_rows_per_second,
+        wanted.jwt_requests_per_day,
+    )
+    return None if quota == grants.Quota() else quota
 
 
 def find_credentials(wanted: Settings, index: config.IndexConfig) -> credentials.Credentials:

@@ -59,6 +59,7 @@ class Principal:
         namespaces: those that it allows, None for all.
         expires: seconds since 1970 at which it ends, None for never.
         quota: how much it may ask, None for as much as it likes.
+        issued: whether it is one of any number whom an issuer of tokens names, and no key of ours.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Principal:
     namespaces: frozenset[str] | None = None
     expires: float | None = None
     quota: Quota | None = None
+    issued: bool = False
 
     def may_use(self, namespace: str) -> bool:
         """Tell whether the key allows a namespace; the default one is the empty name."""

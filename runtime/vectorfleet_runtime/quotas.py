@@ -1,4 +1,6 @@
-"""How much each key may ask: requests and rows a second, requests a day. Pure: the time is given.
+"""How much each caller may ask: requests and rows a second, requests a day. Pure: the time is given.
+
+A caller is a key, or whom an issuer's tokens name.
 
 A bucket fills at its rate up to its burst; what is taken may leave it in debt, and nothing is granted until
 that is paid back. Each process counts for itself, and begins anew when it starts.
@@ -7,11 +9,14 @@ Rates go by a `steady` clock, which nobody sets, in seconds from any moment; day
 seconds since 1970.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from . import grants
 
 DAY = 86_400
+MOST_ISSUED = 10_000
+"""Callers by token that are counted at a time, some 5 MB of them; who asked longest ago begins anew."""
 
 
 class SpentError(Exception):
@@ -55,15 +60,17 @@ class Bucket:
 
 
 class Meter:
-    """What one key has asked.
+    """What one caller has asked.
 
     Args:
         quota: what it may.
         steady: the time.
+        whose: it is, as callers are told.
     """
 
-    def __init__(self, quota: grants.Quota, steady: float) -> None:
+    def __init__(self, quota: grants.Quota, steady: float, whose: str = "this key") -> None:
         self.quota = quota
+        self._whose = whose
         self._requests = _bucket(quota.requests_per_second, quota.burst, steady)
         self._rows = _bucket(quota.rows_per_second, None, steady)
         self._day, self._asked = 0.0, 0
@@ -79,11 +86,11 @@ class Meter:
         most = self.quota.requests_per_day
         if most is not None and self._asked >= most:
             left = DAY - wall % DAY
-            raise SpentError(f"this key may send {most} requests a day (UTC), and has", left)
+            raise SpentError(f"{self._whose} may send {most} requests a day (UTC), and has", left)
         if self._requests is not None:
             if wait := self._requests.wait(steady):
                 rate = f"{self.quota.requests_per_second:g}"
-                raise SpentError(f"this key may send {rate} requests a second", wait)
+                raise SpentError(f"{self._whose} may send {rate} requests a second", wait)
             self._requests.take(1)
         self._asked += 1
 
@@ -96,23 +103,39 @@ class Meter:
         if self._rows is None:
             return
         if wait := self._rows.wait(steady):
-            raise SpentError(f"this key may write {self.quota.rows_per_second:g} rows a second", wait)
+            rate = f"{self.quota.rows_per_second:g}"
+            raise SpentError(f"{self._whose} may write {rate} rows a second", wait)
         self._rows.take(rows)
 
 
 class Meters:
-    """What every key has asked, by its name; keys without a quota are not counted."""
+    """What every caller has asked, by its name; those without a quota are not counted.
 
-    def __init__(self) -> None:
+    Keys are as many as there are files of them. Whom tokens name may be any number, so of them the ones
+    that asked last are kept, apart from keys, which none of them can push out.
+
+    Args:
+        most_issued: of them.
+    """
+
+    def __init__(self, most_issued: int = MOST_ISSUED) -> None:
         self._meters: dict[str, Meter] = {}
+        self._issued: OrderedDict[str, Meter] = OrderedDict()
+        self._most_issued = most_issued
 
     def of(self, principal: grants.Principal, steady: float) -> Meter | None:
-        """Return a key's meter, None where it has no quota. A changed quota begins anew."""
+        """Return a caller's meter, None where it has no quota. A changed quota begins anew."""
         if principal.quota is None:
             return None
-        found = self._meters.get(principal.name)
+        kept = self._issued if principal.issued else self._meters
+        found = kept.get(principal.name)
         if found is None or found.quota != principal.quota:
-            found = self._meters[principal.name] = Meter(principal.quota, steady)
+            whose = "this token's subject" if principal.issued else "this key"
+            found = kept[principal.name] = Meter(principal.quota, steady, whose)
+        if principal.issued:
+            self._issued.move_to_end(principal.name)
+            if len(self._issued) > self._most_issued:
+                self._issued.popitem(last=False)
         return found
 
 

@@ -28,6 +28,8 @@ class Guard:
         jwt_keys: a JWKS, file or URL, whose tokens are taken; empty where none are.
         jwt_audience: their `aud`.
         jwt_issuer: their `iss`; any where empty.
+        jwt_requests_per_second: what each `sub` may send; None for as much as it likes.
+        jwt_rows_per_second: what each `sub` may upsert.
         tls_dir: of HTTPS's certificate; HTTP is spoken where None.
     """
 
@@ -37,6 +39,8 @@ class Guard:
     jwt_audience: str = ""
     jwt_issuer: str = ""
     tls_dir: pathlib.Path | None = None
+    jwt_requests_per_second: float | None = None
+    jwt_rows_per_second: float | None = None
 
 
 @contextlib.asynccontextmanager
@@ -51,7 +55,13 @@ async def watched(guard: Guard) -> AsyncIterator[app.Entrance]:
     ring = folder.ring if folder else keys.KeyRing(alone)
     terms = None
     if guard.jwt_keys:
-        terms = bearers.terms_of(guard.jwt_audience, "RS256,EdDSA", issuer=guard.jwt_issuer)
+        quota = grants.Quota(guard.jwt_requests_per_second, rows_per_second=guard.jwt_rows_per_second)
+        terms = bearers.terms_of(
+            guard.jwt_audience,
+            "RS256,EdDSA",
+            issuer=guard.jwt_issuer,
+            quota=None if quota == grants.Quota() else quota,
+        )
     entering, issuer = entrance.build(ring, guard.jwt_keys, terms)
     following = [asyncio.create_task(_follow(folder))] if folder else []
     if issuer is not None:

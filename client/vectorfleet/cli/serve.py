@@ -88,6 +88,8 @@ def _door(
         guarding.jwt_audience,
         guarding.jwt_issuer,
         tls_dir=guarding.tls_dir,
+        jwt_requests_per_second=guarding.jwt_requests_per_second,
+        jwt_rows_per_second=guarding.jwt_rows_per_second,
     )
     doors = _load("doors")
     return doors.Door(

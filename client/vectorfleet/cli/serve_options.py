@@ -250,6 +250,21 @@ class Guarding:
     jwt_issuer: Annotated[
         str, typer.Option("--jwt-issuer", help="What the `iss` of tokens has to be; any where not given.")
     ] = ""
+    jwt_requests_per_second: Annotated[
+        float | None,
+        typer.Option(
+            "--jwt-requests-per-second",
+            min=0.001,
+            show_default=False,
+            help="What each `sub` of tokens may send; all it likes where not given.",
+        ),
+    ] = None
+    jwt_rows_per_second: Annotated[
+        float | None,
+        typer.Option(
+            "--jwt-rows-per-second", min=0.001, show_default=False, help="What each `sub` may upsert."
+        ),
+    ] = None
     tls_dir: Annotated[
         pathlib.Path | None,
         typer.Option(

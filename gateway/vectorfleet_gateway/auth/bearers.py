@@ -22,6 +22,8 @@ MAX_TOKEN_BYTES = 16 * 1024
 MAX_KEYS = 100
 _MIN_RSA_BITS = 2048
 _REMEMBERED = 1_024
+_MOST_SHOWN = 128
+"""Characters of a subject in logs."""
 _ROLES = {role.name.lower(): role for role in policy.Role}
 _WRONG = "the token is not valid"
 
@@ -38,6 +40,7 @@ class Terms:
         role_claim: holds a role, or a list of which the greatest counts.
         namespaces_claim: holds a list of namespaces; a token without it may use all.
         max_role: no token grants more.
+        quota: how much each `sub` may ask, whatever its tokens; None for as much as it likes.
     """
 
     audience: str
@@ -47,6 +50,7 @@ class Terms:
     role_claim: str = "role"
     namespaces_claim: str = "namespaces"
     max_role: policy.Role = policy.Role.WRITE
+    quota: policy.Quota | None = None
 
 
 def terms_of(audience: str, algorithms: str, **others: Any) -> Terms:
@@ -178,13 +182,19 @@ def _principal(claims: Mapping[str, Any], terms: Terms) -> policy.Principal:
         min(max(roles), terms.max_role),
         None if namespaces is None else frozenset(_plain(one) for one in namespaces),
         float(claims["exp"]),
+        terms.quota,
+        issued=True,
     )
 
 
 def _name(subject: object) -> str:
-    """Return what logs call the holder of a token."""
+    """Return what logs call the holder of a token, and what it is counted by: each subject has its own."""
     text = subject if isinstance(subject, str) else ""
-    return "jwt:" + "".join(one if one.isprintable() else "?" for one in text[:128])
+    if len(text) <= _MOST_SHOWN and text.isprintable():
+        return f"jwt:{text}"
+    shown = "".join(one if one.isprintable() else "?" for one in text[:_MOST_SHOWN])
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"jwt:{shown}…{digest[:16]}"
 
 
 def _plain(namespace: str) -> str:

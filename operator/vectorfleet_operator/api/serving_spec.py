@@ -47,6 +47,23 @@ class TokenRole(StrEnum):
     ADMIN = "admin"
 
 
+class CallerLimits(base.Part):
+    """How much one caller may ask of each gateway."""
+
+    requests_per_second: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="On average."
+    )
+    burst: Annotated[float, Field(ge=1, le=1e9)] | None = Field(
+        default=None, description="Requests at once after a pause; those of a second unless given."
+    )
+    rows_per_second: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="Upserted, on average."
+    )
+    requests_per_day: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
+        default=None, description="From midnight to midnight, UTC."
+    )
+
+
 _ONE_KEY_SET = "name either the secretRef or the url of the issuer's keys"
 
 
@@ -78,6 +95,10 @@ class Jwt(base.Part):
         default="namespaces", description="Claim that lists namespaces; a token without it may use all."
     )
     max_role: TokenRole = Field(default=TokenRole.WRITE, description="The most that a token grants.")
+    limits: CallerLimits | None = Field(
+        default=None,
+        description="What each `sub` may ask, whatever its tokens; all it likes where not given.",
+    )
 
     def broken_rule(self) -> str:
         """Return why it is not clear where the keys are, or an empty string."""

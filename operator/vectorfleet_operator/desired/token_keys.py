@@ -31,4 +31,6 @@ def add_to(container: inputs.Object, auth: serving_spec.Auth) -> None:
         "NAMESPACES_CLAIM": auth.jwt.namespaces_claim,
         "MAX_ROLE": auth.jwt.max_role.value,
     }
+    if (limits := auth.jwt.limits) is not None:
+        told |= {name.upper(): str(most) for name, most in limits.model_dump(exclude_none=True).items()}
     container["env"] += [{"name": f"VECTORFLEET_JWT_{name}", "value": value} for name, value in told.items()]

@@ -90,6 +90,27 @@ def test_tokens_by_a_file(make_fleet, tmp_path):
     assert reader not in fleet.gateway.log
 
 
+def test_what_a_subject_may_ask(make_fleet, tmp_path):
+    """All its tokens together, of requests and of rows; another's are its own, and keys have none of it."""
+    issuer, file = Issuer(), tmp_path / "jwks.json"
+    file.write_bytes(issuer.keys())
+    fleet = make_fleet(
+        shards=1,
+        JWT_KEYS=file,
+        JWT_AUDIENCE=AUDIENCE,
+        JWT_REQUESTS_PER_SECOND=0.001,
+        JWT_BURST=3,
+        JWT_ROWS_PER_SECOND=0.001,
+    )
+    tokens = [issuer.token(role="write", jti=str(number)) for number in range(4)]
+    assert status(fleet, tokens[0], "POST", "/vectors/upsert", json=ROW) == 200
+    assert status(fleet, tokens[1], "POST", "/vectors/upsert", json=ROW) == 429
+    assert [status(fleet, token) for token in tokens[2:]] == [200, 429]
+    assert status(fleet, issuer.token(sub="bob")) == 200
+    with fleet.http() as client:
+        assert [client.get("/namespaces").status_code for _ in range(5)] == [200] * 5
+
+
 @pytest.fixture
 def published():
     """An issuer whose keys are at a URL; what it answers may be changed."""

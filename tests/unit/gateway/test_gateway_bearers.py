@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from vectorfleet_gateway import errors, policy
 from vectorfleet_gateway.auth import bearers
+from vectorfleet_runtime import grants
 
 AUDIENCE, ISSUER = "vectorfleet", "https://issuer.test"
 RSA, OTHER_RSA, WEAK_RSA = (rsa.generate_private_key(65537, size) for size in (2048, 2048, 1024))
@@ -217,7 +218,8 @@ def test_claims_may_have_other_names():
 
 def test_a_subject_does_no_harm_in_logs():
     """It is cut, and what does not print is not printed."""
-    assert enter(sign(sub="a\n\x1b[31m" + "b" * 500)).name == "jwt:a??[31m" + "b" * 121
+    shown, _, digest = enter(sign(sub="a\n\x1b[31m" + "b" * 500)).name.partition("…")
+    assert (shown, len(digest)) == ("jwt:a??[31m" + "b" * 121, 16)
     assert enter(sign(sub=None)).name == "jwt:"
 
 
@@ -275,3 +277,26 @@ def test_terms_that_are_not_safe_are_refused(audience, algorithms):
     """Without an audience, or with an algorithm of a shared secret, nothing starts."""
     with pytest.raises(errors.SettingsError):
         bearers.terms_of(audience, algorithms)
+
+
+def test_each_subject_has_the_issuer_s_quota():
+    """Whatever its tokens: by its name, which no other subject has."""
+    quota = grants.Quota(requests_per_second=5)
+    who = holders(quota=quota)
+    one, again, other = (
+        enter(sign(sub=sub, jti=jti), who) for sub, jti in (("a", "1"), ("a", "2"), ("b", "1"))
+    )
+    assert (one.name, one.quota, one.issued) == (again.name, again.quota, True) == ("jwt:a", quota, True)
+    assert other.name != one.name
+    assert enter(sign()).quota is None
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("a" * 200 + "1", "a" * 200 + "2"), ("a\nb", "a\tb"), ("a\nb", "a?b"), ("\ud800", "\ud801")],
+)
+def test_no_two_subjects_have_one_name(left, right):
+    """What can't be shown, or is too long, is told apart by a digest."""
+    names = [bearers._name(one) for one in (left, right)]
+    assert names[0] != names[1]
+    assert all(name.isprintable() and len(name) < 160 for name in names)

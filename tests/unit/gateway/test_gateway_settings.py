@@ -6,6 +6,7 @@ import pytest
 
 from vectorfleet_gateway import __main__ as program
 from vectorfleet_gateway import audit, errors, metrics, settings
+from vectorfleet_runtime import grants
 from vectorfleet_shardnode.api import config
 
 CONFIG = {
@@ -87,3 +88,18 @@ def test_namespaces_do_not_multiply_metrics(monkeypatch):
     labels = [metrics.label_of(f"n{number}") for number in range(101)]
     assert labels[99:] == ["n99", "__other__"]
     assert metrics.label_of("n5") == "n5"
+
+
+def test_what_subjects_of_an_issuer_may_ask():
+    """Whatever is said of it; nothing said is no bound."""
+    said = {"jwt_keys": "keys.json", "jwt_audience": "a"}
+    assert settings.find_terms(settings.Settings(**said)).quota is None
+    limited = settings.Settings(**said, jwt_requests_per_second=2.5, jwt_requests_per_day=10)
+    assert settings.find_terms(limited).quota == grants.Quota(2.5, None, None, 10)
+
+
+def test_rates_that_are_none_are_refused(monkeypatch):
+    """The message names the variable."""
+    monkeypatch.setenv("VECTORFLEET_JWT_ROWS_PER_SECOND", "0")
+    with pytest.raises(errors.SettingsError, match=r"VECTORFLEET_JWT_ROWS_PER_SECOND: .*greater than 0"):
+        settings.read()

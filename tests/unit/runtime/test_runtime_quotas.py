@@ -127,3 +127,36 @@ def test_limits_that_are_none_grant_nothing(limits):
     """A limit that could not be meant does not turn into none."""
     with pytest.raises(ValueError, match="does not fit"):
         grants.parse("a", entries.entry("key-1", limits=limits))
+
+
+def subject(name, **limits):
+    """Return whom an issuer's token names."""
+    quota = grants.Quota(**({"requests_per_second": 1} | limits))
+    return grants.Principal(f"jwt:{name}", grants.Role.READ, quota=quota, issued=True)
+
+
+def test_each_subject_has_a_meter_of_its_own():
+    """One that has had what it may is told whose rate that is; others go on."""
+    meters = quotas.Meters()
+    meters.of(subject("ann"), START).admit(START, NOON)
+    with pytest.raises(quotas.SpentError, match="this token's subject may send 1 requests a second"):
+        meters.of(subject("ann"), START).admit(START, NOON)
+    meters.of(subject("bob"), START).admit(START, NOON)
+    assert meters.of(grants.Principal("jwt:cy", issued=True), START) is None
+
+
+def test_subjects_are_as_many_as_may_be_and_push_out_no_key():
+    """Of any number of them, those that asked last are counted; a key of the same name is another caller."""
+    meters = quotas.Meters(most_issued=3)
+    key = grants.Principal("jwt:ann", quota=grants.Quota(requests_per_second=1))
+    own = meters.of(key, START)
+    first = meters.of(subject("ann"), START)
+    assert first is not own
+    for name in "bc":
+        meters.of(subject(name), START)
+    assert meters.of(subject("ann"), START) is first
+    for name in "def":
+        meters.of(subject(name), START)
+    assert meters.of(subject("ann"), START) is not first
+    assert meters.of(key, START) is own
+    assert len(meters._issued) == 3

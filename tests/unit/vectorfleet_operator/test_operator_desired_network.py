@@ -81,7 +81,8 @@ def test_gateways_go_out_to_what_the_manifest_names():
 )
 def test_tokens_by_manifest(where, keys):
     """The gateway is told of keys, audience and claims; a Secret is mounted."""
-    jwt = where | {"audience": "shop", "algorithms": ["EdDSA"], "maxRole": "read"}
+    limits = {"requestsPerSecond": 2.5, "requestsPerDay": 100_000}
+    jwt = where | {"audience": "shop", "algorithms": ["EdDSA"], "maxRole": "read", "limits": limits}
     pod = desiring.build_all(gateway={"auth": {"jwt": jwt}})["Deployment", "products-gateway"]["spec"][
         "template"
     ]["spec"]
@@ -89,6 +90,11 @@ def test_tokens_by_manifest(where, keys):
     assert told["VECTORFLEET_JWT_KEYS"] == keys
     assert (told["VECTORFLEET_JWT_AUDIENCE"], told["VECTORFLEET_JWT_ALGORITHMS"]) == ("shop", "EdDSA")
     assert told["VECTORFLEET_JWT_MAX_ROLE"] == "read"
+    assert (told["VECTORFLEET_JWT_REQUESTS_PER_SECOND"], told["VECTORFLEET_JWT_REQUESTS_PER_DAY"]) == (
+        "2.5",
+        "100000",
+    )
+    assert "VECTORFLEET_JWT_BURST" not in told
     mounted = [one["secret"]["secretName"] for one in pod["volumes"] if one["name"] == "jwt"]
     assert mounted == (["keys"] if "secretRef" in where else [])
 
