@@ -97,6 +97,45 @@ def test_what_is_demanded_does_not_come_from_the_cache(lagging):
             assert ask(reads, {AT_LEAST: position}) == ({"first", "second"}, None)
 
 
+def test_a_query_by_id_is_kept_as_one_by_the_vector_that_it_had(lagging, replicas):
+    """A lagging replica may give the row's former vector; what is kept for that never answers by the new one.
+
+    A hit holds all that was acknowledged, whichever vector it is by; a strong read goes by the new one at
+    once, and every read does once the replica is level.
+    """
+    former, new = ROW["values"], [-1.0, *ROW["values"][1:]]
+    by_id = {"topK": 10, "id": "first", "explain": True, "includeValues": True}
+
+    def scores(client, headers=None):
+        answer = client.post("/query", json=by_id, headers=headers or {})
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        best = {match["id"]: round(match["score"], 3) for match in told["matches"]}
+        return best, told["explain"].get("cache", {}).get("hit")
+
+    with lagging(**CACHE, maxStaleSeconds=1) as (writes, reads):
+        assert scores(reads)[0] == {"first": 0.0}
+        sent = {"vectors": [{"id": "first", "values": new}, {"id": "former", "values": former}]}
+        assert writes.post("/vectors/upsert", json=sent).status_code == 200
+        acknowledged = time.monotonic()
+        apart = 4.0  # squared: of the two vectors one value differs, by 2
+        by_new, by_former = {"first": 0.0, "former": apart}, {"first": apart, "former": 0.0}
+        for _ in range(40):
+            began = time.monotonic()
+            found, hit = scores(reads)
+            if hit and began - acknowledged > 1:
+                assert found in (by_new, by_former), "a hit lacks what was acknowledged"
+            assert found in (by_new, by_former, {"first": 0.0})
+            assert scores(reads, {"x-vectorfleet-consistency": "strong"}) == (by_new, None)
+            time.sleep(0.05)
+        for link in replicas.network.links.values():
+            link.heal()
+        replicas.wait_for(replicas.are_level)
+        time.sleep(1)
+        for _ in range(10):
+            assert scores(reads)[0] == by_new
+
+
 def test_a_hit_is_an_answer_of_now_through_failovers(make_fleet, replicas):
     """Two gateways, replicas that are killed, stopped and cut off: each hit has all that was acknowledged."""
     chance, stopping = random.Random(11), threading.Event()
