@@ -117,7 +117,7 @@ def _colons(decoded: object) -> int:
         items = left.pop()
         kinds = set(map(type, items))
         for kind in kinds:
-            some = items if len(kinds) == 1 else [one for one in items if type(one) is kind]
+            some: Any = items if len(kinds) == 1 else [one for one in items if type(one) is kind]
             if kind is str:
                 found += sum(map(str.count, some, itertools.repeat(":")))
             elif kind is dict:

@@ -18,6 +18,7 @@ from schemathesis.config import (
     SchemathesisConfig,
 )
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+from services import embedder, reranker
 
 from vectorfleet_gateway import call, consistency, openapi, operations
 from vectorfleet_shardnode.api import config
@@ -59,14 +60,27 @@ CHECKS = ChecksConfig.from_dict(
     }
 )
 SETTINGS = GenerationConfig(deterministic=True, allow_extra_parameters=False)
-schema = schemathesis.openapi.from_dict(
-    without_timeouts(DOCUMENT),
-    config=SchemathesisConfig(
-        projects=ProjectsConfig(
-            default=ProjectConfig(generation=SETTINGS, checks=CHECKS, base_url="http://127.0.0.1")
-        )
-    ),
-)
+
+
+def requests_of(document):
+    """Return what generates the requests of a description."""
+    project = ProjectConfig(generation=SETTINGS, checks=CHECKS, base_url="http://127.0.0.1")
+    made = SchemathesisConfig(projects=ProjectsConfig(default=project))
+    return schemathesis.openapi.from_dict(without_timeouts(document), config=made)
+
+
+def of_texts(document):
+    """Return a description whose records have a text, or hardly any that is generated would."""
+    document = copy.deepcopy(document)
+    record = document["components"]["schemas"]["Record"]
+    record["properties"]["about"] = {"type": "string", "minLength": 1, "maxLength": 100}
+    record["required"] = [*record["required"], "about"]
+    return document
+
+
+ASK_FOR_TEXTS = ["query", "upsert", "upsert_records", "search_records"]
+schema = requests_of(DOCUMENT)
+schema_of_texts = requests_of(of_texts(DOCUMENT)).include(operation_id=ASK_FOR_TEXTS)
 
 
 @schemathesis.serializer(openapi.LINES)
@@ -89,8 +103,62 @@ def test_requests_of_every_kind(described, case):
     That what fits is accepted is not asked: that a query needs a vector or a text, or that a cosine vector
     is not all zero, is more than a schema says.
     """
-    case.call_and_validate(
-        base_url=described.host,
+    validated(described, case)
+
+
+@pytest.fixture(scope="module")
+def dotproduct(make_fleet):
+    """The same under dot product, where rows and queries may have sparse values."""
+    return make_fleet(serving=SERVING | {"metric": "dotproduct"}, schema={"text": ["about"]})
+
+
+@schema.parametrize()
+@hypothesis.settings(max_examples=15, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+def test_requests_with_sparse_values(dotproduct, case):
+    """What is refused under cosine, and taken here, is answered as described."""
+    validated(dotproduct, case)
+
+
+@pytest.fixture(scope="module")
+def worded(make_fleet, embedder_url):
+    """An index of texts, with an embedder and a reranker; and what statuses it answered, by operation.
+
+    Its vectors are longer than those that are generated, since the embedder's are: what has one is refused.
+    """
+    embedding = {"url": embedder_url, "model": "e5", "field": "about", "timeoutSeconds": 20}
+    with reranker.serving() as url:
+        fleet = make_fleet(
+            serving={"dimensions": embedder.DIMENSIONS},
+            schema={"text": ["about"]},
+            named={
+                "embedder": embedding | embedder.ROLES,
+                "reranker": {"url": url, "model": reranker.MODEL},
+                "cache": {},
+            },
+        )
+        yield fleet, {}
+
+
+@schema_of_texts.parametrize()
+@hypothesis.settings(max_examples=15, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+def test_requests_of_texts(worded, case):
+    """Records and texts go to real services, and what comes of them is answered as described."""
+    fleet, seen = worded
+    answer = validated(fleet, case)
+    seen.setdefault(case.operation.definition.raw["operationId"], set()).add(answer.status_code)
+
+
+def test_records_were_taken_and_found(worded):
+    """Of the requests above some succeed: what is described of that was seen too."""
+    _, seen = worded
+    assert 201 in seen["upsert_records"]
+    assert 200 in seen["search_records"]
+
+
+def validated(fleet, case):
+    """Send a request, and return its answer, which is as described."""
+    return case.call_and_validate(
+        base_url=fleet.host,
         headers={"Api-Key": KEY},
         excluded_checks=[positive_data_acceptance],
         timeout=30,
