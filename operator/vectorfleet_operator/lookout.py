@@ -39,6 +39,7 @@ class _Watched:
     heard: dict[str, view_.Heard] = dataclasses.field(default_factory=dict)
     reports: dict[str, ports.ShardReport] = dataclasses.field(default_factory=dict)
     tried: dict[int, trials.Trials] = dataclasses.field(default_factory=dict)
+    restarted: dict[str, trials.Restarts] = dataclasses.field(default_factory=dict)
     told: dict[str, float] = dataclasses.field(default_factory=dict)
     found: dict[int, tuple[steps.Decision | None, float]] = dataclasses.field(default_factory=dict)
     looked: float = float("-inf")
@@ -71,6 +72,7 @@ class Lookout:
         for gone in watched.heard.keys() - names:
             del watched.heard[gone]
             watched.reports.pop(gone, None)
+            watched.restarted.pop(gone, None)
 
     async def look(self, key: ports.Key, *, again: bool = False) -> Look:
         """Ask every replica, unless that was done a moment ago, and return what is known now.
@@ -118,6 +120,12 @@ class Lookout:
         before = watched.tried.get(number, trials.Trials())
         watched.tried[number] = before.after(self._clock.monotonic(), success=success, planned=planned)
 
+    def note_restart(self, key: ports.Key, name: str) -> None:
+        """Remember that a replica was restarted that could not go on."""
+        watched = self._watched.setdefault(key, _Watched())
+        before = watched.restarted.get(name, trials.Restarts())
+        watched.restarted[name] = before.after(self._clock.monotonic())
+
     def may_tell(self, key: ports.Key, name: str, seconds: float) -> bool:
         """Return whether what only changes by itself may be published again, at most once in `seconds`."""
         watched, now = self._watched.setdefault(key, _Watched()), self._clock.monotonic()
@@ -149,6 +157,9 @@ class Lookout:
                 view,
                 heard={name: watched.heard[name] for name in _addresses(view) if name in watched.heard},
                 rest_seconds=watched.tried.get(view.number, trials.Trials()).rest(now),
+                restart_rests={
+                    name: one.rest(now) for name, one in watched.restarted.items() if name in _addresses(view)
+                },
             )
             for view in watched.views
         )

@@ -119,6 +119,8 @@ class ReplicaState:
     """Why it can't read what its primary copies to it, empty where it can: a newer version wrote that."""
     diverged: bool = False
     """Its committed records are not those of its primary: they were given up when a loss was accepted."""
+    needs_restart: bool = False
+    """It takes part in nothing until a restart; `problem` says why."""
 
     @property
     def is_empty(self) -> bool:

@@ -141,8 +141,11 @@ async def _take(
         case steps.Restart():
             pod = seen.find(ports.POD, step.name)
             if pod is not None and pod["metadata"]["uid"] == step.uid:
+                if step.unplanned:
+                    now.watch.note_restart(now.key, step.name)
                 await now.given.cluster.delete(pod)
-                await _tell(now, entry, "ReplicaRestarted", f"{step.name}: {step.why}")
+                message = f"{step.name}: {step.why}"
+                await _tell(now, entry, "ReplicaRestarted", message, loud=step.unplanned)
     return entry
 
 

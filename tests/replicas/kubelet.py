@@ -67,11 +67,15 @@ class Kubelet:
             self.ending.pop(name)
         return self._tell(name, ready=_is_ready(one))
 
+    def _leads(self, one):
+        """Return whether a process waits for another one to take its place before it ends."""
+        return one.up and one.office is not None and one.office.learned and not one.broken
+
     def _end(self, one, now):
         """A primary that is told to stop serves until its place is taken, others go at once."""
         if one.up and not one.leaving:
             one.leaving, self.ending[one.name] = True, now + 60
-        if one.up and one.office is not None and one.office.learned and now < self.ending[one.name]:
+        if self._leads(one) and now < self.ending[one.name]:
             lead = one.office.configuration
             if len(lead.members) > 1 and one.promised == lead.epoch:
                 return False

@@ -40,6 +40,7 @@ class Replica:
         self.lose_disk()
         self.up = False
         self.full = self.stuck = False
+        self.broken = False  # until a restart: it answers reads, and takes part in nothing
         self.takes_nothing = False  # so full that not even the primary's records have room
         self.leaving = False
         self.heard_at = 0.0
@@ -59,7 +60,7 @@ class Replica:
 
     def start(self, now):
         self.up, self.leaving, self.sealed_for, self.heard_at = True, False, 0, now
-        self.office, self.stuck = None, False
+        self.office, self.stuck, self.broken = None, False, False
         if not self.refuses:
             self._resume(now)
 
@@ -102,7 +103,7 @@ class Replica:
     def seal(self, epoch, disk, begins):
         used = begins and (self.log or self.configuration is not None)
         mine = self.office is not None and self.office.configuration.epoch == epoch
-        if disk not in ("", self.disk) or epoch < self.promised or used or mine:
+        if disk not in ("", self.disk) or epoch < self.promised or used or mine or self.broken:
             return replication.Sealed(False, self.promised, self.last, self.disk)
         self.promise(epoch)
         self.sealed_for = epoch
@@ -161,7 +162,8 @@ class Replica:
                 for one in (*office.configuration.members, *office.learners) if one.disk != self.disk
             ) if office else (),
             primary_silence_seconds=now - self.heard_at, leaving=self.leaving,
-            acknowledges=bool(office and office.learned and silence < 3),
+            acknowledges=bool(office and office.learned and silence < 3) and not self.broken,
+            needs_restart=self.broken, problem="the disk refused the log" if self.broken else "",
             quorum_silence_seconds=silence, digests=(digest,),
             diverged=self.diverged,
             caught_up=not self.stuck and not self.diverged and (bool(office) or now - self.heard_at < 3),
@@ -181,7 +183,7 @@ class Replica:
 
     def append(self, epoch, sent, committed, now):
         """Take a primary's whole log; return whether it was taken."""
-        if epoch < self.promised or self.refuses:
+        if epoch < self.promised or self.refuses or self.broken:
             return False
         self.promise(epoch)
         self.heard_at = now

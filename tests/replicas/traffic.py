@@ -16,7 +16,7 @@ class Shipping:
             await asyncio.sleep(0.02)
             now = asyncio.get_running_loop().time()
             for one in list(self.world.replicas.values()):
-                if one.up and one.office is not None:
+                if one.up and one.office is not None and not one.broken:
                     self._ship(one, now)
 
     def _ship(self, one, now):
@@ -63,7 +63,7 @@ class Clients:
                 for _, seq, log in [w for w in waiting.pop(one.name, []) if one.committed >= w[1]]:
                     if len(one.log) >= seq and one.log[seq - 1] == log:
                         self._acknowledge(shard, seq, log, now)
-                if one.promised == one.office.configuration.epoch and not one.full:
+                if one.promised == one.office.configuration.epoch and not one.full and not one.broken:
                     count += 1
                     record = replica.Record(one.office.configuration.epoch, f"w{count}")
                     one.log.append(record)

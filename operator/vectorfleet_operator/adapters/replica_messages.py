@@ -74,6 +74,7 @@ def read_state(message: pb.ReplicaState) -> replication.ReplicaState:
         no_room=message.no_room,
         unreadable=message.unreadable,
         diverged=message.diverged,
+        needs_restart=message.needs_restart,
     )
 
 

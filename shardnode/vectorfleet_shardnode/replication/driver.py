@@ -53,6 +53,7 @@ class Driver:
         self.core = core
         self.sending = sending.Sending(identity, core, disk, ways, self._post)
         self.problem = self.unreadable = ""
+        self.needs_restart = False  # by somebody else: it has met what it can't go on from
         self.leaving = False
         self.heard_at = time.monotonic()
         self.hears: Callable[[replication_pb2.AppendRequest], None] = lambda _: None
@@ -154,7 +155,9 @@ class Driver:
     def _break(self, cause: Exception) -> None:
         """Take part in nothing more: the operator will see why, and others go on."""
         if not self.problem:
+            self.needs_restart = True
             self._stop(f"this replica can't go on until a restart: {cause}")
+            self._left.set()  # there is no office that others could take over from it
             _LOG.error("the replica stopped taking part", extra={"reason": str(cause)})
 
     def _stop(self, problem: str) -> None:
@@ -282,7 +285,7 @@ class Driver:
         """Ask to be relieved of office, and wait for it; returns whether it was."""
         self.leaving = True
         current = self.core.term
-        if current is None or len(current.configuration.members) == 1:
+        if current is None or len(current.configuration.members) == 1 or self.needs_restart:
             return True
         try:
             async with asyncio.timeout(seconds):

@@ -36,6 +36,7 @@ def state_of(driven: driver.Driver, held: shard.Shard) -> replication_pb2.Replic
         no_room=held.limits.no_room,
         unreadable=driven.unreadable,
         diverged=core.diverged,
+        needs_restart=driven.needs_restart,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from ..actions import Refusal
-from . import beginning, damage, guards, loss, repair, restarting, returned, room, steps, tidying
+from . import beginning, damage, guards, loss, repair, restarting, returned, room, steps, stuck, tidying
 from . import view as view_
 
 Verdict = steps.Step | Refusal | None
@@ -12,6 +12,7 @@ Rule = Callable[[view_.ShardView], Verdict]
 REPAIRS: tuple[Rule, ...] = (loss.loss, repair.promotion, repair.leaving)
 """What keeps a shard serving. What one of them wants, done or refused, everything else awaits."""
 TIDYING: tuple[Rule, ...] = (
+    stuck.restart,
     tidying.drop_lost,
     room.hand_over,
     tidying.overtake,
@@ -33,10 +34,10 @@ def decide(view: view_.ShardView) -> steps.Decision:
     if not view.speaks:
         return _first(view, (Refusal("Starting", "no replica answers"), restarting.restart(view)))
     if view.committed is None:
-        return _first(view, (beginning.begin(view), restarting.restart(view)))
+        return _first(view, (beginning.begin(view), stuck.restart(view), restarting.restart(view)))
     tell, verdicts = repair.tell(view), [rule(view) for rule in REPAIRS]
     if any(verdicts):
-        return _first(view, (*verdicts, restarting.restart_silent(view)), tell)
+        return _first(view, (*verdicts, stuck.restart(view), restarting.restart_silent(view)), tell)
     return _first(view, (rule(view) for rule in TIDYING), tell)
 
 

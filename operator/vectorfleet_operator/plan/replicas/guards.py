@@ -219,6 +219,23 @@ def claim_is_there(view: _View, name: str) -> Refusal | None:
     )
 
 
+def reads_go_on(view: _View, name: str) -> Refusal | None:
+    """Refuse to restart a replica that alone answers reads, where others have to be back to write anyway."""
+    others = [one for one in view.heard if one != name and view.state(one) is not None]
+    alone = view.committed is None or len(view.committed.members) == 1
+    if others or alone:
+        return None
+    return Refusal("ReadsAtStake", f"{name} needs a restart, and no other replica answers reads meanwhile")
+
+
+def restart_is_due(view: _View, name: str) -> Refusal | None:
+    """Refuse to restart again at once a replica that a restart has not helped."""
+    seconds = view.restart_rests.get(name, 0.0)
+    if seconds <= 0:
+        return None
+    return Refusal("BackingOff", f"{name} was restarted, and needs it again: in {seconds:.0f} s")
+
+
 def no_storm(view: _View) -> Refusal | None:
     """Refuse to try again at once after attempts that failed, or after changes in quick succession."""
     if view.rest_seconds <= 0:

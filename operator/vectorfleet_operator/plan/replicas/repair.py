@@ -35,6 +35,9 @@ def promotion(view: view_.ShardView) -> steps.Step | Refusal | None:
         refusal = guards.primary_really_gone(view)
         return refusal or _promote(view, _why_gone(view, primary), without=(primary.name,))
     assert heard.state is not None
+    if heard.state.needs_restart:
+        why = f"the primary {primary.name} can't go on until a restart"
+        return _promote(view, why, without=(primary.name,), unsealed=(primary.name,))
     if _is_cut_off(view, heard.state):
         why = f"the primary {primary.name} is cut off from the other members"
         return _promote(view, why, without=(primary.name,), unsealed=(primary.name,))

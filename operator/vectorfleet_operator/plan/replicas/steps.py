@@ -91,13 +91,15 @@ class Reserve:
 
 @dataclasses.dataclass(frozen=True)
 class Restart:
-    """Delete a replica's pod, so that it comes back with the newest template."""
+    """Delete a replica's pod, so that it comes back, with the newest template."""
 
     name: str
     uid: str
     why: str
     free: bool = False
-    """Whether it serves nobody: it need not wait for others."""
+    """Whether it serves nobody, or takes part in nothing: it need not wait for others."""
+    unplanned: bool = False
+    """Whether it is because the replica can't go on, so that its owner should hear of it."""
 
 
 Step = Change | Rebuild | Adopt | Reserve | Restart

@@ -1,4 +1,4 @@
-"""How long to rest between changes: failed attempts and quick successions of promotions are spaced out."""
+"""How long to rest: failed attempts, storms of promotions and vain restarts are spaced out."""
 
 import dataclasses
 
@@ -7,6 +7,28 @@ _LONGEST_SECONDS = 30.0
 _RECENT_SECONDS = 60.0
 _MANY = 3
 """Unplanned changes in a minute from which on a storm is suspected."""
+_RESTART_SECONDS = 10.0
+_LONGEST_RESTART_SECONDS = 600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Restarts:
+    """How often one replica was restarted since it could not go on; times in seconds of one clock."""
+
+    count: int = 0
+    last: float = float("-inf")
+
+    def after(self, now: float) -> "Restarts":
+        """Return the same after one more; one that went on for long enough before begins anew."""
+        helped = now - self.last > 2 * _LONGEST_RESTART_SECONDS
+        return Restarts(1 if helped else self.count + 1, now)
+
+    def rest(self, now: float) -> float:
+        """Return the seconds for which it is not restarted: 10 after the first time, then twice that."""
+        if not self.count:
+            return 0.0
+        pause = min(_RESTART_SECONDS * 2.0 ** (self.count - 1), _LONGEST_RESTART_SECONDS)
+        return max(0.0, pause - (now - self.last))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,6 +110,8 @@ class ShardView:
     """Names whose volume claim is being deleted."""
     rest_seconds: float = 0.0
     """For how long nothing more is to be tried, after attempts that failed or changes in quick succession."""
+    restart_rests: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """By name: for how many seconds a replica that needed a restart is not restarted again."""
 
     def state(self, name: str) -> replication.ReplicaState | None:
         """Return what a replica said lately, None where it is silent."""
