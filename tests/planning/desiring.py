@@ -36,7 +36,10 @@ FULL = {
     "gateway": {
         "replicas": 2,
         "cache": {"size": "128Mi", "maxStaleSeconds": 2},
-        "resources": {"requests": {"cpu": "500m"}},
+        "limits": {"requests": 1000, "bodySize": "8Mi", "requestTimeoutSeconds": 10},
+        "log": {"level": "WARNING", "audit": "all"},
+        "openDocs": True,
+        "resources": {"requests": {"cpu": "500m"}, "limits": {"memory": "1Gi"}},
         "scheduling": {"nodeSelector": {"role": "edge"}},
         "service": {"type": "LoadBalancer", "annotations": {"cloud/internal": "true"}},
     },

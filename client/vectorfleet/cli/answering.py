@@ -40,9 +40,8 @@ async def answer(
     served = index.Index(front.settled, [client])
     door = front.door
     services.attach(served, services.Keys(door.embedder_key_file, door.reranker_key_file))
-    bounds = app.Bounds(max_body_bytes=door.max_body_bytes)
     log = audit.Audit(door.audited, front.settled.index)
-    application = app.App(served, front.entering, bounds, log, open_docs=door.open_docs)
+    application = app.App(served, front.entering, door.bounds, log, open_docs=door.open_docs)
     try:
         with garbage.set_apart():
             await server.serve(application, source, stop, started, front.shown)

@@ -6,7 +6,7 @@ Imported only when it is needed, since the servers are extras.
 import dataclasses
 import pathlib
 
-from vectorfleet_gateway import audit
+from vectorfleet_gateway import app, audit
 
 from . import guarding
 
@@ -18,6 +18,7 @@ class Door:
     Attributes:
         guard: who is let in.
         metrics_port: of health and metrics; 0 is none.
+        bounds: what requests may take, in each process.
         embedder_key_file: holds the embedder's key; None where it wants none.
         reranker_key_file: likewise.
         open_docs: whether the API's description needs no key.
@@ -28,7 +29,7 @@ class Door:
     port: int
     guard: guarding.Guard
     metrics_port: int
-    max_body_bytes: int
+    bounds: app.Bounds
     embedder_key_file: pathlib.Path | None = None
     reranker_key_file: pathlib.Path | None = None
     open_docs: bool = False

@@ -97,7 +97,12 @@ def _door(
         listening.port,
         guard,
         metrics_port=listening.metrics_port,
-        max_body_bytes=listening.max_body_bytes,
+        bounds=doors.app.Bounds(
+            listening.max_body_bytes,
+            listening.request_timeout,
+            listening.max_requests,
+            listening.max_bodies_bytes,
+        ),
         embedder_key_file=services.embedder_key_file,
         reranker_key_file=services.reranker_key_file,
         open_docs=guarding.open_docs,

@@ -94,7 +94,7 @@ class Basis:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listening:
-    """Where requests come in, and by which key."""
+    """Where requests come in, by which key, and what each process takes of them."""
 
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="TCP port to listen on.")] = 8080
@@ -113,9 +113,37 @@ class Listening:
     metrics_port: Annotated[
         int, typer.Option("--metrics-port", min=0, max=65_535, help="Port of health and metrics; 0 is none.")
     ] = 0
+    max_requests: Annotated[
+        int,
+        typer.Option(
+            "--max-requests",
+            min=1,
+            max=100_000,
+            help="Requests under way at a time, in each process; one key may have half of them.",
+        ),
+    ] = 512
     max_body_bytes: Annotated[
-        int, typer.Option("--max-body-bytes", min=1024, help="Longest request body.")
+        int, typer.Option("--max-body-bytes", min=1024, max=1024**3, help="Longest request body.")
     ] = 32 * 1024 * 1024
+    max_bodies_bytes: Annotated[
+        int,
+        typer.Option(
+            "--max-bodies-bytes",
+            min=1024,
+            max=1024**4,
+            help="Bodies and large answers of all requests under way, in each process; one key may have "
+            "half.",
+        ),
+    ] = 128 * 1024 * 1024
+    request_timeout: Annotated[
+        float,
+        typer.Option(
+            "--request-timeout",
+            min=0.001,
+            max=600,
+            help="Seconds for a body to arrive, and again for its answer.",
+        ),
+    ] = 30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,9 @@ async def _serve(wanted: _Wanted) -> None:
             sys.stderr.write(greeting(wanted.settled.serving, door, wanted.data_dir))
 
     shown = guarding.certificate(door.guard)
-    claimed = sockets.claim(sockets.Address(door.host, door.port))  # told before a long log is replayed
+    claimed = sockets.claim(
+        sockets.Address(door.host, door.port, door.bounds.timeout)
+    )  # told before a long log is replayed
     everyone = gathering.Everyone()
     with _probes(door, ready, stop, everyone):
         async with guarding.watched(door.guard) as entering, _shard(wanted) as shard:

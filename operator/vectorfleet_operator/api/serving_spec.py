@@ -7,7 +7,7 @@ from pydantic import Field
 
 from vectorfleet_shardnode.api import config
 
-from . import base, workload_spec
+from . import base, gateway_spec, workload_spec
 
 _ONE_OF_TWO = "name either the secretRef of a certificate or the issuerRef that signs one"
 
@@ -228,6 +228,18 @@ class Gateway(base.Part):
     )
     cache: ResultCache | None = Field(
         default=None, description="A cache of answers; none where not given. It changes in place."
+    )
+    limits: gateway_spec.Limits = Field(
+        default=gateway_spec.Limits(),
+        description="What one gateway takes at a time. A change rolls the gateways.",
+    )
+    log: gateway_spec.Log = Field(
+        default=gateway_spec.Log(),
+        description="What gateways write to standard error. A change rolls the gateways.",
+    )
+    open_docs: bool = Field(
+        default=False,
+        description="Whether /docs and /openapi.json are shown to whoever asks, without a key.",
     )
     auth: Auth = Field(default=Auth(), description="Who may use the index.")
     tls: Tls | None = Field(

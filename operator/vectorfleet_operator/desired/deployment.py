@@ -3,7 +3,7 @@
 from vectorfleet_runtime import parties
 
 from .. import ports
-from . import inputs, names, pod, service_keys, token_keys
+from . import gateway_settings, inputs, names, pod, service_keys, token_keys
 
 _KEYS_DIR = "/etc/vectorfleet/api-keys"
 _TLS_DIR = "/etc/vectorfleet/tls"
@@ -44,6 +44,7 @@ def _container(given: inputs.Inputs) -> inputs.Object:
     container["env"] += [
         {"name": "VECTORFLEET_HTTP_PORT", "value": str(names.HTTP_PORT)},
         {"name": "VECTORFLEET_API_KEYS_DIR", "value": _KEYS_DIR},
+        *gateway_settings.build_variables(given.spec.gateway),
     ]
     container["ports"].append({"name": "http", "containerPort": names.HTTP_PORT, "protocol": "TCP"})
     container["volumeMounts"].append({"name": "api-keys", "mountPath": _KEYS_DIR, "readOnly": True})

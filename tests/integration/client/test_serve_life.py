@@ -150,3 +150,39 @@ def test_a_body_limit_of_one_s_own_is_kept(serve):
         index.upsert(rows(2))
         with pytest.raises(vectorfleet.TooLargeError):
             index.upsert(rows(100))
+
+
+def _begin(served, announced, sent):
+    """Begin an upsert whose body does not come to its end; return its connection."""
+    held = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+    fields = ("Host: x", "Api-Key: test-key", f"Content-Length: {announced}", "", "")
+    held.sendall("\r\n".join(("POST /vectors/upsert HTTP/1.1", *fields)).encode() + b" " * sent)
+    return held
+
+
+def test_as_many_requests_as_it_was_told_are_under_way(serve):
+    """One more is told to come again; the one that held the place is given up when its time is over."""
+    served = serve(*START, "--max-requests", "1", "--request-timeout", "3").until_ready()
+    with _begin(served, 1_000, 0) as held, served.client(retries=0) as index:
+        with pytest.raises(vectorfleet.RateLimitError, match="the most"):
+            _until_refused(index)
+        assert held.recv(100).startswith(b"HTTP/1.1 408 ")
+    with served.client() as index:
+        assert index.stats().dimension == 8  # let in again
+
+
+def test_as_many_bytes_as_it_was_told_are_under_way(serve):
+    """A body that finds no room beside another is told to come again; alone it gets in."""
+    served = serve(*START, "--max-bodies-bytes", "4096").until_ready()
+    full = pytest.raises(vectorfleet.RateLimitError, match="may hold 2048")
+    with _begin(served, 2_000, 1_500), served.client(retries=0) as index, full:
+        _until_refused(index)
+    with served.client() as index:
+        index.upsert(rows(20))
+
+
+def _until_refused(index):
+    """Write until a request is refused: the one that stands in the way may still be on its way."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        index.upsert(rows(5))

@@ -49,6 +49,16 @@ def test_all_processes_answer(crew):
     assert "Traceback" not in serving.served.stderr()
 
 
+def test_every_process_keeps_the_limits_that_the_first_was_told(crew):
+    """A body that is too long is too long for each of them."""
+    serving = crew("--max-body-bytes", "2048").until_complete()
+    rows = {"vectors": [{"id": "a" * 100, "values": processes.row(0)}] * 20}
+    before = serving.connections()
+    answers = [serving.caller().ask("/vectors/upsert", rows)[0] for _ in range(4)]
+    assert answers == [413] * 4
+    assert [now - then for now, then in zip(serving.connections(), before, strict=True)] == [2, 2]
+
+
 def test_every_process_sees_what_any_has_acknowledged(crew):
     """Written by one connection and read at once by another, 300 times."""
     serving = crew().until_complete()

@@ -103,6 +103,12 @@ def test_hnsw_parameters_come_from_profile_or_values(index, expected):
         ({"reranker": {"url": "http://[fe80::1]/v1", "model": "m"}}, "no service may be at fe80::1"),
         ({"reranker": {"url": "http://reranker/v1"}}, "spec.reranker.model: Field required"),
         ({"gateway": {"cache": {"size": "1Ki"}}}, "spec.gateway.cache: size is at least 1Mi"),
+        ({"gateway": {"limits": {"requests": 0}}}, "spec.gateway.limits.requests: Input should be greater"),
+        ({"gateway": {"limits": {"bodySize": "2Gi"}}}, "spec.gateway.limits: bodySize is 1Ki to 1Gi"),
+        ({"gateway": {"limits": {"bodiesSize": "8"}}}, "spec.gateway.limits: bodiesSize is 1Ki to 1Ti"),
+        ({"gateway": {"limits": {"bodiesSize": "1Mi"}}}, "bodiesSize is at least bodySize"),
+        ({"gateway": {"log": {"audit": False}}}, "spec.gateway.log.audit: Input should be 'none', 'changes'"),
+        ({"gateway": {"log": {"level": "LOUD"}}}, "spec.gateway.log.level: Input should be 'DEBUG'"),
         ({"metric": "hamming"}, "spec.metric: Input should be 'cosine', 'dotproduct' or 'euclidean'"),
     ],
 )
