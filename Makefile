@@ -44,6 +44,10 @@ $(AUDIT)/.stamp: $(BIN)/uv requirements/audit.lock
 audit: $(AUDIT)/.stamp ## look up known vulnerabilities of what the images hold; 1 where there are any, 2 where that can't be told
 	$(AUDIT)/bin/python requirements/audit.py
 
+dependencies: setup sbom ## list what the images hold and look it up; fails where something is known, warns where that can't be told
+	$(BIN)/pytest -q tests/dependencies
+	$(AUDIT)/bin/python requirements/audit.py --lenient
+
 sbom: $(AUDIT)/.stamp ## list what the images hold, as CycloneDX, in build/sbom
 	$(AUDIT)/bin/python requirements/sbom.py build/sbom
 
@@ -81,6 +85,7 @@ soak: setup ## thousands of crashes, an hour of load; SOAK_ROUNDS and SOAK_SEED 
 
 test: ## everything, from nothing; installs what it needs
 	$(MAKE) check
+	$(MAKE) dependencies
 	$(MAKE) tools
 	$(MAKE) integration
 	$(MAKE) e2e
@@ -98,4 +103,4 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock audit sbom generate lint types layers unit integration check tools e2e soak test run bench peers format
+.PHONY: help setup lock audit sbom dependencies generate lint types layers unit integration check tools e2e soak test run bench peers format

@@ -45,8 +45,11 @@ def test_what_an_audit_ends_with(audit, monkeypatch, capsys, answers, status, sa
         return audit.Answer(tuple(answers.get(database, ())), SILENT)
 
     monkeypatch.setattr(audit, "look_up", look_up)
-    assert audit.main() == status
+    assert audit.main([]) == status
     assert said in capsys.readouterr().out
+    # Of every change: as strict with what is known, and a warning of what can't be told.
+    assert audit.main(["--lenient"]) == (1 if status == 1 else 0)
+    assert ("WARNING: " in capsys.readouterr().out) == (status == 2)
 
 
 BROKE = "Traceback\n  File x\nConnectionError: it can't be reached\n\n"
