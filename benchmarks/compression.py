@@ -47,10 +47,10 @@ class Variant:
         """What is built."""
         return base.Spec(config.Metric.COSINE, self.engine, HNSW, config.IvfParameters(), self.code)
 
-    def formula(self, rows: int) -> float:
+    def formula(self, rows: int, dimensions: int) -> float:
         """Return the formula's bytes of a row."""
         wanted = config.Generation(
-            dimensions=datasets.DIMENSIONS, engine=self.engine, hnsw=HNSW, quantization=self.code
+            dimensions=dimensions, engine=self.engine, hnsw=HNSW, quantization=self.code
         )
         return memory.needed(wanted, rows).of(rows) / rows
 
@@ -119,7 +119,7 @@ def _build(one: Variant, data: datasets.Dataset) -> float:
     options.say(f"{one.name} is built")
     one.folder.mkdir()
     faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
-    vectors_file.write(one.folder / VECTORS, datasets.DIMENSIONS, len(data.stored), [data.stored])
+    vectors_file.write(one.folder / VECTORS, data.stored.shape[1], len(data.stored), [data.stored])
     links = one.folder.parent / "0" / registry.GRAPH
     return one.build(data.stored, links if links.exists() else None)
 
@@ -199,13 +199,13 @@ def _section(
     rows = []
     for one, seconds in built.items():
         raw, rescored = usual[one]
-        formula, (held, full) = one.formula(len(data.stored)), resident[one]
+        formula, (held, full) = one.formula(*data.stored.shape), resident[one]
         row = [one.name, seconds, formula, held, held / formula, full]
         rows.append(
             [*row, f"{raw.recall:.3f}", raw.per_second, f"{rescored.recall:.3f}", rescored.per_second]
         )
     text = (
-        f"{len(data.stored):,} x {datasets.DIMENSIONS}, cosine, k {K}, M 16, efConstruction 128, "
+        f"{len(data.stored):,} x {data.stored.shape[1]}, cosine, k {K}, M 16, efConstruction 128, "
         f"efSearch {EF}, probes as chosen at the build, oversampling 4, one thread. Build seconds of hnsw "
         "with codes are those of the codes alone. Resident: what searches walk over, after all queries, in "
         "a process of its own; beside it the pages of full vectors that rescoring touched, which the kernel "

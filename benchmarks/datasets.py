@@ -1,18 +1,25 @@
-"""Vectors to measure with: Debian's packages where they are given, else clustered ones made from a seed."""
+"""Vectors to measure with: Debian's packages or Fashion-MNIST where they are given, else clustered ones."""
 
 import dataclasses
+import importlib.util
 import pathlib
+import sys
+import types
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 DIMENSIONS = 384
+"""Of vectors that are made."""
+FASHION_MNIST = "fashion-mnist"
+"""What stands for that set where a folder may be named."""
+_EXAMPLE = pathlib.Path(__file__).parents[1] / "examples" / "fashion_mnist" / "datasets.py"
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Unit vectors, float32: stored (n, 384) and asked (q, 384), and what they are."""
+    """Unit vectors, float32: stored (n, dimensions) and asked (q, dimensions), and what they are."""
 
     title: str
     stored: NDArray[np.float32]
@@ -35,6 +42,29 @@ def load(folder: pathlib.Path | None, rows: int, queries: int) -> Dataset:
     stored = np.random.default_rng(7).permutation(stored)[:rows]
     asked = np.load(folder / "queries.f16.npy").astype(np.float32)[:queries]
     return Dataset("packages of Debian 12, all-MiniLM-L6-v2", unit(stored), unit(asked))
+
+
+def fashion_mnist(rows: int, queries: int) -> Dataset:
+    """Read Fashion-MNIST's 60,000 images, 784 dimensions, from where the example has them; as unit vectors.
+
+    ANN-benchmarks asks this set for Euclidean distances between images as they are; here it is their cosine.
+
+    Raises:
+        Exception: the set can't be had here; the message says what would be right.
+    """
+    found = _example().load(FASHION_MNIST)
+    stored = np.random.default_rng(7).permutation(found.stored)[:rows]
+    return Dataset("Fashion-MNIST at length 1", unit(stored), unit(found.asked[:queries]))
+
+
+def _example() -> types.ModuleType:
+    """Return the example's module that knows where the set is; it has this one's name: read by path."""
+    spec = importlib.util.spec_from_file_location("fashion_mnist_datasets", _EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def clustered(rows: int, queries: int) -> Dataset:

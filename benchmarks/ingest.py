@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 
+import asked_meanwhile
 import datasets
 import engine
 import numpy as np
@@ -15,16 +16,17 @@ BATCHES = (1, 10, 50, 100, 200, 500, 1000)
 
 
 def measure(given: options.Options) -> Iterator[report.Section]:
-    """Load all rows beside raw FAISS's build; then the curve against the batch's size."""
+    """Load all rows beside raw FAISS's build, alone and while queries come; the curve against the batch."""
     data = given.data()
-    yield asyncio.run(_load(data))
+    options.say(f"raw FAISS builds {len(data.stored):,} rows")
+    _, raw_seconds, raw_cpu = engine.raw(data, shard.CORES)
+    yield asyncio.run(_load(data, raw_seconds, raw_cpu))
+    yield asyncio.run(asked_meanwhile.measure(data, raw_seconds))
     yield asyncio.run(_curve(data))
 
 
-async def _load(data: datasets.Dataset) -> report.Section:
+async def _load(data: datasets.Dataset, raw_seconds: float, raw_cpu: float) -> report.Section:
     count = len(data.stored)
-    options.say(f"raw FAISS builds {count:,} rows")
-    _, raw_seconds, raw_cpu = engine.raw(data, shard.CORES)
     options.say("a shard takes the same rows in batches of 500")
     async with shard.room(data.stored.shape[1]) as room:
         cpu, begin = shard.cpu_seconds(), time.perf_counter()

@@ -1,7 +1,5 @@
 """What queries feel while a shard is idle, takes rows and builds: at a steady pace, and one after the other.
 
-At a steady pace a query's time counts from when it was due, so that what is held up counts in full. The CPU's
-time of a query stands beside: where the machine is busy it tells what a query costs from how long it waited.
 FAISS alone, asked beside a process in which FAISS builds, is what the machine leaves of it to anyone.
 """
 
@@ -18,6 +16,7 @@ import engine
 import faiss
 import numpy as np
 import options
+import pacing
 import report
 import shard
 
@@ -25,22 +24,8 @@ from vectorfleet_shardnode import settings
 from vectorfleet_shardnode.api import shard_pb2
 from vectorfleet_shardnode.segments import yielding
 
-RATE = 100
-"""Queries a second: far from saturation, so that the builder gets what serving leaves."""
-_SPIN = 2e-3  # seconds before a query is due in which the loop does not sleep: its timers are no finer
-_IDLE = 5 * RATE
+_IDLE = 5 * pacing.RATE
 _EF = 100  # the profile's
-
-
-@dataclasses.dataclass(frozen=True)
-class Pace:
-    """How queries come: `rate` a second, or one after the other where it is None."""
-
-    name: str
-    rate: int | None
-
-
-PACES = (Pace(f"{RATE} queries/s", RATE), Pace("one after the other", None))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +52,8 @@ class Felt:
 def measure(given: options.Options) -> Iterator[report.Section]:
     """Ask through a load, the builds that follow it, and the rest, at each pace."""
     data = given.data()
-    rows = [row for pace in PACES for row in asyncio.run(_measure(data, pace))]
-    floor = [row for pace in PACES for row in asyncio.run(_measure_raw(data, pace))]
+    rows = [row for pace in pacing.PACES for row in asyncio.run(_measure(data, pace))]
+    floor = [row for pace in pacing.PACES for row in asyncio.run(_measure_raw(data, pace))]
     count = len(data.stored)
     text = (
         f"Through the service, each query alone; {count // 2:,} rows at first, {count:,} at last, written at "
@@ -84,14 +69,14 @@ def measure(given: options.Options) -> Iterator[report.Section]:
     yield report.Section("FAISS alone while FAISS builds", text, header, floor)
 
 
-async def _measure(data: datasets.Dataset, pace: Pace) -> list[list[report.Cell]]:
+async def _measure(data: datasets.Dataset, pace: pacing.Pace) -> list[list[report.Cell]]:
     count, half = len(data.stored), len(data.stored) // 2
     async with shard.room(data.stored.shape[1]) as room:
         await room.write(data.stored, np.arange(half), 500)
         await room.settled()
         asked = _shard(room)
         options.say(f"{pace.name}: idle")
-        await _ask(asked, data, pace, lambda number: number < RATE)
+        await _ask(asked, data, pace, lambda number: number < pacing.RATE)
         idle = await _ask(asked, data, pace, lambda number: number < _IDLE)
         options.say(f"{pace.name}: rows are written and graphs built")
         requests = [
@@ -116,7 +101,7 @@ def _shard(room: shard.Room) -> Asked:
     return Asked(search, room.opened.maintenance.waiting_rows)
 
 
-async def _measure_raw(data: datasets.Dataset, pace: Pace) -> list[list[report.Cell]]:
+async def _measure_raw(data: datasets.Dataset, pace: pacing.Pace) -> list[list[report.Cell]]:
     half = dataclasses.replace(data, stored=data.stored[: len(data.stored) // 2])
     index, _, _ = engine.raw(half, shard.CORES)
     index.hnsw.efSearch = _EF
@@ -127,7 +112,7 @@ async def _measure_raw(data: datasets.Dataset, pace: Pace) -> list[list[report.C
 
     asked = Asked(search, lambda: 0)
     options.say(f"{pace.name}: FAISS alone, idle")
-    await _ask(asked, data, pace, lambda number: number < RATE)
+    await _ask(asked, data, pace, lambda number: number < pacing.RATE)
     idle = await _ask(asked, data, pace, lambda number: number < _IDLE)
     options.say(f"{pace.name}: FAISS alone beside a build")
     with _building(data) as builder:
@@ -155,12 +140,12 @@ def _build(data: datasets.Dataset, begun: multiprocessing.synchronize.Event) -> 
     engine.raw(data, yielding.threads(shard.CORES, 0))
 
 
-def _rows(pace: Pace, named: dict[str, Felt]) -> list[list[report.Cell]]:
+def _rows(pace: pacing.Pace, named: dict[str, Felt]) -> list[list[report.Cell]]:
     base = float(np.percentile(named["idle"].took, 99))
     return [_row(pace, name, felt, base) for name, felt in named.items() if len(felt.took)]
 
 
-def _row(pace: Pace, name: str, felt: Felt, base: float) -> list[report.Cell]:
+def _row(pace: pacing.Pace, name: str, felt: Felt, base: float) -> list[report.Cell]:
     p50, p95, p99 = (float(one) for one in np.percentile(felt.took, [50, 95, 99]))
     return [pace.name, name, len(felt.took), p50, p95, p99, p99 / base, round(felt.waiting)]
 
@@ -173,25 +158,14 @@ async def _write_slowly(room: shard.Room, requests: list[shard_pb2.WriteRequest]
         await asyncio.sleep(max(0.0, 0.25 - (time.perf_counter() - begin)))
 
 
-async def _ask(asked: Asked, data: datasets.Dataset, pace: Pace, goes_on: Callable[[int], bool]) -> Felt:
+async def _ask(
+    asked: Asked, data: datasets.Dataset, pace: pacing.Pace, goes_on: Callable[[int], bool]
+) -> Felt:
     """Ask while `goes_on`, which is given how many queries there were."""
-    took, waiting, number, due = [], [], 0, time.perf_counter()
-    while goes_on(number):
-        due = await _until(due, pace)
+
+    async def one(number: int) -> int:
         await asked.search(data.asked[number % len(data.asked)])
-        took.append((time.perf_counter() - due) * 1000)
-        waiting.append(asked.waiting())
-        number += 1
-        due = max(due + 1 / (pace.rate or 1), time.perf_counter() - 1)
+        return asked.waiting()
+
+    took, waiting = await pacing.ask(one, pace, goes_on)
     return Felt(np.array(took), float(np.mean(waiting)) if waiting else 0.0)
-
-
-async def _until(due: float, pace: Pace) -> float:
-    """Wait until a query is due; return when that is."""
-    if pace.rate is None:
-        await asyncio.sleep(0)
-        return time.perf_counter()
-    await asyncio.sleep(max(0.0, due - time.perf_counter() - _SPIN))
-    while time.perf_counter() < due:  # noqa: ASYNC110 (timers are what is too coarse)
-        await asyncio.sleep(0)
-    return due

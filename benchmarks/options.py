@@ -14,7 +14,8 @@ class Options:
     """Sizes of one run.
 
     Attributes:
-        folder: the packages' vectors; None to make vectors.
+        folder: the packages' vectors, and their texts; None where there are none.
+        fashion: whether Fashion-MNIST is measured with, which has no texts.
         rows: how many are stored.
         queries: how many are asked.
         growth: rows of the larger size that growth is measured at.
@@ -32,9 +33,12 @@ class Options:
     out: pathlib.Path
     contenders: tuple[str, ...] = ()
     add: bool = False
+    fashion: bool = False
 
     def data(self) -> datasets.Dataset:
         """Load or make the vectors."""
+        if self.fashion:
+            return datasets.fashion_mnist(self.rows, self.queries)
         return datasets.load(self.folder, self.rows, self.queries)
 
 
@@ -43,9 +47,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument(
         "--data",
-        type=pathlib.Path,
         default=os.environ.get("VECTORFLEET_BENCH_DATA"),
-        help="folder with vectors.f16.npy and queries.f16.npy; clustered vectors are made where not given",
+        help="folder with vectors.f16.npy and queries.f16.npy, or fashion-mnist for the set of Debian's "
+        "package; clustered vectors are made where not given",
     )
     made.add_argument("--rows", type=int, default=63_440)
     made.add_argument("--growth", type=int, default=0, help="rows of the larger size (default 300,000)")
@@ -62,11 +66,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def of(given: argparse.Namespace) -> Options:
     """Return the options that were given."""
-    folder = pathlib.Path(given.data) if given.data else None
+    fashion = given.data == datasets.FASHION_MNIST
+    folder = pathlib.Path(given.data) if given.data and not fashion else None
     rows, queries = (5_000, 200) if given.quick else (given.rows, 1_000)
     growth = given.growth or (20_000 if given.quick else 300_000)
     contenders = tuple(filter(None, given.contenders.split(",")))
-    return Options(folder, rows, queries, growth, given.quick, given.out, contenders, given.add)
+    return Options(folder, rows, queries, growth, given.quick, given.out, contenders, given.add, fashion)
 
 
 def say(what: str) -> None:
