@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import compression
 import engine
+import faults
 import field_codes
 import filters
 import growth
@@ -24,7 +25,7 @@ import replication
 import report
 import sparse
 import text
-from peers import hybrid, scale
+from peers import filtered, hybrid, scale
 from peers import part as peers
 
 PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
@@ -40,9 +41,11 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "field-codes": field_codes.measure,
     "sparse": sparse.measure,
     "peers": peers.measure,
+    "filtered": filtered.measure,
     "hybrid": hybrid.measure,
     "scale": scale.measure,
     "replication": replication.measure,
+    "faults": faults.measure,
 }
 
 
