@@ -30,9 +30,16 @@ QUERIES = 100
 WORDS = 20
 UNFILTERED = "unfiltered"
 _STEPS = 10_000
+_PLACE = 17  # the query that is the place
 _COLD = 7
 
 Rows = NDArray[np.int64]
+
+
+def near_place(data: datasets.Dataset) -> Rows:
+    """Return the queries nearest to the place."""
+    nearest: Rows = np.argsort(-(data.asked @ data.asked[_PLACE]))[:QUERIES]
+    return nearest
 
 
 class Columns:
@@ -42,21 +49,21 @@ class Columns:
     place and `far` rises, evenly spread; `kinds` has for each share a word of which 20 make up the share.
     """
 
-    def __init__(self, data: datasets.Dataset, place: NDArray[np.float32]) -> None:
+    def __init__(self, data: datasets.Dataset) -> None:
         random, count = np.random.default_rng(3), len(data.stored)
         ranks = np.empty(count, np.int64)
-        ranks[np.argsort(-(data.stored @ place), kind="stable")] = np.arange(count)
+        ranks[np.argsort(-(data.stored @ data.asked[_PLACE]), kind="stable")] = np.arange(count)
         spread = [random.permutation(count) * _STEPS // count for _ in range(3)]
         near = ranks * _STEPS // count
         self.values = dict(zip(("chance", "second", "third"), spread, strict=True))
         self.values |= {"near": near, "far": _STEPS - 1 - near}
         self.words = {share: (random.random(count) * WORDS / share).astype(np.int64) for share in SHARES}
 
-    def metadata(self, row: int) -> bytes:
+    def metadata(self, row: int) -> dict[str, int | str]:
         """Return a row's metadata."""
         numbers = {name: int(column[row]) for name, column in self.values.items()}
-        words = {f"kind {share}": f"word {column[row]}" for share, column in self.words.items()}
-        return json.dumps(numbers | words).encode()
+        words = {kind_of(share): f"word {column[row]}" for share, column in self.words.items()}
+        return numbers | words
 
     def below(self, name: str, share: float) -> tuple[dict[str, Any], NDArray[np.bool_]]:
         """Return a range filter that this share of all rows passes, and those rows."""
@@ -66,12 +73,17 @@ class Columns:
     def any_of(self, share: float) -> tuple[dict[str, Any], NDArray[np.bool_]]:
         """Return an any-of filter that this share passes, and those rows."""
         listed = [f"word {number}" for number in range(WORDS)]
-        return {f"kind {share}": {"$in": listed}}, self.words[share] < WORDS
+        return {kind_of(share): {"$in": listed}}, self.words[share] < WORDS
 
     def all_of(self, names: tuple[str, ...], share: float) -> tuple[dict[str, Any], NDArray[np.bool_]]:
         """Return an AND of ranges that about this share passes together, and those rows."""
         each = [self.below(name, share ** (1 / len(names))) for name in names]
         return {"$and": [tree for tree, _ in each]}, np.logical_and.reduce([mask for _, mask in each])
+
+
+def kind_of(share: float) -> str:
+    """Return the field whose words make up a share."""
+    return f"kind{round(share * _STEPS)}"
 
 
 KINDS = {
@@ -82,7 +94,8 @@ KINDS = {
     "near rows pass": lambda columns, share: columns.below("near", share),
     "far rows pass": lambda columns, share: columns.below("far", share),
 }
-"""The last two are asked with the queries nearest to the place; the others with all."""
+"""The last two are asked with the queries nearest to the place; the others with the first ones."""
+AROUND = tuple(kind for kind in KINDS if "pass" in kind)
 
 
 def measure(given: options.Options) -> Iterator[report.Section]:
@@ -91,16 +104,14 @@ def measure(given: options.Options) -> Iterator[report.Section]:
 
 
 async def _measure(data: datasets.Dataset) -> report.Section:
-    count, place = len(data.stored), data.asked[17]
-    columns = Columns(data, place)
-    closest = np.argsort(-(data.asked @ place))[:QUERIES]
+    count, columns, closest = len(data.stored), Columns(data), near_place(data)
     async with shard.room(data.stored.shape[1]) as room:
         options.say(f"a shard loads {count:,} rows with metadata and settles")
         await _load(room, data, columns)
         await room.settled()
         cells = {
             (kind, share): _cell(
-                room, data, closest if "pass" in kind else np.arange(QUERIES), made(columns, share)
+                room, data, closest if kind in AROUND else np.arange(QUERIES), made(columns, share)
             )
             for kind, made in KINDS.items()
             for share in SHARES
@@ -114,7 +125,7 @@ async def _load(room: shard.Room, data: datasets.Dataset, columns: Columns) -> N
         rows = shard_pb2.Rows(
             ids=[str(number) for number in numbers],
             vectors=data.stored[start : numbers.stop].tobytes(),
-            metadata=[columns.metadata(number) for number in numbers],
+            metadata=[json.dumps(columns.metadata(number)).encode() for number in numbers],
         )
         await room.served.write(shard_pb2.WriteRequest(upsert=shard_pb2.Upsert(rows=rows)))
 
@@ -188,6 +199,7 @@ def _section(count: int, cells: dict[tuple[str, float], dict[str, float]]) -> re
         ]
         for (kind, share), cell in cells.items()
     ]
+    relative = {at: (cell["recall"], cell["warm"] / cell["base"]) for at, cell in cells.items()}
     least = min(cell["recall"] for cell in cells.values())
     worst = max(cell["warm"] / cell["base"] for cell in cells.values())
     worst_cold = max(cell["cold"] / cell["base"] for cell in cells.values())
@@ -200,22 +212,20 @@ def _section(count: int, cells: dict[tuple[str, float], dict[str, float]]) -> re
         f"Least recall {least:.3f}; slowest cell {worst:.1f} x the unfiltered query, {worst_cold:.1f} x cold."
     )
     header = ["filter", "rows that pass", "", "recall@10", "CPU ms", "x unfiltered", "cold ms", "cold x"]
-    return report.Section("Filtered search", text, header, rows, [report.Plot("filters", _draw(cells))])
+    return report.Section("Filtered search", text, header, rows, [report.Plot("filters", draw(relative))])
 
 
-def _draw(cells: dict[tuple[str, float], dict[str, float]]) -> plt.Figure:
-    """Draw recall and slow-down as two heat maps."""
-    figure, both = plt.subplots(1, 2, figsize=(13, 4.2), constrained_layout=True)
-    recall = np.array([[cells[kind, share]["recall"] for share in SHARES] for kind in KINDS])
-    slower = np.array(
-        [[cells[kind, share]["warm"] / cells[kind, share]["base"] for share in SHARES] for kind in KINDS]
-    )
+def draw(cells: dict[tuple[str, float], tuple[float, float]], of: str = "") -> plt.Figure:
+    """Draw recall and slow-down, of a kind of filter and a share of rows that pass, as two heat maps."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.2), constrained_layout=True)
+    shares = list(dict.fromkeys(share for _, share in cells))
+    both = np.array([[cells[kind, share] for share in shares] for kind in KINDS])
     for axes, values, title, limits, colours in (
-        (both[0], recall, "recall@10", (0.9, 1), "RdYlGn"),
-        (both[1], slower, "time, as a multiple of the unfiltered query", (0, 4), "RdYlGn_r"),
+        (left, both[..., 0], f"{of}recall@10", (0.9, 1), "RdYlGn"),
+        (right, both[..., 1], f"{of}CPU, as a multiple of the unfiltered query", (0, 4), "RdYlGn_r"),
     ):
         axes.imshow(values, aspect="auto", cmap=colours, vmin=limits[0], vmax=limits[1])
-        axes.set_xticks(range(len(SHARES)), [f"{share:.2%}" for share in SHARES])
+        axes.set_xticks(range(len(shares)), [f"{share:.2%}" for share in shares])
         axes.set_yticks(range(len(KINDS)), list(KINDS))
         axes.set(title=title, xlabel="rows that pass")
         for (row, column), value in np.ndenumerate(values):

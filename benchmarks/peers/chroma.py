@@ -17,6 +17,8 @@ class Chroma:
 
     name = "Chroma"
     served = True
+    origin = f"`{installed.pip('chroma')}`"
+    command = "`chroma run --path … --host 127.0.0.1 --port …`"
     settings = (
         f"hnsw max_neighbors {contender.M}, ef_construction {contender.EF_CONSTRUCTION}, space ip over unit "
         "vectors; upserts of 500 rows; the rest as it comes"
@@ -95,7 +97,7 @@ def _batch(work: workload.Workload, piece: range) -> bytes:
     told = {
         "ids": [str(number) for number in piece],
         "embeddings": work.data.stored[piece.start : piece.stop].tolist(),
-        "metadatas": [workload.metadata(number) for number in piece],
+        "metadatas": [work.metadata(number) for number in piece],
     }
     return json.dumps(told).encode()
 

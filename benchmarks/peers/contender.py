@@ -51,13 +51,25 @@ class Load:
     cpu: float = 0.0
 
 
-class Running(Protocol):
-    """A contender that was started, empty."""
+class Asked(Protocol):
+    """A contender that is asked a set of queries."""
 
     @property
     def roots(self) -> Sequence[int]:
         """Pids whose process trees are the contender; empty where it runs in the benchmark's own process."""
         ...
+
+    def answers(self, effort: int) -> NDArray[np.int64]:
+        """Ask every query once; return the rows found, (queries, K), -1 where fewer were."""
+        ...
+
+    def press(self, effort: int, pressure: Pressure) -> Load:
+        """Ask under load; `cpu` is filled in by who measures."""
+        ...
+
+
+class Running(Asked, Protocol):
+    """A contender that was started, empty."""
 
     def prepare(self, work: workload.Workload) -> list[bytes]:
         """Return the writes of all rows, so that making them is not measured."""
@@ -71,14 +83,6 @@ class Running(Protocol):
         """Wait until every row is in the index; return since when it is so, by `time.perf_counter`."""
         ...
 
-    def answers(self, effort: int) -> NDArray[np.int64]:
-        """Ask every query once; return the rows found, (queries, K), -1 where fewer were."""
-        ...
-
-    def press(self, effort: int, pressure: Pressure) -> Load:
-        """Ask under load; `cpu` is filled in by who measures."""
-        ...
-
 
 class Contender(Protocol):
     """Something to measure.
@@ -86,6 +90,8 @@ class Contender(Protocol):
     Attributes:
         name: of the contender, as tables have it.
         served: whether it is asked over a network, by wrk or its own load generator.
+        origin: where it comes from.
+        command: what runs it, … for what differs from run to run.
         settings: what differs from how it comes, and why.
         durable: what is true of a row when its write is answered.
         driver: what asks it.
@@ -94,6 +100,8 @@ class Contender(Protocol):
 
     name: str
     served: bool
+    origin: str
+    command: str
     settings: str
     durable: str
     driver: str

@@ -78,6 +78,8 @@ class Embedded:
 
     def __init__(self, name: str, key: str, package: str, settings: str) -> None:
         self.name, self.settings = name, settings
+        self.origin = f"`{installed.pip(key)}`"
+        self.command = f"`python {key}_worker.py …`, in an environment of its own"
         self._key, self._package = key, package
 
     def version(self) -> str:

@@ -19,6 +19,13 @@ PACKAGES = {
 }
 WEAVIATE = "github.com/weaviate/weaviate/cmd/weaviate-server"
 WEAVIATE_VERSION = "v1.35.2"
+QDRANT_VERSION = "1.19.0"
+"""Built by hand, as docs/performance.md says."""
+
+
+def pip(name: str) -> str:
+    """Return the command that installs a peer's packages."""
+    return f"pip install {' '.join(PACKAGES[name])}"
 
 
 def environment(name: str) -> pathlib.Path:
@@ -67,7 +74,7 @@ def main() -> None:
             print(f"{name}: there")
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"{name}: can't be installed: {error}", file=sys.stderr)
-    print("qdrant: comes as a binary from no package registry; name yours in VECTORFLEET_BENCH_QDRANT")
+    print("qdrant: build it as docs/performance.md says, and name the binary in VECTORFLEET_BENCH_QDRANT")
 
 
 def _python(name: str) -> None:
@@ -75,8 +82,9 @@ def _python(name: str) -> None:
     if (folder / ".done").exists():
         return
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *PACKAGES[name]], check=True)
+    uv = pathlib.Path(sys.executable).with_name("uv")  # `make setup` leaves it there
+    command = [str(uv), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
+    subprocess.run([*command, *PACKAGES[name]], check=True)
     (folder / ".done").touch()
 
 

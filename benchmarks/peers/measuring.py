@@ -110,7 +110,7 @@ def _reach(
     return Reached(wanted, recall, effort, loads, steady)
 
 
-def press(running: contender.Running, effort: int, pressure: contender.Pressure) -> contender.Load:
+def press(running: contender.Asked, effort: int, pressure: contender.Pressure) -> contender.Load:
     """Ask under load, with what the contender's processes used of the CPU."""
     before = usage.cpu_seconds(running.roots)
     load = running.press(effort, pressure)

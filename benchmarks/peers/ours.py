@@ -54,7 +54,7 @@ class Running:
 def upsert(work: workload.Workload, piece: range) -> bytes:
     """Return the body that writes some rows."""
     rows = [
-        {"id": str(number), "values": values, "metadata": workload.metadata(number)}
+        {"id": str(number), "values": values, "metadata": work.metadata(number)}
         for number, values in zip(piece, work.data.stored[piece.start : piece.stop].tolist(), strict=True)
     ]
     return json.dumps({"vectors": rows}).encode()
@@ -77,6 +77,8 @@ class Serve:
 
     name = "Vectorfleet, serve"
     served = True
+    origin = "this repository"
+    command = "`vectorfleet serve --data-dir … --dimensions … --port … --metrics-port … --api-key …`"
     settings = f"profile balanced (M 16, efConstruction 128), upserts of {BATCH} rows"
     durable = "on disk (fsync)"
     driver = "wrk"
@@ -112,7 +114,8 @@ class Workers(Serve):
     def __init__(self) -> None:
         count = max(2, len(os.sched_getaffinity(0)))
         super().__init__("--workers", str(count))
-        self.settings = f"{Serve.settings}; {count} processes"
+        self.settings = f"{Serve.settings}; as many processes as cores, two at least"
+        self.command = Serve.command.removesuffix("`") + " --workers …`"
 
 
 class Apart:
@@ -127,6 +130,8 @@ class Apart:
 
     name = "Vectorfleet, gateway and shard"
     served = True
+    origin = Serve.origin
+    command = "`python -m vectorfleet_shardnode`, `python -m vectorfleet_gateway`"
     settings = f"{Serve.settings}; a token between the two, no TLS"
     durable = Serve.durable
     driver = "wrk"

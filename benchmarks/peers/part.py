@@ -57,3 +57,7 @@ def _with(turn: kept.Turn, one: contender.Contender, work: workload.Workload) ->
     except contender.SkippedError as reason:
         options.say(f"{one.name} is skipped: {reason}")
         return dataclasses.replace(turn, skipped={**turn.skipped, one.name: str(reason)})
+
+
+if __name__ == "__main__":
+    print("\n".join(tables.described(CONTENDERS.values())))

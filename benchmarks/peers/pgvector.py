@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import contextlib
+import copy
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,7 +11,8 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from . import contender, installed, processes, workload
 
 _LOADERS = 4
+_COPY = "COPY stored (id, embedding, metadata) FROM STDIN"
 _USER = "nobody"
 _SETTINGS = {
     "shared_buffers": "2GB",
@@ -32,6 +36,8 @@ class Pgvector:
 
     name = "pgvector"
     served = True
+    origin = f"`{installed.pip('pgvector')}`"
+    command = "`initdb --auth=trust`, `postgres -D … -p … -h 127.0.0.1 -c …` as `nobody`"
     settings = (
         f"hnsw m {contender.M}, ef_construction {contender.EF_CONSTRUCTION}, vector_ip_ops over unit "
         "vectors, made after the load; " + ", ".join(f"{name} {value}" for name, value in _SETTINGS.items())
@@ -88,6 +94,28 @@ def _user() -> str | None:
     return pwd.getpwnam(_USER).pw_name if os.geteuid() == 0 else None
 
 
+@dataclasses.dataclass(frozen=True)
+class Narrow:
+    """What is asked of a table.
+
+    Attributes:
+        numbers: of the queries.
+        k: rows wanted.
+        condition: that they meet, in SQL; empty: none.
+        settings: of PostgreSQL while it is asked.
+    """
+
+    numbers: range
+    k: int
+    condition: str = ""
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def select(self, vector: str) -> str:
+        """Return the statement that finds the rows nearest to a vector, an expression of SQL."""
+        where = f"WHERE {self.condition} " if self.condition else ""
+        return f"SELECT id FROM stored {where}ORDER BY embedding <#> {vector} LIMIT {self.k}"
+
+
 class Running:
     """A started PostgreSQL."""
 
@@ -96,10 +124,11 @@ class Running:
     ) -> None:
         self.roots: Sequence[int] = [pid]
         self._programs, self._folder, self._work = programs, folder, work
+        self.asked = Narrow(range(len(work.data.asked)), work.k)
         self._env = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "bench"}
         self._env |= {"PGDATABASE": "postgres"}
 
-    def say(self, statement: str, given: bytes = b"", **settings: int) -> str:
+    def say(self, statement: str, given: bytes = b"", **settings: int | str) -> str:
         """Run SQL by psql; return what it prints."""
         env = self._env | {"PGOPTIONS": _options(settings)}
         command = [str(self._programs / "psql"), "-qtAX", "-v", "ON_ERROR_STOP=1", "-c", statement]
@@ -117,6 +146,13 @@ class Running:
         lines = (f"{number}\t{one}" for number, one in enumerate(self._work.data.asked.tolist()))
         self.say("COPY asked FROM STDIN", "\n".join(lines).encode())
 
+    def index_fields(self, fields: Mapping[str, type]) -> None:
+        """Make columns of fields of the metadata, and a B-tree of each."""
+        for name, kind in fields.items():
+            of, sql = f"(metadata ->> '{name}')", "integer" if kind is int else "text"
+            self.say(f"ALTER TABLE stored ADD {name} {sql} GENERATED ALWAYS AS ({of}::{sql}) STORED")
+            self.say(f"CREATE INDEX ON stored ({name})")
+
     def prepare(self, work: workload.Workload) -> list[bytes]:
         """Return what COPY reads, one piece for each loader."""
         return [_rows(work, piece) for piece in work.pieces(-(-work.count // _LOADERS))]
@@ -124,7 +160,7 @@ class Running:
     def load(self, bodies: list[bytes]) -> None:
         """COPY the pieces, all at a time."""
         with concurrent.futures.ThreadPoolExecutor(_LOADERS) as pool:
-            list(pool.map(lambda body: self.say("COPY stored FROM STDIN", body), bodies))
+            list(pool.map(lambda body: self.say(_COPY, body), bodies))
 
     def settle(self) -> float:
         """Make the index."""
@@ -137,10 +173,21 @@ class Running:
 
     def answers(self, effort: int) -> NDArray[np.int64]:
         """Ask every query once."""
-        nearest = f"SELECT id FROM stored ORDER BY embedding <#> asked.vector LIMIT {self._work.k}"
-        said = self.say(f"SELECT array({nearest}) FROM asked ORDER BY id", **{"hnsw.ef_search": effort})
-        rows = [[int(one) for one in line.strip("{}").split(",")] for line in said.splitlines()]
-        return np.array([(row + [-1] * self._work.k)[: self._work.k] for row in rows])
+        asked, k = self.asked, self.asked.k
+        which = f"id BETWEEN {asked.numbers.start} AND {asked.numbers.stop - 1}"
+        told = f"SELECT array({asked.select('asked.vector')}) FROM asked WHERE {which} ORDER BY id"
+        said = self.say(told, **self._settings(effort))
+        rows = [[int(one) for one in line.strip("{}").split(",") if one] for line in said.splitlines()]
+        return np.array([(row + [-1] * k)[:k] for row in rows])
+
+    def narrowed(self, asked: Narrow) -> "Running":
+        """Return the same server, asked something else."""
+        other = copy.copy(self)
+        other.asked = asked
+        return other
+
+    def _settings(self, effort: int) -> dict[str, int | str]:
+        return {"hnsw.ef_search": effort, **self.asked.settings}
 
     def press(self, effort: int, pressure: contender.Pressure) -> contender.Load:
         """Let pgbench ask."""
@@ -148,7 +195,7 @@ class Running:
         logs.mkdir(exist_ok=True)
         command = [str(self._programs / "pgbench"), "-n", "-M", "prepared", "-j", "1", "-l"]
         command += ["-c", str(pressure.connections), "-T", str(pressure.seconds), "-f", self._script()]
-        env = self._env | {"PGOPTIONS": _options({"hnsw.ef_search": effort})}
+        env = self._env | {"PGOPTIONS": _options(self._settings(effort))}
         subprocess.run(command, check=True, capture_output=True, env=env, cwd=logs)
         took = [line.split()[2] for path in logs.iterdir() for line in path.read_text().splitlines()]
         shutil.rmtree(logs)
@@ -157,21 +204,40 @@ class Running:
 
     def _script(self) -> str:
         """Write what pgbench asks; return its file."""
-        path, most = self._folder / "query.sql", len(self._work.data.asked) - 1
-        drawn = "(SELECT vector FROM asked WHERE id = :number)"
-        select = f"SELECT id FROM stored ORDER BY embedding <#> {drawn} LIMIT {self._work.k};"
-        path.write_text(f"\\set number random(0, {most})\n{select}\n")
+        path, asked = self._folder / "query.sql", self.asked
+        select = asked.select("(SELECT vector FROM asked WHERE id = :number)")
+        drawn = f"random({asked.numbers.start}, {asked.numbers.stop - 1})"
+        path.write_text(f"\\set number {drawn}\n{select};\n")
         return str(path)
 
 
-def _options(settings: dict[str, int]) -> str:
+def condition(tree: Mapping[str, Any]) -> str:
+    """Return a filter of ranges, any-of and ANDs in SQL. Pure."""
+    if "$and" in tree:
+        return " AND ".join(condition(one) for one in tree["$and"])
+    [(name, asked)] = tree.items()
+    [(operator, value)] = asked.items()
+    match operator:
+        case "$lt":
+            return f"{name} < {value}"
+        case "$in":
+            return f"{name} IN ({', '.join(map(_quoted, value))})"
+        case _:
+            raise ValueError(f"no form of {operator} in SQL: $lt, $in and $and have one")
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "''") + "'"
+
+
+def _options(settings: Mapping[str, int | str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
 def _rows(work: workload.Workload, piece: range) -> bytes:
     vectors = work.data.stored[piece.start : piece.stop].tolist()
     lines = (
-        f"{number}\t{vector}\t{json.dumps(workload.metadata(number))}"
+        f"{number}\t{vector}\t{json.dumps(work.metadata(number))}"
         for number, vector in zip(piece, vectors, strict=True)
     )
     return "\n".join(lines).encode()

@@ -4,7 +4,7 @@ import contextlib
 import json
 import pathlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import contender, installed, processes, rest, serving, workload
@@ -18,6 +18,8 @@ class Qdrant:
 
     name = "Qdrant"
     served = True
+    origin = f"its source at {installed.QDRANT_VERSION}, [built by hand](#building-qdrant)"
+    command = "`qdrant`, with `QDRANT__SERVICE__*` ports, `QDRANT__STORAGE__*` folders, no telemetry"
     settings = (
         f"hnsw m {contender.M}, ef_construct {contender.EF_CONSTRUCTION}; upserts of 500 rows, wait=true; "
         "the rest as it comes"
@@ -72,7 +74,7 @@ def _is_indexed(api: rest.Api, count: int) -> bool:
 def _batch(work: workload.Workload, piece: range) -> bytes:
     vectors = work.data.stored[piece.start : piece.stop].tolist()
     points = [
-        {"id": number, "vector": vector, "payload": workload.metadata(number)}
+        {"id": number, "vector": vector, "payload": work.metadata(number)}
         for number, vector in zip(piece, vectors, strict=True)
     ]
     return json.dumps({"points": points}).encode()
@@ -84,3 +86,25 @@ def _body(vector: list[float], k: int, effort: int) -> object:
 
 def _found(answer: Any) -> list[int]:
     return [int(point["id"]) for point in answer["result"]["points"]]
+
+
+def index_fields(api: rest.Api, fields: Mapping[str, type]) -> None:
+    """Make indexes of payload fields, which Qdrant wants before the rows: their graph takes heed of them."""
+    for name, kind in fields.items():
+        schema = "integer" if kind is int else "keyword"
+        rest.say(api, "PUT", f"{_PATH}/index?wait=true", {"field_name": name, "field_schema": schema})
+
+
+def condition(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a filter of ranges, any-of and ANDs in Qdrant's form. Pure."""
+    if "$and" in tree:
+        return {"must": [condition(one) for one in tree["$and"]]}
+    [(name, asked)] = tree.items()
+    [(operator, value)] = asked.items()
+    match operator:
+        case "$lt":
+            return {"must": [{"key": name, "range": {"lt": value}}]}
+        case "$in":
+            return {"must": [{"key": name, "match": {"any": value}}]}
+        case _:
+            raise ValueError(f"no form of {operator} for Qdrant: $lt, $in and $and have one")

@@ -76,6 +76,8 @@ class Faiss:
 
     name = "FAISS, in process"
     served = False
+    origin = "`requirements/dev.lock`"
+    command = "in the benchmark's own process"
     settings = f"IndexHNSWFlat, M {contender.M}, efConstruction {contender.EF_CONSTRUCTION}"
     durable = "no"
     driver = "threads of Python"
@@ -105,6 +107,8 @@ class Hnswlib:
 
     name = "hnswlib, in process"
     served = False
+    origin = Faiss.origin
+    command = Faiss.command
     settings = f"M {contender.M}, ef_construction {contender.EF_CONSTRUCTION}, space ip"
     durable = "no"
     driver = "threads of Python"

@@ -39,6 +39,11 @@ class Served:
         self._asked, self._write, self._batch, self._size = asked, write, batch, size
         self._settled, self._prepare = settled, prepare
 
+    @property
+    def api(self) -> rest.Api:
+        """How it is spoken to."""
+        return self._asked.api
+
     def prepare(self, work: workload.Workload) -> list[bytes]:
         """Return the bodies with all rows."""
         return [self._batch(work, piece) for piece in work.pieces(self._size)]

@@ -1,10 +1,10 @@
 """Turns as tables and plots."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import report
 
-from . import kept, measuring, ours, raw
+from . import contender, kept, measuring, ours, raw
 
 OURS = ours.Serve.name
 Latest = dict[str, tuple[measuring.Measured, kept.Turn]]
@@ -19,6 +19,13 @@ def sections(turns: list[kept.Turn], title: str) -> Iterator[report.Section]:
     yield _steady(last)
     yield _settings(last)
     yield _skipped(turns)
+
+
+def described(contenders: Iterable[contender.Contender]) -> list[str]:
+    """Return the lines of a Markdown table that says how each is had, run, set up and asked. Pure."""
+    header = ["", "comes from", "is run by", "settings", "a row that was answered is", "is asked by"]
+    rows = [[one.name, one.origin, one.command, one.settings, one.durable, one.driver] for one in contenders]
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
 def _queries(last: Latest, wanted: float, title: str) -> report.Section:

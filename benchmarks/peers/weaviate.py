@@ -19,6 +19,8 @@ class Weaviate:
 
     name = "Weaviate"
     served = True
+    origin = f"`go install {installed.WEAVIATE}@{installed.WEAVIATE_VERSION}`"
+    command = "`weaviate-server --host 127.0.0.1 --port … --scheme http`"
     settings = (
         f"maxConnections {contender.M}, efConstruction {contender.EF_CONSTRUCTION}, distance dot over unit "
         "vectors; batches of 500 objects, indexed before the answer; the rest as it comes"
@@ -103,7 +105,7 @@ def _batch(work: workload.Workload, piece: range) -> bytes:
             "class": _CLASS,
             "id": f"00000000-0000-0000-0000-{number:012d}",
             "vector": vector,
-            "properties": workload.metadata(number),
+            "properties": work.metadata(number),
         }
         for number, vector in zip(piece, vectors, strict=True)
     ]

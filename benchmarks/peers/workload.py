@@ -2,10 +2,18 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping
 
 import datasets
 import numpy as np
 from numpy.typing import NDArray
+
+Metadata = Mapping[str, int | str]
+
+
+def metadata(number: int) -> Metadata:
+    """Return a row's usual metadata; `part` is uniform in 0 to 9999 and of no relation to its vector."""
+    return {"part": number * 7919 % 10_000, "kind": "package"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,10 +23,12 @@ class Workload:
     Attributes:
         data: unit vectors: stored (n, dimensions) and asked (q, dimensions).
         k: neighbours asked for.
+        metadata: returns a row's.
     """
 
     data: datasets.Dataset
     k: int
+    metadata: Callable[[int], Metadata] = metadata
 
     @functools.cached_property
     def truth(self) -> NDArray[np.int64]:
@@ -48,8 +58,3 @@ def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
     """Return the share of the true nearest among what was found; both are (queries, k)."""
     hits = sum(len(set(one) & set(other)) for one, other in zip(found.tolist(), truth.tolist(), strict=True))
     return hits / truth.size
-
-
-def metadata(number: int) -> dict[str, int | str]:
-    """Return a row's metadata; `part` is uniform in 0 to 9999 and of no relation to its vector."""
-    return {"part": number * 7919 % 10_000, "kind": "package"}

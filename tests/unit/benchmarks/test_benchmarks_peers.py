@@ -1,18 +1,22 @@
 """The pure parts of the benchmark beside peers: reading wrk, finding an effort, keeping turns, tables."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
 import datasets
 import numpy as np
 import pytest
-from peers import contender, kept, measuring, rest, tables, tuning, usage, workload, wrk
+from peers import contender, kept, measuring, part, rest, tables, tuning, usage, workload, wrk
 
 OUTPUT = """Running 4s test @ http://127.0.0.1:8080
   2 requests in 4.00s
 RESULT requests=8000 seconds=4.000000 failed=0 p50=0.500 p95=1.250 p99=2.000
 """
+
+
+PAGE = pathlib.Path(__file__).parents[3] / "docs" / "performance.md"
 
 
 def measured(name: str, rate: float = 1000.0) -> measuring.Measured:
@@ -121,3 +125,9 @@ def test_bodies_are_those_of_the_api(tmp_path):
     api = rest.Api("http://127.0.0.1:1", {}, "/q", lambda vector, k, effort: [len(vector), k, effort], list)
     asked = rest.Asked(api, work, tmp_path)
     assert asked.prepared(16).read_text() == "[384, 10, 16]\n" * 3
+
+
+@pytest.mark.parametrize("line", tables.described(part.CONTENDERS.values()))
+def test_each_contender_is_described(line):
+    """The page says of each where it comes from, at what version, and how it runs, as the code has it."""
+    assert line in PAGE.read_text().splitlines()
