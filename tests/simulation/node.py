@@ -337,8 +337,10 @@ class Node:
         message, reply, synced = heard
         current = self.core.term
         if current is not None and current.epoch == message.epoch:
-            confirms = isinstance(message, messages.Confirm)
-            self._note_answer(current, disk, reply, takes=confirms or term.takes(message, reply, synced))
+            takes = isinstance(message, messages.Confirm) or term.takes(
+                reply, records=bool(message.epochs), lacks=synced > message.previous.seq
+            )
+            self._note_answer(current, disk, reply, takes=takes)
         self.do(decide, disk, context, reply)
 
     def _note_answer(self, current, disk, reply, *, takes):

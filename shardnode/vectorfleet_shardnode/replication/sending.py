@@ -93,7 +93,7 @@ class Sending:
             entries = await self._read(message.previous.seq + 1, message.upto)
         if current is None or self._core.term is not current or current.epoch != message.epoch:
             return  # out of office: what was read may be another's
-        synced = self._core.synced
+        lacks = self._core.synced > message.previous.seq
         built, building = self.built()
         request = replication_pb2.AppendRequest(
             index=self._identity.index,
@@ -110,8 +110,8 @@ class Sending:
             **{"from": self._core.me.name},
         )
         reply = wire.to_append_reply(await self._ways.append(self._address(to), request))
-        sent = dataclasses.replace(message, epochs=tuple(entry.epoch for entry in entries))
-        self._note_answer(current, to, reply, takes=term.takes(sent, reply, synced))
+        takes = term.takes(reply, records=bool(entries), lacks=lacks)
+        self._note_answer(current, to, reply, takes=takes)
         self._post(lambda: self._core.append_reply(to.disk, message.epoch, reply))
 
     async def _read(self, first: int, upto: int) -> list[replication_pb2.Entry]:

@@ -94,12 +94,17 @@ class Term:
         return seq if self.learned and seq >= self.start else 0
 
 
-def takes(sent: messages.Append, reply: messages.AppendReply, synced: int) -> bool:
+def takes(reply: messages.AppendReply, *, records: bool, lacks: bool) -> bool:
     """Tell whether a peer takes what it is sent: records, or none where it lacks none.
 
     One that has no room, or copies segments, answers as quickly, and holds nothing of what is asked of it.
+
+    Args:
+        reply: what it answered.
+        records: whether it was sent any.
+        lacks: whether there was more on disk here than the place that the message was compared by.
     """
-    return reply.matched and (bool(sent.epochs) or sent.previous.seq >= synced)
+    return reply.matched and (records or not lacks)
 
 
 def next_append(term: Term, peer: Peer, history: History, state: tuple[int, int]) -> messages.Append:

@@ -29,6 +29,7 @@ def test_only_who_takes_what_it_is_sent_counts(sent, reply, counts):
     core = types.SimpleNamespace(term=current, synced=8)
     sends = sending.Sending(sending.Identity("i", "g", 0, {}), core, None, None, lambda _: None)
     sends._quorum_at -= 100
-    sends._note_answer(current, MEMBERS[1], reply, takes=term.takes(sent, reply, core.synced))
+    takes = term.takes(reply, records=bool(sent.epochs), lacks=core.synced > sent.previous.seq)
+    sends._note_answer(current, MEMBERS[1], reply, takes=takes)
     assert sends.answered_at[MEMBERS[1].disk] > sends.began_at - 1
     assert (sends.quorum_silence() < 50) is counts
