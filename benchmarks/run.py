@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import compression
+import copying
 import engine
 import faults
 import field_codes
@@ -46,6 +47,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "scale": scale.measure,
     "replication": replication.measure,
     "faults": faults.measure,
+    "copying": copying.measure,
 }
 
 

@@ -117,6 +117,8 @@ class ReplicaState:
     """Why its disk takes nothing that grows, empty where it does."""
     unreadable: str = ""
     """Why it can't read what its primary copies to it, empty where it can: a newer version wrote that."""
+    no_room_to_copy: str = ""
+    """Why its volume can't take the segments that it has to copy, empty where it can."""
     diverged: bool = False
     """Its committed records are not those of its primary: they were given up when a loss was accepted."""
     needs_restart: bool = False

@@ -49,6 +49,7 @@ REGISTERED = (
     "install.log-deleted",
     "install.log-made",
     "install.done",
+    "rebuild.kept",
     "rebuild.folder-deleted",
     "rebuild.file-deleted",
     "rebuild.log-made",

@@ -37,6 +37,11 @@ FETCHED_BYTES = prometheus_client.Counter(
     "vectorfleet_segment_fetched_bytes",
     "Bytes of segments that were fetched from another replica that built them.",
 )
+COPIED_BYTES = prometheus_client.Counter(
+    "vectorfleet_segment_copied_bytes",
+    "Bytes of segments that a replica was filled with, by way: sent by its primary, or kept of its own.",
+    ["way"],
+)
 BUILD_FAILURES = prometheus_client.Counter(
     "vectorfleet_segment_build_failures", "Segment builds that failed."
 )

@@ -4,8 +4,9 @@
 rebuild.json   from here on the data is given up, and a start goes on with it
 ```
 What was promised stays promised, though nobody counts the new disk before it was filled and elected: the old
-one, which the configuration names, answers never again. Rule: rebuild.json is durable before anything goes,
-and itself the last that goes; every step between can be done again.
+one, which the configuration names, answers never again. Its segments are set aside, so that those which the
+primary has too need not be sent again; see `copies.reusing`. Rule: rebuild.json is durable before anything
+goes, and itself the last that goes; every step between can be done again.
 """
 
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 import pydantic
 
 from . import checked_json, errors, failpoints, files, identity, replica_state, shard
-from .copies import checkpoints, incoming
+from .copies import checkpoints, incoming, reusing
 from .limits import attempts
 from .log import log_files
 from .segments import manifest
@@ -141,6 +142,8 @@ def finish(folder: Path, found: identity.Stored) -> identity.Stored:
             f"{folder / FILE_NAME} is of another folder: it names uid {decision.uid}, "
             f"{identity.FILE_NAME} names {found.uid}"
         )
+    reusing.keep(folder, decision.uid)
+    failpoints.reached("rebuild.kept")
     for name in _FOLDERS:
         if (folder / name).exists():
             shutil.rmtree(folder / name)

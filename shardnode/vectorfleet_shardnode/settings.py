@@ -27,7 +27,12 @@ class Tuning(pydantic.BaseModel):
         ),
     )
     copy_bytes_per_second: int = pydantic.Field(
-        default=256 << 20, ge=1 << 20, description="Pace at which segments are copied from another replica."
+        default=64 << 20,
+        ge=1 << 20,
+        description=(
+            "Pace at which segments are copied from another replica, and at which all replicas together copy "
+            "from this one."
+        ),
     )
     digest_every: int = pydantic.Field(
         default=4_096,

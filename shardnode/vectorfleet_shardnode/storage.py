@@ -11,6 +11,7 @@ segments/      one folder for each
 build/         work in progress; emptied at every start
 checkpoints/   what others copy; gone at every start
 incoming/      what is copied from another replica; kept through restarts
+kept/          segments of a disk that was given up, as long as the new one holds nothing
 install.json   it takes the place of log, manifest and segments now
 rebuild.json   all of this is given up now
 ```
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from . import errors, failpoints, files, identity, loading, outset, rebuilding, replica_state, shard
 from .api import config
-from .copies import checkpoints, incoming
+from .copies import checkpoints, incoming, reusing
 from .engines import registry
 from .limits import guard, meter
 from .log import high_water, log_files, log_index, recovery
@@ -102,6 +103,8 @@ def open_shard(
         _check_promise(replica, start.found.index.last)
         failpoints.reached("start.before-clean")
         _clean(folder, stored)
+        if start.found.index.last.seq:
+            reusing.drop(folder)
         failpoints.reached("start.cleaned")
         limits = guard.Guard(folder, tuning, place.measured, start.restricted)
         begun = outset.Start(start.state, start.found, replica, place.alone)

@@ -39,7 +39,7 @@ class Replica:
         self.name = name
         self.lose_disk()
         self.up = False
-        self.full = self.stuck = False
+        self.full = self.stuck = self.cramped = False
         self.broken = False  # until a restart: it answers reads, and takes part in nothing
         self.takes_nothing = False  # so full that not even the primary's records have room
         self.leaving = False
@@ -166,9 +166,11 @@ class Replica:
             needs_restart=self.broken, problem="the disk refused the log" if self.broken else "",
             quorum_silence_seconds=silence, digests=(digest,),
             diverged=self.diverged,
-            caught_up=not self.stuck and not self.diverged and (bool(office) or now - self.heard_at < 3),
+            caught_up=not (self.stuck or self.cramped or self.diverged)
+            and (bool(office) or now - self.heard_at < 3),
             no_room="its volume is full" if self.full or self.takes_nothing else "",
             unreadable="a manifest of format 2" if self.stuck else "",
+            no_room_to_copy="9 GiB are to be copied" if self.cramped else "",
         )  # fmt: skip
 
     def _role(self):

@@ -7,6 +7,7 @@ All use one port, since a hosts file gives names addresses and no ports.
 import os
 import signal
 import time
+import urllib.request
 
 import grpc
 from crashing import node
@@ -73,6 +74,13 @@ class Replica(node.Node):
         self.kill(number)
         self.stopped = False
         return self._server.wait(self.pid)
+
+    def metric(self, name):
+        """Return what it shows Prometheus under a name, labels and all; 0 where it shows nothing."""
+        url = f"http://{self.host}:{self.health_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            lines = reply.read().decode().splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
     @property
     def runs(self):

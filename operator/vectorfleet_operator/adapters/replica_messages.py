@@ -73,6 +73,7 @@ def read_state(message: pb.ReplicaState) -> replication.ReplicaState:
         problem=message.problem,
         no_room=message.no_room,
         unreadable=message.unreadable,
+        no_room_to_copy=message.no_room_to_copy,
         diverged=message.diverged,
         needs_restart=message.needs_restart,
     )

@@ -246,7 +246,7 @@ class RebuildReply(_message.Message):
     def __init__(self, disk: _Optional[str] = ...) -> None: ...
 
 class ReplicaState(_message.Message):
-    __slots__ = ("self", "role", "promised", "last", "committed", "configuration", "followers", "primary_silence_seconds", "leaving", "acknowledges", "quorum_silence_seconds", "digests", "caught_up", "problem", "log_begin", "no_room", "unreadable", "diverged", "needs_restart")
+    __slots__ = ("self", "role", "promised", "last", "committed", "configuration", "followers", "primary_silence_seconds", "leaving", "acknowledges", "quorum_silence_seconds", "digests", "caught_up", "problem", "log_begin", "no_room", "unreadable", "diverged", "needs_restart", "no_room_to_copy")
     SELF_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     PROMISED_FIELD_NUMBER: _ClassVar[int]
@@ -266,6 +266,7 @@ class ReplicaState(_message.Message):
     UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     DIVERGED_FIELD_NUMBER: _ClassVar[int]
     NEEDS_RESTART_FIELD_NUMBER: _ClassVar[int]
+    NO_ROOM_TO_COPY_FIELD_NUMBER: _ClassVar[int]
     self: Member
     role: Role
     promised: int
@@ -285,7 +286,8 @@ class ReplicaState(_message.Message):
     unreadable: str
     diverged: bool
     needs_restart: bool
-    def __init__(self_, self: _Optional[_Union[Member, _Mapping]] = ..., role: _Optional[_Union[Role, str]] = ..., promised: _Optional[int] = ..., last: _Optional[_Union[LogPosition, _Mapping]] = ..., committed: _Optional[int] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., followers: _Optional[_Iterable[_Union[Follower, _Mapping]]] = ..., primary_silence_seconds: _Optional[float] = ..., leaving: _Optional[bool] = ..., acknowledges: _Optional[bool] = ..., quorum_silence_seconds: _Optional[float] = ..., digests: _Optional[_Iterable[_Union[Digest, _Mapping]]] = ..., caught_up: _Optional[bool] = ..., problem: _Optional[str] = ..., log_begin: _Optional[int] = ..., no_room: _Optional[str] = ..., unreadable: _Optional[str] = ..., diverged: _Optional[bool] = ..., needs_restart: _Optional[bool] = ...) -> None: ...
+    no_room_to_copy: str
+    def __init__(self_, self: _Optional[_Union[Member, _Mapping]] = ..., role: _Optional[_Union[Role, str]] = ..., promised: _Optional[int] = ..., last: _Optional[_Union[LogPosition, _Mapping]] = ..., committed: _Optional[int] = ..., configuration: _Optional[_Union[Configuration, _Mapping]] = ..., followers: _Optional[_Iterable[_Union[Follower, _Mapping]]] = ..., primary_silence_seconds: _Optional[float] = ..., leaving: _Optional[bool] = ..., acknowledges: _Optional[bool] = ..., quorum_silence_seconds: _Optional[float] = ..., digests: _Optional[_Iterable[_Union[Digest, _Mapping]]] = ..., caught_up: _Optional[bool] = ..., problem: _Optional[str] = ..., log_begin: _Optional[int] = ..., no_room: _Optional[str] = ..., unreadable: _Optional[str] = ..., diverged: _Optional[bool] = ..., needs_restart: _Optional[bool] = ..., no_room_to_copy: _Optional[str] = ...) -> None: ...
 
 class Follower(_message.Message):
     __slots__ = ("name", "disk", "verified", "applied", "silence_seconds", "copying")

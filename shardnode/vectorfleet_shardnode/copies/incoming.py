@@ -11,6 +11,7 @@ says that it counts; every step behind that can be done again.
 """
 
 import dataclasses
+import os
 import re
 import shutil
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from .. import checked_json, errors, failpoints, files
 from ..log import high_water, log_files
 from ..segments import descriptor, manifest
+from . import reusing
 
 FOLDER = "incoming"
 ADOPTING = "adopting"
@@ -88,6 +90,32 @@ class Incoming:
             for place in self._sums
             if place not in self._whole
         ]
+
+    @property
+    def lacking(self) -> int:
+        """Bytes that are still to come."""
+        return sum(wanted.bytes - wanted.offset for wanted in self.wanted())
+
+    def take_over(self, known: reusing.Known) -> int:
+        """Link the files that are here already, in other folders; returns how many bytes need not come.
+
+        What can't be linked, or is not what it was, is left to be fetched.
+        """
+        taken = 0
+        for place, wanted in self._sums.items():
+            source = known.get(wanted)
+            if source is None or place in self._whole:
+                continue
+            path = self._path(place)
+            linked = path.with_name(files.TEMPORARY + path.name)
+            try:
+                os.link(source, linked)
+                linked.replace(path)
+                self._finish(place)
+            except (errors.DataLossError, OSError):
+                continue
+            taken += wanted.bytes
+        return taken
 
     def write(self, place: tuple[str, str], offset: int, data: bytes) -> None:
         """Take the next piece of a file, (segment, name); its last piece is compared and made durable.

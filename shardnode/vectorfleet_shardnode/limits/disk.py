@@ -68,12 +68,26 @@ def retained_log(bounds: Bounds, volume: Volume, stored: int, kept: int, wanted:
     return max(0, min(wanted, round(volume.size * RETAINED_SHARE), spare))
 
 
+def refusal_of_copy(bounds: Bounds, volume: Volume, needed: int) -> str:
+    """Return why a copy of another replica's segments has to wait of which `needed` bytes are to come."""
+    if _leaves_room(bounds, volume, needed):
+        return ""
+    return (
+        f"{memory.mib(needed)} of the primary's segments are to be copied beside what is here, and "
+        f"{memory.mib(volume.free)} of the volume are free; enlarge spec.storage.size"
+    )
+
+
 def refusal_of_merge(bounds: Bounds, volume: Volume, needed: int) -> str:
     """Return why a merge that writes `needed` bytes has to wait; empty where it fits."""
-    if volume.free - needed >= bounds.reserved_bytes // 2:
+    if _leaves_room(bounds, volume, needed):
         return ""
     return (
         f"a merge of segments writes {memory.mib(needed)}, and {memory.mib(volume.free)} of the volume are "
         "free; it "
         "waits; delete rows or enlarge spec.storage.size"
     )
+
+
+def _leaves_room(bounds: Bounds, volume: Volume, needed: int) -> bool:
+    return volume.free - needed >= bounds.reserved_bytes // 2

@@ -149,6 +149,10 @@ class Guard:
         """Tell the same, without a word to anybody."""
         return not any(self._refusals(need))
 
+    def refusal_of_copy(self, needed: int) -> str:
+        """Return why `needed` bytes can't be copied from another replica; empty where they can."""
+        return disk.refusal_of_copy(self._disk_bounds, volume_of(self._folder), needed)
+
     def _refusals(self, need: Need) -> tuple[str, str]:
         short = memory.refusal_of_build(self.bounds, self.meter.used(), self._caution * need.memory)
         return short, disk.refusal_of_merge(self._disk_bounds, volume_of(self._folder), need.disk)

@@ -1,6 +1,8 @@
 """Copies segments from the primary, where its log does not reach back to what this replica has.
 
-What has come stays, through restarts of either side, and is not fetched again. Once all of it is here the
+What has come stays, through restarts of either side, and is not fetched again; nor are files that are here
+already, as of segments that this replica has adopted. Where the volume has no room for the rest, nothing is
+fetched, and that is told. Once all of it is here the
 process starts over with it: see `storage`. Nothing of the old data is touched before.
 """
 
@@ -8,18 +10,19 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
-from .. import errors
+from .. import errors, files, metrics, shard
 from ..api import replication_pb2
-from ..copies import checkpoints, incoming
+from ..copies import checkpoints, incoming, reusing
 from . import driver, history, links
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.5
 _UNREADABLE_SECONDS = 10.0
 """Pause after a copy that only a newer version can read: each try has the primary write a checkpoint."""
-_TRIES = 5  # of a file that breaks off; the next Append begins anew
+_NO_ROOM_SECONDS = 60.0
+"""The same after one that found no room; it ends as soon as there is some."""
+_TRIES = 5  # of files that break off without anything more of them; the next Append begins anew
 
 
 class Copier:
@@ -28,15 +31,14 @@ class Copier:
     Args:
         driven: the replica.
         ways: to the others.
-        folder: the shard's.
-        pace: bytes a second at most.
+        held: the shard that is replaced.
     """
 
-    def __init__(self, driven: driver.Driver, ways: links.Links, folder: Path, pace: int) -> None:
+    def __init__(self, driven: driver.Driver, ways: links.Links, held: shard.Shard) -> None:
         self._driver = driven
         self._ways = ways
-        self._folder = folder
-        self._pace = pace
+        self._shard = held
+        self._lacking = 0  # bytes that were to come when a copy was last begun
 
     async def copy(self, request: replication_pb2.AppendRequest) -> None:
         """Copy from the sender of an Append; the driver is told how it ended."""
@@ -44,9 +46,12 @@ class Copier:
             received, base = await self._fetch(request)
         except (links.LinkError, errors.ShardError, OSError) as failed:
             _LOG.warning("segments could not be copied", extra={"reason": str(failed)})
-            newer = isinstance(failed, errors.UnknownFormatError)
+            newer, full = isinstance(failed, errors.UnknownFormatError), _is_full(failed)
             self._driver.unreadable = str(failed) if newer else ""
+            self._driver.no_room_to_copy = str(failed) if full else ""
             await asyncio.sleep(_UNREADABLE_SECONDS if newer else _PAUSE_SECONDS)
+            if full:
+                await self._wait_for_room()
             self._driver.copy_failed()
         else:
             self._driver.offer_copy(request.epoch, base, received)
@@ -61,10 +66,41 @@ class Copier:
         )
         told = await self._ways.checkpoint(address, asked)
         _LOG.info("copying segments", extra={"bytes": told.bytes, "from": address})
-        received = await asyncio.to_thread(incoming.Incoming, self._folder, told.manifest)
-        await Fetching(self._ways, address, told.id, received, self._pace).run()
+        received = await asyncio.to_thread(self._receive, told.manifest)
+        self._driver.unreadable = self._driver.no_room_to_copy = ""
+        pace = self._shard.tuning.copy_bytes_per_second
+        await Fetching(self._ways, address, told.id, received, pace).run()
+        metrics.COPIED_BYTES.labels("sent").inc(self._lacking)
+        metrics.COPIED_BYTES.labels("kept").inc(received.size - self._lacking)
         base = history.Position(told.covered.epoch, told.covered.seq)
         return received, history.starting(base)
+
+    def _receive(self, content: bytes) -> incoming.Incoming:
+        """Begin with what is here already, and see whether the rest has room.
+
+        Raises:
+            StorageFullError: it has none, also without what was set aside.
+        """
+        received = incoming.Incoming(self._shard.folder, content)
+        received.take_over(reusing.known(self._shard.folder))
+        self._lacking = received.lacking
+        if self._shard.limits.refusal_of_copy(self._lacking):
+            reusing.drop(self._shard.folder)
+        if refusal := self._shard.limits.refusal_of_copy(self._lacking):
+            raise errors.StorageFullError(refusal)
+        return received
+
+    async def _wait_for_room(self) -> None:
+        """Wait until the rest would have room, yet not for ever: the primary may have less by then."""
+        for _ in range(round(_NO_ROOM_SECONDS / _PAUSE_SECONDS)):
+            if not self._shard.limits.refusal_of_copy(self._lacking):
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _is_full(failed: Exception) -> bool:
+    """Tell whether a copy ended for want of room, by our own measure or by the disk's."""
+    return isinstance(failed, errors.StorageFullError) or getattr(failed, "errno", None) in files.FULL
 
 
 class Fetching:
@@ -92,11 +128,14 @@ class Fetching:
             UnavailableError: it broke off too often; what has come stays.
             ShardError, OSError: it can't be stored.
         """
-        for _ in range(_TRIES):
+        tries, before = 0, self._received.lacking
+        while tries < _TRIES:
             for wanted in await asyncio.to_thread(self._received.wanted):
                 await self._fetch(wanted)
             if self._received.complete:
                 return
+            lacking = self._received.lacking
+            tries, before = (0 if lacking < before else tries + 1), min(before, lacking)
         raise errors.UnavailableError(f"{self._address} broke off {_TRIES} times while segments were copied")
 
     async def _fetch(self, wanted: incoming.Wanted) -> None:
@@ -117,7 +156,7 @@ class Fetching:
 
 
 class Throttle:
-    """Keeps a stream to a pace, so that serving goes on beside it.
+    """Keeps a stream, or several together, to a pace, so that serving goes on beside them.
 
     Args:
         pace: bytes a second.
@@ -139,14 +178,16 @@ class Throttle:
 
 
 class Source:
-    """What others copy from here.
+    """What others copy from here, all of them together at one pace.
 
     Args:
         kept: the checkpoints of the shard.
+        pace: bytes a second at most.
     """
 
-    def __init__(self, kept: checkpoints.Checkpoints) -> None:
+    def __init__(self, kept: checkpoints.Checkpoints, pace: int) -> None:
         self._kept = kept
+        self._throttle = Throttle(pace, time.monotonic)
 
     async def take(self, *, built: bool = False) -> replication_pb2.CheckpointReply:
         """Make a checkpoint, or hold the segments that were built."""
@@ -161,6 +202,7 @@ class Source:
         offset, place = request.offset, (request.segment, request.file)
         while piece := await asyncio.to_thread(self._kept.read, request.checkpoint, place, offset):
             offset += len(piece)
+            await asyncio.sleep(self._throttle.pause_after(len(piece)))
             yield replication_pb2.Chunk(data=piece)
 
     async def expire(self, seconds: float) -> None:

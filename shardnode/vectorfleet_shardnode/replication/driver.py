@@ -52,7 +52,7 @@ class Driver:
         self.identity = identity
         self.core = core
         self.sending = sending.Sending(identity, core, disk, ways, self._post)
-        self.problem = self.unreadable = ""
+        self.problem = self.unreadable = self.no_room_to_copy = ""
         self.needs_restart = False  # by somebody else: it has met what it can't go on from
         self.leaving = False
         self.heard_at = time.monotonic()

@@ -6,6 +6,7 @@ import google_crc32c
 
 from .. import rebuilding, records, replica_state, storage
 from ..api import replication_pb2
+from ..copies import reusing
 from ..log import log_format
 from . import history, messages
 
@@ -20,6 +21,7 @@ class Ledger:
     def __init__(self, opened: storage.OpenShard) -> None:
         self._shard = opened.shard
         self._replica = opened.replica
+        self._keeps = (opened.shard.folder / reusing.FOLDER).exists()
 
     @property
     def disk(self) -> str:
@@ -79,6 +81,9 @@ class Ledger:
 
     def append(self, entries: Sequence[replication_pb2.Entry]) -> None:
         """Append records of the primary."""
+        if self._keeps:  # its log reaches back to what is here, so no segments are going to be copied
+            reusing.drop(self._shard.folder)
+            self._keeps = False
         self._shard.append_entries(
             [
                 log_format.Entry(

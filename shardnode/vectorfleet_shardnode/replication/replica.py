@@ -51,10 +51,10 @@ class Replica:
         ways = links.Links(membership.own, membership.hosts_file)
         self.driver = driver.Driver(identity, core, kept, ways)
         self.gate = gate.PrimaryGate(self.driver)
-        source = copying.Source(checkpoints.Checkpoints(opened.shard, opened.maintenance))
-        self.service = service.ReplicationService(self.driver, source, opened.shard)
         pace = opened.shard.tuning.copy_bytes_per_second
-        self.driver.copier = copying.Copier(self.driver, ways, opened.shard.folder, pace).copy
+        source = copying.Source(checkpoints.Checkpoints(opened.shard, opened.maintenance), pace)
+        self.service = service.ReplicationService(self.driver, source, opened.shard)
+        self.driver.copier = copying.Copier(self.driver, ways, opened.shard).copy
         adopter = adopting.Adopter(self.driver, ways, opened)
         self.driver.hears, self.driver.sending.built = adopter.hear, adopter.built
         self.driver.in_office = adopter.note_office

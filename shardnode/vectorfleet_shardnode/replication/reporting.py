@@ -35,6 +35,7 @@ def state_of(driven: driver.Driver, held: shard.Shard) -> replication_pb2.Replic
         log_begin=core.history.base.seq + 1,
         no_room=held.limits.no_room,
         unreadable=driven.unreadable,
+        no_room_to_copy=driven.no_room_to_copy,
         diverged=core.diverged,
         needs_restart=driven.needs_restart,
     )

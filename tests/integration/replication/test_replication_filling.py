@@ -12,6 +12,7 @@ from replicated.asking import ids_of, level, upsert, write
 from vectorfleet_shardnode import checked_json
 from vectorfleet_shardnode.api import replication_pb2 as rpb
 from vectorfleet_shardnode.api import shard_pb2
+from vectorfleet_shardnode.copies import reusing
 from vectorfleet_shardnode.segments import manifest
 
 
@@ -104,6 +105,41 @@ def test_r27_a_replica_that_was_filled_from_segments_recognises_a_write_that_com
         group.replicas[2].end()
         group.replicas[2].start()
         group.wait_for(lambda: group.primary() == 2)
+
+
+def files_of(group, number):
+    """Return the files of the segments that a replica's manifest names, by their sums."""
+    try:
+        listed = json.loads((group.replicas[number].data / manifest.FILE_NAME).read_bytes())["manifest"]
+    except FileNotFoundError:
+        return set()
+    return {
+        (one["bytes"], one["sha256"])
+        for segment in listed["segments"]
+        for one in segment["described"]["files"].values()
+    }
+
+
+def test_a_replica_that_is_filled_again_is_sent_only_what_differs(make_group):
+    """Of the disk that it gave up it keeps those segments that the primary has too, and nothing else."""
+    group = make_group()
+    for number in range(0, 400, 20):
+        write(group, number, 20)
+    level(group)
+    reports = lambda: [group.report(number) for number in (0, 2)]  # noqa: E731
+    group.wait_for(lambda: not any(one.unindexed_rows or one.building for one in reports()), 60)
+    group.wait_for(lambda: group.state(0).log_begin > 1)
+    same = sum(size for size, _ in files_of(group, 0) & files_of(group, 2))
+    old, epoch = group.state(2), group.operator.register.configuration.epoch
+    group.stubs[2].Rebuild(rpb.RebuildRequest(disk=old.self.disk, epoch=epoch), timeout=30)
+    group.wait_for(lambda: (state := group.state(2)) and state.self.disk != old.self.disk)
+    assert sum(size for size, _ in files_of(group, 2)) == 0
+    group.operator.tell(learners=[2])
+    level(group)
+    assert ids_of(group.stubs[2]) == ids_of(group.stubs[0])
+    kept = group.replicas[2].metric('vectorfleet_segment_copied_bytes_total{way="kept"}')
+    assert 0 < kept <= same
+    assert not (group.replicas[2].data / reusing.FOLDER).exists()
 
 
 def lose_a_row(replica):

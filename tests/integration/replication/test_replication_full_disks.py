@@ -1,11 +1,14 @@
 """Followers whose disks take nothing more, on real volumes that are full."""
 
 import contextlib
+import time
 
 import grpc
 import pytest
 from replicated import volume
-from replicated.asking import level, upsert, write
+from replicated.asking import ids_of, level, upsert, write
+
+from vectorfleet_shardnode.copies import incoming
 
 
 @pytest.fixture
@@ -48,3 +51,27 @@ def test_writes_are_refused_while_the_disks_of_a_quorum_take_nothing(volumes, ma
     write(group, 500)
     volumes[0].make_room()
     level(group)
+
+
+def test_a_volume_without_room_for_a_copy_is_left_alone_until_there_is_some(volumes, make_group):
+    """The replica measures before anything is sent, says what is lacking, and does not ask all the time."""
+    group = make_group(begin=False)
+    group.operator.begin(primary=0)
+    group.wait_for(lambda: group.primary() == 0)
+    write(group, 0, 20)
+    level(group)
+    group.isolate(2)
+    for number in range(20, 500, 20):
+        write(group, number, 20)
+    group.wait_for(lambda: group.state(0).log_begin > group.state(2).last.seq + 1)
+    volumes[1].fill()
+    group.network.heal()
+    told = group.wait_for(lambda: group.state(2).no_room_to_copy)
+    assert "of the volume are free; enlarge spec.storage.size" in told
+    time.sleep(3)  # a try each half second would be six
+    assert group.replicas[2].said().count("segments could not be copied") == 1
+    assert not list((group.replicas[2].data / incoming.FOLDER).rglob("vectors.bin"))
+    volumes[1].make_room()
+    level(group)
+    assert group.state(2).no_room_to_copy == ""
+    assert len(ids_of(group.stubs[2])) == 500

@@ -129,3 +129,24 @@ def test_quiet_times_cost_the_api_server_little():
         assert given.cluster.calls - calls <= 12 * 30
 
     live(scenario)
+
+
+@pytest.mark.parametrize("joins", [False, True])
+def test_a_replica_whose_volume_has_no_room_for_a_copy_is_told(joins):
+    """Member or to be one: the condition says what is lacking and what helps; with room it goes by itself."""
+
+    async def scenario(given):
+        await given.writes_again()
+        if joins:
+            await given.submit(replicas=4)
+            await given.wait_until(lambda: f"{SHARD}-3" in given.replicas)
+        cramped = given.replicas[f"{SHARD}-{3 if joins else 2}"]
+        cramped.cramped = True
+        await given.wait_until(lambda: given.conditions().get("Degraded", {}).get("reason") == "NoRoomToCopy")
+        assert "9 GiB are to be copied" in given.conditions()["Degraded"]["message"]
+        assert "delete its pod and its claim" in given.conditions()["Degraded"]["message"]
+        await given.writes_again()
+        cramped.cramped = False
+        await given.settle()
+
+    live(scenario, replicas=3)

@@ -10,7 +10,7 @@ import pytest
 from fixtures.replicas import close, ids_of, leading, opened, settle, upsert
 
 from vectorfleet_shardnode import errors, failpoints, identity, rebuilding, replica_state, shard
-from vectorfleet_shardnode.copies import incoming
+from vectorfleet_shardnode.copies import incoming, reusing
 from vectorfleet_shardnode.log import log_files, log_format
 from vectorfleet_shardnode.segments import manifest
 
@@ -60,7 +60,7 @@ def is_empty(served, folder):
     assert served.shard.log.last == (0, 0)
     assert [path.name for path in log_files.paths(folder / shard.LOG)] == ["00000000000000000001.log"]
     assert not list((folder / manifest.SEGMENTS).iterdir())
-    assert {path.name for path in folder.iterdir()} == {
+    assert {path.name for path in folder.iterdir()} - {reusing.FOLDER} == {
         *("lock", identity.FILE_NAME, replica_state.FILE_NAME),
         *(shard.LOG, manifest.SEGMENTS, "build"),
     }
@@ -99,6 +99,7 @@ NAMES = [
 def test_giving_up_that_was_cut_short_leaves_the_old_replica_or_a_clean_one(folder, name, nth):
     """Killed at any step, twice: what was promised stands; from the decision on it is the new one."""
     served = opened(folder)
+    (folder / "write-ids-0000000000000000.bin").write_bytes(b"x")
     state = served.replica.state
     passes = itertools.count(1)
 

@@ -181,8 +181,8 @@ def joiner_is_caught_up(view: _View, joiner: replication.Member) -> Refusal | No
     )
     if primary is None or follower is None:
         return Refusal("CatchingUp", f"{joiner.name} is not shipped the log yet")
-    if (joining := view.state(joiner.name)) is not None and joining.diverged:
-        return Refusal("GivenUp", f"{joiner.name} holds what was given up when a loss was accepted")
+    if (joining := view.state(joiner.name)) is not None and (unfit := _is_no_copy(joining)) is not None:
+        return unfit
     lacks = max(0, primary.committed - follower.verified)
     if follower.copying or lacks > LAG_RECORDS:
         what = "copies segments" if follower.copying else f"lacks {lacks} records"
@@ -192,6 +192,24 @@ def joiner_is_caught_up(view: _View, joiner: replication.Member) -> Refusal | No
     if follower.silence_seconds > SILENCE_SECONDS:
         return Refusal("CatchingUp", f"the primary has not heard of {joiner.name} lately")
     return None
+
+
+def _is_no_copy(state: replication.ReplicaState) -> Refusal | None:
+    """Return why a replica won't be one by itself."""
+    if state.diverged:
+        return Refusal("GivenUp", f"{state.name} holds what was given up when a loss was accepted")
+    return has_room_to_copy(state)
+
+
+def has_room_to_copy(state: replication.ReplicaState) -> Refusal | None:
+    """Refuse to wait in silence for a replica whose volume can't take the segments that it lacks."""
+    if not state.no_room_to_copy:
+        return None
+    return Refusal(
+        "NoRoomToCopy",
+        f"{state.name} can't catch up: {state.no_room_to_copy}; it tries again each minute, and as soon as "
+        "there is room. Or delete its pod and its claim: a new volume need not hold old data beside",
+    )
 
 
 def _committed_before(view: _View) -> int:

@@ -149,6 +149,8 @@ def _shortcomings(view: view_.ShardView) -> Iterator[Refusal]:
 
 
 def _behind(state: replication.ReplicaState) -> Refusal:
+    if (cramped := guards.has_room_to_copy(state)) is not None:
+        return cramped
     if not state.unreadable:
         return Refusal("ReplicaCatchingUp", f"{state.name} catches up")
     return Refusal(

@@ -5,12 +5,14 @@ import shutil
 from unittest import mock
 
 import pytest
-from fixtures.copies import copy, install, write_id
+from fixtures.copies import copied, copy, install, write_id
 from fixtures.replicas import close, ids_of, opened, settle, ship, upsert
 
-from vectorfleet_shardnode import digests, errors, failpoints, shard
-from vectorfleet_shardnode.copies import checkpoints, incoming
+from vectorfleet_shardnode import digests, errors, failpoints, rebuilding, records, shard
+from vectorfleet_shardnode.api import replication_pb2
+from vectorfleet_shardnode.copies import checkpoints, incoming, reusing
 from vectorfleet_shardnode.log import log_files
+from vectorfleet_shardnode.replication import ledger
 from vectorfleet_shardnode.segments import manifest
 
 
@@ -181,6 +183,47 @@ def test_a_manifest_names_nothing_outside_its_segments(held, tmp_path, name):
         changed = found.model_copy(update={"segments": (listed.model_copy(update=change),)})
         with pytest.raises(errors.DataLossError, match="a checkpoint names file"):
             incoming.Incoming(tmp_path, manifest.pack(changed))
+
+
+def test_files_that_are_here_already_are_linked(source, held, replica, tmp_path):
+    """Of a disk that was given up those that the source has too; what differs in a bit is fetched."""
+    first = copied(held, replica, tmp_path, "target")
+    state, folder = first.replica.state, tmp_path / "target"
+    first.close()
+    rebuilding.decide(folder, state)
+    again = replica("target")
+    assert ids_of(again) == []
+    taken = held.take()
+    known = reusing.known(folder)
+    damaged, *_ = sorted(path for path in known.values() if path.name == "vectors.bin")
+    damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
+    arriving = incoming.Incoming(folder, taken.manifest)
+    spared = arriving.take_over(known)
+    wanted = {wanted.file for wanted in arriving.wanted()}
+    assert spared == taken.bytes - arriving.lacking
+    assert spared > arriving.lacking
+    assert "vectors.bin" in wanted
+    assert "columns.arrow" not in wanted
+    assert copy(held, taken, arriving)
+    install(again, arriving)
+    again = replica("target")
+    assert digests.of(again.shard.snapshot) == digests.of(source.shard.snapshot)
+    assert not (folder / reusing.FOLDER).exists()
+
+
+def test_what_was_kept_goes_once_records_come(replica, tmp_path):
+    """The log of the primary reaches back to the beginning: nothing is copied, so nothing is kept for it."""
+    target = replica("target")
+    target.replica.promise(1)
+    leading_elsewhere(target)
+    state = target.replica.state
+    target.close()
+    rebuilding.decide(tmp_path / "target", state)
+    target = replica("target")
+    assert reusing.known(tmp_path / "target")
+    kept = ledger.Ledger(target)
+    kept.append([replication_pb2.Entry(epoch=1, seq=1, op=records.Op.START, write_id=b"")])
+    assert not (tmp_path / "target" / reusing.FOLDER).exists()
 
 
 INSTALLING = [

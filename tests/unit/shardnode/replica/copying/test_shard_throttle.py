@@ -1,10 +1,14 @@
 """The pace at which segments are copied: no more in any span than it allows, and no waiting without need."""
 
+import asyncio
+
 import hypothesis
 import pytest
 from hypothesis import strategies
 
+from vectorfleet_shardnode.api import replication_pb2
 from vectorfleet_shardnode.replication import copying
+from vectorfleet_shardnode.segments import manifest
 
 PACE = 1_000
 
@@ -54,3 +58,38 @@ def test_what_was_not_used_is_lost():
     assert throttle.pause_after(2_000) == pytest.approx(2.0)
     clock.now += 2.0
     assert throttle.pause_after(1_000) == pytest.approx(1.0)
+
+
+def test_streams_that_share_it_are_together_at_its_pace():
+    """Two that ask in turns wait for each other's pieces as for their own."""
+    clock = Clock()
+    throttle = copying.Throttle(PACE, clock)
+    pauses = [throttle.pause_after(size) for size in (500, 500, 1_000, 1_000)]
+    assert pauses == pytest.approx([0.5, 1.0, 2.0, 3.0])
+
+
+def test_who_gives_keeps_the_pace_for_all_who_copy(held, monkeypatch):
+    """Each file is read by a caller of its own that takes what it gets: the last waits for all before it."""
+    taken = held.take()
+    places = [
+        (listed.name, file)
+        for listed in manifest.parse(taken.manifest).segments
+        for file in listed.described.files
+    ]
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    async def read(source, place):
+        request = replication_pb2.ReadFileRequest(checkpoint=taken.id, segment=place[0], file=place[1])
+        return sum([len(chunk.data) async for chunk in source.read(request)])
+
+    async def read_all():
+        source = copying.Source(held, 1)
+        return [await read(source, place) for place in places]
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    sizes = asyncio.run(read_all())
+    assert len(sizes) > 3
+    assert pauses[-1] == pytest.approx(sum(sizes), rel=0.1)
