@@ -14,13 +14,27 @@ class Histories:
     def __init__(self):
         self.by_key = collections.defaultdict(list)
         self.answered = collections.Counter()
+        self.era = 0  # grows when all begins anew
+        self._first = {}  # key -> what it holds at first
 
     def check(self):
         """Tell whether every key's history is that of a register that does one thing at a time."""
         for key, operations in self.by_key.items():
-            if not linearizability.is_linearizable(operations):
+            if not linearizability.is_linearizable(operations, self._first.get(key)):
                 lines = "\n".join(map(str, sorted(operations, key=lambda one: one[:2])))
                 raise promises.BrokenPromiseError(f"the history of {key} is not linearizable:\n{lines}")
+
+    def begin_anew(self, value):
+        """Check what there is, and forget it: a loss was accepted, and each key holds `value(key)` now.
+
+        Writes of before may still come to be, since the survivor may hold them uncommitted, or never.
+        """
+        self.check()
+        self.era += 1
+        for key, operations in self.by_key.items():
+            self._first[key] = value(key)
+            writes = [one._replace(end=math.inf) for one in operations if one.is_write]
+            self.by_key[key] = [one for one in writes if one.value != self._first[key]]
 
 
 class Client:
@@ -90,9 +104,10 @@ class Client:
         write_id = f"{self.name}.{self.count}"
         value = ("deleted by " if self.rng.random() < 0.2 else "") + write_id
         began, at = self.world.clock.now, len(self.world.histories.by_key[key])
+        era = self.world.histories.era
         self._note(key, linearizability.Operation(began, math.inf, True, value))
         done = yield from self._until_done("write", (write_id, key, value))
-        if done is not None:
+        if done is not None and era == self.world.histories.era:
             self.position = max(self.position, done[0])
             self.world.histories.answered["write"] += 1
             ended = linearizability.Operation(began, self.world.clock.now, True, value)
@@ -100,9 +115,9 @@ class Client:
 
     def strong_read(self, key):
         """Read what is newest."""
-        began = self.world.clock.now
+        began, era = self.world.clock.now, self.world.histories.era
         done = yield from self._until_done("strong_read", key)
-        if done is not None:
+        if done is not None and era == self.world.histories.era:
             (seq, value), ended = done[0], self.world.clock.now
             self.world.promises.shows("a strong read", key, seq, value)
             self.world.histories.answered["strong read"] += 1
@@ -110,8 +125,9 @@ class Client:
 
     def read(self, key, at_least):
         """Read from any replica, at least what this client has written itself."""
+        era = self.world.histories.era
         reply = yield self._ask(self.rng.choice(self.world.wanted), "read", key, at_least)
-        if reply is not None:
+        if reply is not None and era == self.world.histories.era:
             seq, value = reply[1]
             if seq < at_least:
                 raise promises.BrokenPromiseError(f"a read shows {seq}, and demanded {at_least}")

@@ -62,6 +62,12 @@ def keep_matching(original):
     return take
 
 
+@patch(protocol.Replica, "_contradicts")
+def given_up(original):
+    """A disk that returns after a loss was accepted does not notice that its records were given up."""
+    return lambda self, given: False
+
+
 @patch(protocol.Replica, "_matches")
 def prev_check(original):
     """Records are taken whatever lies before them."""

@@ -30,6 +30,7 @@ EAGER = {
     "clients": 8,
     "pause": 8.0,
 }
+ALONE = EAGER | {"replicas": 3, "members": 3, "trouble": {"alone": 6, "freeze": 2, "hand_over": 4}}
 TWO_OPERATORS = EAGER | {
     "replicas": 4,
     "members": 2,
@@ -42,10 +43,11 @@ WEATHER = {
     | {"trouble": {"crash": 4, "freeze_operator": 8, "alone": 2, "resize": 4, "hand_over": 6}},
     "damage_refused": {"trouble": {"damage": 3, "hand_over": 4, "crash": 2, "alone": 2}},
     "disk_identity": {"trouble": {"lost_disk": 3, "hand_over": 4, "crash": 2, "alone": 2}},
+    "given_up": EAGER | {"replicas": 3, "members": 3, "trouble": {"bereave": 4, "give_back": 8}},
     "learn_commit": TWO_OPERATORS,
+    "promise_check": ALONE,
     "promise_durable": {"replicas": 3, "members": 3},  # else what contradicts what is committed is refused
-    "read_confirm": EAGER
-    | {"replicas": 3, "members": 3, "trouble": {"alone": 6, "freeze": 2, "hand_over": 4}},
+    "read_confirm": ALONE,
     "told_early": TWO_OPERATORS,
     "winner_by_epoch": {
         "patience": 8.0,

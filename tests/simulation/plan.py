@@ -61,6 +61,15 @@ def drawn(rng: random.Random) -> Plan:
     )
 
 
+BEREFT = {"bereave": 3, "give_back": 4, "crash": 3, "alone": 2, "freeze": 1, "hand_over": 2, "trim": 2}
+
+
+def bereft(rng: random.Random) -> Plan:
+    """Draw a storm in which disks are lost that a person gives up, and come back."""
+    trouble = {kind: weight * 3 ** rng.uniform(-1, 1) for kind, weight in BEREFT.items()}
+    return dataclasses.replace(storm(rng), replicas=3, members=3, trouble=trouble)
+
+
 STORM = {
     "crash": 2,
     "crash_soon": 1,

@@ -75,6 +75,23 @@ class Promises:
             raise BrokenPromiseError(f"{identity} acknowledges {write_id} at {seq}, which is not committed")
         self.acknowledged += 1
 
+    def accept(self, disk):
+        """A person goes on with what a disk holds: what it does not hold was never committed any more.
+
+        Returns the seq up to which it holds what was.
+        """
+        log = disk.history()
+        known = (record.seq for record in reversed(self.log) if log.epoch_at(record.seq) == record.epoch)
+        kept = max(next(known, 0), disk.base.seq)
+        for record in self.log[kept:]:
+            if record.write_id:
+                del self._done[record.write_id]
+                seqs, values = self._values[record.key]
+                at = bisect.bisect_left(seqs, record.seq)
+                del seqs[at], values[at]
+        del self.log[kept:]
+        return kept
+
     def value(self, key, seq):
         """Return a key's value after a record."""
         seqs, values = self._values[key]

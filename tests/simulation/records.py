@@ -38,6 +38,7 @@ class Disk:
         self.mark = 0  # the commit index that the last mark carries
         self.cuts = 0  # what was under way before the last cut is void
         self.damaged = False  # no process can read it
+        self.returned = False  # it was given up when a loss was accepted, and is there again
 
     @property
     def last_seq(self):

@@ -32,14 +32,13 @@ class Register:
 
     def shard(self):
         """Return the VectorShard."""
-        wish = self._world.handover
         metadata = {
             "name": SHARD,
             "namespace": KEY.namespace,
             "uid": "2",
             "resourceVersion": str(self._version),
             "ownerReferences": [OWNER],
-            "annotations": {"vectorfleet.io/primary": wish} if wish else {},
+            "annotations": self._annotations(),
         }
         kind = ports.VECTOR_SHARD
         return {
@@ -48,6 +47,10 @@ class Register:
             "metadata": metadata,
             "status": self._written,
         }
+
+    def _annotations(self):
+        wishes = {"primary": self._world.handover, "accept-loss": self._world.person.accepted}
+        return {f"vectorfleet.io/{name}": wish for name, wish in wishes.items() if wish}
 
     def find(self, answer):
         """Answer the VectorShard."""
@@ -63,7 +66,9 @@ class Register:
         self._version += 1
         self._written = written
         before, self.status = self.status, values.status(written)
-        self.changes += self.status.configuration != before.configuration
+        if self.status.configuration != before.configuration:
+            self.changes += 1
+            self._world.person.takes_effect(before.configuration, self.status.configuration)
         answer(self.shard())
 
 

@@ -79,7 +79,13 @@ class Serving:
         self._node.do(self._node.core.strong_read, answered)
 
     def read(self, key, at_least, answer, tries=4):
-        """A read arrives that demands a position."""
+        """A read arrives that demands a position.
+
+        A disk that has returned after its loss was accepted shows what it has: nobody is sent there who asks
+        a gateway, since it is never level.
+        """
+        if self._node.disk.returned:
+            return
         if self._node.core.committed >= at_least:
             answer(("done", (self._node.core.committed, self._node.rows.get(key))))
         elif tries:

@@ -84,6 +84,27 @@ def lost_disk(world):
         world.restart_later(node)
 
 
+def bereave(world):
+    """So many volumes are gone that a person has to accept the loss of what was acknowledged."""
+    current = world.register.status.configuration
+    if world.person.found or current is None or len(current.members) < 3 or not _is_whole(world, current):
+        return
+    if current.write_quorum < len(current.members):  # else what one has is all that was acknowledged
+        world.person.bereave(current)
+
+
+def give_back(world):
+    """A volume that was given up is found again, with what it held, in place of the one that there is now."""
+    current = world.register.status.configuration
+    if not world.person.found or current is None or not _is_whole(world, current):
+        return
+    [(name, disk)] = world.person.found.items()
+    replaces_member = any(one.name == name for one in current.members)
+    if current.holds(disk.identity) or (replaces_member and current.write_quorum < 2):
+        return  # the loss is not accepted yet, or what was acknowledged since would not survive it
+    world.person.give_back()
+
+
 def damage(world):
     """A process dies and can't read its data any more, where a majority of the others can."""
     current, node = world.register.status.configuration, _victim(world)
@@ -153,6 +174,8 @@ def resize(world):
     world.replicas_wanted = world.rng.randint(min(least, len(world.wanted)), len(world.wanted))
 
 
+RARE = {one.__name__: one for one in (bereave, give_back)}
+"""What is in no storm: after it promises begin anew."""
 KINDS = {
     one.__name__: one
     for one in (

@@ -8,6 +8,7 @@ from simulation import (
     network,
     node,
     operating,
+    person,
     plan,
     pods,
     promises,
@@ -41,6 +42,7 @@ class World:
         self.wanted = [names.replica(register.KEY.name, 0, n) for n in range(self.plan.replicas)]
         self.replicas_wanted = self.plan.members  # as the spec has it
         self.handover = ""  # who is to lead, as a person wishes
+        self.person = person.Person(self)
         self.pods = pods.Pods(self)
         self.calm = False
         self.nodes = {name: node.Node(self, name) for name in self.wanted}
@@ -80,7 +82,7 @@ class World:
         if self.calm or not self.plan.trouble:
             return
         kind = self.rng.choices(list(self.plan.trouble), self.plan.trouble.values())[0]
-        troubles.KINDS[kind](self)
+        (troubles.KINDS | troubles.RARE)[kind](self)
         self.clock.after(self.plan.pause * 2 * self.rng.random(), self.trouble)
 
     # --------------------------------------------------------------------------------------- the whole

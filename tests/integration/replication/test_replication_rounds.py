@@ -39,7 +39,7 @@ def test_answered_writes_survive_what_happens_to_replicas(server, tmp_path, tune
 
 
 @pytest.mark.parametrize("way", broken_replica.WAYS)
-def test_a_replica_that_answers_from_too_old_a_state_is_noticed(tmp_path, way):
+def test_r34_a_replica_that_answers_from_too_old_a_state_is_noticed(tmp_path, way):
     """A demand that is not heeded is found by these readers, and in a whole group they find nothing."""
     server = cold.Server(program=(str(pathlib.Path(broken_replica.__file__)), way))
     try:
