@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from vectorfleet_gateway import admission, body, errors, metrics
+from vectorfleet_gateway import admission, body, errors, metrics, room
 
 OTHER = {"api-key": "key-2"}
 QUERY = b'{"topK": 1, "vector": [1.0, 0.0]}'
@@ -13,7 +13,7 @@ QUERY = b'{"topK": 1, "vector": [1.0, 0.0]}'
 @pytest.fixture
 def soon(monkeypatch):
     """Wait for a moment only."""
-    monkeypatch.setattr(admission, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(room, "WAIT_SECONDS", 0.05)
 
 
 def test_so_many_come_in():
@@ -224,7 +224,7 @@ async def test_writes_that_wait_refuse_no_reads(make_gateway):
 
 async def test_a_body_that_comes_too_slowly_is_cut_off(make_gateway, make_exchange, monkeypatch):
     """Each byte does not renew its time: a body has to come at a pace."""
-    monkeypatch.setattr(body, "GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(body, "GRACE_SECONDS", 0.25)
     gateway = make_gateway()
     slow = make_exchange([b" "] * 100_000, pause=0.005)
     await gateway.ask("POST", "/query", headers={"content-length": "100000"}, exchange=slow)
