@@ -33,7 +33,7 @@ class Incoming(Protocol):
         ...
 
     def more(self, admits: Callable[[int], bool]) -> Awaitable[None]:
-        """Let it come until all is there, or more than is admitted; RuntimeError where it breaks off."""
+        """Let more come, until all is there or more than is admitted; RuntimeError where it breaks off."""
         ...
 
     def __call__(self) -> bytes:
@@ -104,20 +104,21 @@ async def _collect(incoming: Incoming, room: Room, limit: int, seconds: float) -
     def admits(size: int) -> bool:
         return size <= limit and room.has(size)
 
-    whole = False
-    while not whole:
+    while True:
         # What came meanwhile gives it more time; that is looked at where its time seems to be up.
         end = began + min(GRACE_SECONDS + incoming.come / LEAST_PACE, seconds)
         if end <= clock():
             raise _late(incoming.come, seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(end):
-                await incoming.more(admits)
+                # For what has come there is room before more of it may come.
                 if incoming.come > limit:
                     raise _too_large(limit)
                 if not room.has(incoming.come):
                     await room.reserve(incoming.come)
-                whole = incoming.is_here
+                if incoming.is_here:
+                    return
+                await incoming.more(admits)
 
 
 def _late(size: int, seconds: float) -> errors.BodyTimeoutError:

@@ -84,14 +84,15 @@ class Body:
         return b"".join(self._pieces) if len(self._pieces) != 1 else bytes(self._pieces[0])
 
     async def more(self, admits: Admits) -> None:
-        """Let it come until all of it is there, or more than is admitted: then it is read no further.
+        """Let more of it come, until all is there, or more than is admitted: then it is read no further.
 
+        What is there already is taken for admitted: some more is always waited for, unless it is complete.
         It is not told of each piece, for to wake whoever waits costs more than the piece.
 
         Raises:
             RuntimeError: it broke off.
         """
-        if self.complete or self._broken or not admits(self.come):
+        if self.complete or self._broken:
             return self._check()
         self._admits = admits
         self._arrival = asyncio.get_running_loop().create_future()

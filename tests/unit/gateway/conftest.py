@@ -274,11 +274,12 @@ class Exchange:
         return self.read
 
     async def more(self, admits):
-        while self.pieces and admits(self.read):
-            if self.pause:
-                await asyncio.sleep(self.pause)
+        while self.pieces:
+            await asyncio.sleep(self.pause)
             self._take()
-        if self.hang and admits(self.read):
+            if not admits(self.read):
+                return
+        if self.hang:
             await asyncio.Event().wait()
 
     def _take(self):

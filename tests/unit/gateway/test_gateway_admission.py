@@ -236,6 +236,23 @@ async def test_a_body_that_comes_too_slowly_is_cut_off(make_gateway, make_exchan
     assert quick.status == 200
 
 
+async def test_a_body_that_is_longer_than_its_share_comes_in_alone(make_gateway, make_exchange):
+    """No more is counted of it than there is, and nothing is asked about twice: that held up the loop."""
+    gateway = make_gateway(bounds={"max_bodies_bytes": 4_000})
+    long = make_exchange([b" " * 1_000] * 20 + [QUERY], pause=0.001)
+    asked, inner = [], long.more
+
+    async def more(admits):
+        asked.append(long.read)
+        await inner(admits)
+
+    long.more = more
+    length = str(20_000 + len(QUERY))
+    await gateway.ask("POST", "/query", headers={"content-length": length}, exchange=long)
+    assert long.status == 200
+    assert sorted(set(asked)) == asked
+
+
 async def test_answers_count_until_they_are_taken(make_gateway, make_exchange, soon):
     """Large ones of one key have its half of the room, and keep their places; others get in."""
     gateway = make_gateway(bounds={"max_bodies_bytes": 500_000, "max_requests": 4})
