@@ -25,7 +25,7 @@ spec:
   shards: {shards}
   replicas: {replicas}
   storage: {{size: 4Gi}}
-"""
+{more}"""
 
 _PATIENCE = "300"  # seconds: a machine that is busy takes long
 
@@ -36,10 +36,11 @@ class Fleet:
 
     state: pathlib.Path
 
-    def up(self, dimensions: int, replicas: int, shards: int = 1) -> None:
-        """Make it so, and wait until it serves."""
+    def up(self, dimensions: int, replicas: int, shards: int = 1, more: str = "") -> None:
+        """Make it so, and wait until it serves; `more` are lines of the spec."""
         manifest = self.state.parent / "index.yaml"
-        manifest.write_text(_MANIFEST.format(dimensions=dimensions, replicas=replicas, shards=shards))
+        wanted = {"dimensions": dimensions, "replicas": replicas, "shards": shards, "more": more}
+        manifest.write_text(_MANIFEST.format(**wanted))
         self.run("up", "-f", str(manifest), "--timeout", _PATIENCE)
 
     def run(self, *told: str) -> str:
@@ -97,11 +98,13 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def started(folder: pathlib.Path, dimensions: int, replicas: int, shards: int = 1) -> Iterator[Fleet]:
-    """Bring an index up in a folder; it is gone afterwards."""
+def started(
+    folder: pathlib.Path, dimensions: int, replicas: int, shards: int = 1, more: str = ""
+) -> Iterator[Fleet]:
+    """Bring an index up in a folder, see `Fleet.up`; it is gone afterwards."""
     fleet = Fleet(folder / "state")
     try:
-        fleet.up(dimensions, replicas, shards)
+        fleet.up(dimensions, replicas, shards, more)
         yield fleet
     finally:
         fleet.down()

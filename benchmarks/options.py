@@ -23,6 +23,7 @@ class Options:
         out: folder of the results.
         contenders: of the part `peers`; none given: all.
         add: whether results of earlier runs of that part are kept beside the new ones.
+        fill: of the part `replication`: GiB of vectors of which a member is filled; 0 for none.
     """
 
     folder: pathlib.Path | None
@@ -34,6 +35,7 @@ class Options:
     contenders: tuple[str, ...] = ()
     add: bool = False
     fashion: bool = False
+    fill: float = 0.0
 
     def data(self) -> datasets.Dataset:
         """Load or make the vectors."""
@@ -61,6 +63,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument(
         "--add", action="store_true", help="keep what peers measured before, beside what is new"
     )
+    made.add_argument(
+        "--fill",
+        type=float,
+        default=0.0,
+        metavar="GIB",
+        help="of the part replication: fill a member of as many GiB of vectors too, made from a seed",
+    )
     return made
 
 
@@ -71,7 +80,9 @@ def of(given: argparse.Namespace) -> Options:
     rows, queries = (5_000, 200) if given.quick else (given.rows, 1_000)
     growth = given.growth or (20_000 if given.quick else 300_000)
     contenders = tuple(filter(None, given.contenders.split(",")))
-    return Options(folder, rows, queries, growth, given.quick, given.out, contenders, given.add, fashion)
+    return Options(
+        folder, rows, queries, growth, given.quick, given.out, contenders, given.add, fashion, given.fill
+    )
 
 
 def say(what: str) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import pathlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -68,9 +69,12 @@ def say(api: Api, method: str, path: str, told: object = None) -> Any:
     return Caller(api).call(method, path, None if told is None else json.dumps(told).encode())
 
 
-def send_all(api: Api, method: str, path: str, bodies: Iterable[bytes], loaders: int = LOADERS) -> None:
-    """Send bodies, each once, some at a time, drawn when they are sent; return when all are answered."""
+def send_all(
+    api: Api, method: str, path: str, bodies: Iterable[bytes], loaders: int = LOADERS
+) -> list[float]:
+    """Send bodies, each once, some at a time, drawn when they are sent; return the seconds that each took."""
     waiting, turn = iter(bodies), threading.Lock()
+    took: list[float] = []
 
     def send() -> None:
         caller = Caller(api)
@@ -79,11 +83,14 @@ def send_all(api: Api, method: str, path: str, bodies: Iterable[bytes], loaders:
                 body = next(waiting, None)
             if body is None:
                 return
+            begin = time.perf_counter()
             caller.call(method, path, body)
+            took.append(time.perf_counter() - begin)
 
     with concurrent.futures.ThreadPoolExecutor(loaders) as pool:
         for one in [pool.submit(send) for _ in range(loaders)]:
             one.result()
+    return took
 
 
 class Asked:
