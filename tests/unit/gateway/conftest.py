@@ -267,11 +267,12 @@ class Exchange:
 
     @property
     def is_here(self):
-        return not self.hang and (not self.pause or not self.pieces)
+        """A body of one piece comes with its head; one of several does not."""
+        return not self.hang and len(self.pieces) <= (0 if self.pause else 1)
 
     @property
     def come(self):
-        return self.read
+        return self.read + (sum(map(len, self.pieces)) if self.is_here else 0)
 
     async def more(self, admits):
         while self.pieces:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from vectorfleet_gateway import admission, body, errors, metrics, room
+from vectorfleet_gateway.serving import bodies, exchanges
 
 OTHER = {"api-key": "key-2"}
 QUERY = b'{"topK": 1, "vector": [1.0, 0.0]}'
@@ -236,21 +237,28 @@ async def test_a_body_that_comes_too_slowly_is_cut_off(make_gateway, make_exchan
     assert quick.status == 200
 
 
-async def test_a_body_that_is_longer_than_its_share_comes_in_alone(make_gateway, make_exchange):
-    """No more is counted of it than there is, and nothing is asked about twice: that held up the loop."""
-    gateway = make_gateway(bounds={"max_bodies_bytes": 4_000})
-    long = make_exchange([b" " * 1_000] * 20 + [QUERY], pause=0.001)
-    asked, inner = [], long.more
+class Tap:
+    """Where a body comes from; it is never held up."""
 
-    async def more(admits):
-        asked.append(long.read)
-        await inner(admits)
+    def go_on(self):
+        """See `bodies.Tap`."""
 
-    long.more = more
-    length = str(20_000 + len(QUERY))
-    await gateway.ask("POST", "/query", headers={"content-length": length}, exchange=long)
-    assert long.status == 200
-    assert sorted(set(asked)) == asked
+    invite = go_on
+
+
+async def test_a_body_that_is_longer_than_its_share_comes_in_alone():
+    """No more is counted of it than there is; between two pieces it waits, and lets others go on."""
+    house = admission.House(2, 4_000)
+    arriving = bodies.Body(Tap(), 10, 20_000)
+    exchange = exchanges.Exchange(None, arriving, None)
+    reading = asyncio.create_task(body.read(20_000, exchange, house.enter("k"), 10**6, 5.0))
+    for _ in range(20):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        arriving.feed(b"x" * 1_000)
+        assert house.room.held <= 2_000
+    arriving.end()
+    assert await reading == b"x" * 20_000
 
 
 async def test_answers_count_until_they_are_taken(make_gateway, make_exchange, soon):
