@@ -30,7 +30,7 @@ from .copies import checkpoints, incoming, reusing
 from .engines import registry
 from .limits import guard, meter
 from .log import high_water, log_files, log_index, recovery
-from .segments import builder, manifest
+from .segments import builder_process, manifest
 from .settings import Tuning
 from .upkeep import maintenance, merging
 
@@ -70,7 +70,7 @@ def open_shard(
     number: int,
     folder: Path,
     tuning: Tuning,
-    start_builder: merging.StartBuilder = builder.start,
+    start_builder: merging.StartBuilder = builder_process.start,
     place: Place = Place(),
 ) -> OpenShard:
     """Open the folder of shard `number`, or set it up where it is new; maintenance is not started yet.

@@ -1,19 +1,16 @@
-"""Merges sealed segments into one, in a process of its own, see `background`.
+"""Merges sealed segments into one, in a process of its own, see `builder_process`.
 
 The serving process keeps its cores' priority and its interpreter to itself: this one steps back, and dies
 with its parent. It reads and writes files only; what it made counts once the parent's manifest names it.
 """
 
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Protocol
 
 import faiss
 
-from . import descriptor, manifest, sealed, writer, yielding
+from . import descriptor, manifest, sealed, writer
 
 
 class Input(descriptor.Model):
@@ -58,28 +55,6 @@ class Process(Protocol):
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that it has had."""
-
-
-class Started(subprocess.Popen[bytes]):
-    """A builder that `start` has started."""
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that it has had."""
-        return yielding.cpu_seconds(self.pid)
-
-
-def start(job: Job, path: Path) -> Process:
-    """Start a builder for a job, which is written to `path`; its messages come on standard error."""
-    path.write_text(job.model_dump_json())
-    standing = yielding.IDLE if job.yields else yielding.NICE
-    command = [sys.executable, "-m", f"{__package__}.background"]
-    command += [str(job.parent), str(job.niceness), standing, str(path)]
-    # Threads that wait must not spin: serving threads want the cores.
-    environment = os.environ | {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
-    return Started(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def run(job: Job, folder: Path) -> descriptor.Descriptor:

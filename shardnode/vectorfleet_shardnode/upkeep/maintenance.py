@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import errors, files, metrics, shard, transitions
+from .. import errors, files, metrics, relief, shard, transitions
 from ..api import config
-from ..limits import estimates, guard, relief
-from ..segments import builder, compaction, descriptor, growing, manifest, sealed, writer
+from ..limits import estimates, guard
+from ..segments import builder_process, compaction, descriptor, growing, manifest, sealed, writer
 from . import layout, merging, sketching, stored_segments
 
 Adoption = concurrent.futures.Future[bool]
@@ -35,7 +35,7 @@ class Maintenance:
         served: shard.Shard,
         generation: config.Generation,
         stored: manifest.Manifest,
-        start_builder: merging.StartBuilder = builder.start,
+        start_builder: merging.StartBuilder = builder_process.start,
     ) -> None:
         self.problem = ""
         self.following = False  # another replica builds, and what it has built is offered
@@ -256,10 +256,11 @@ class Maintenance:
         limits.look(state.stored_bytes)
 
     def _relieve(self) -> None:
-        """Seal what grows, and give the kernel back what was freed."""
+        """Seal what grows, and give the kernel back what was freed, and what nothing works with."""
         state = self._shard.snapshot
         if len(state.growing) == 1 and state.growing[0].segment.rows and not self._shard.freezing:
             self._shard.freeze()
+        builder_process.let_go()
         relief.give_back()
 
     def _load_graphs(self) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 from .. import errors, shard
 from ..api import config
 from ..limits import cgroup, estimates, guard
-from ..segments import builder, compaction, descriptor, manifest, sealed, yielding
+from ..segments import builder, builder_process, compaction, descriptor, manifest, sealed, yielding
 from ..text import analysis
 from . import layout
 
 _LOG = logging.getLogger(__name__)
 BUILD = "build"
 StartBuilder = Callable[[builder.Job, Path], builder.Process]
-"""Starts a builder for a job that is written to a path; `builder.start`."""
+"""Starts a builder for a job that is written to a path; `builder_process.start`."""
 
 
 @dataclasses.dataclass
@@ -98,6 +98,8 @@ class Merging:
         if self._shard.limits.fits(self._need(inputs, action)):
             self._start_build(inputs, action)
             return
+        if builder_process.let_go():
+            return  # what it had may have been all that was missing: to be looked at again
         views = self._shard.snapshot.sealed
         if less := compaction.plan_without_graphs(self.policy, layout.sizes(views)):
             inputs = tuple(view for view in views if view.segment.name in less.names)

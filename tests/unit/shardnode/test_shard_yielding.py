@@ -58,10 +58,10 @@ def test_a_builder_steps_back_and_so_do_the_threads_that_it_starts(yields, polic
     assert said.splitlines() == [f"{policy} {niceness}"] * 2
 
 
-def test_the_process_of_a_builder_steps_back_before_it_loads_anything(tmp_path):
+def test_the_process_of_a_builder_steps_back_before_it_loads_anything():
     """While it still has the one thread that it began with: those of libraries come later."""
     command = [sys.executable, "-m", "vectorfleet_shardnode.segments.background", str(os.getpid())]
-    process = subprocess.Popen([*command, "3", "idle", str(tmp_path / "missing")], stderr=subprocess.PIPE)
+    process = subprocess.Popen([*command, "3", "idle"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     while True:
         threads = len(list(Path(f"/proc/{process.pid}/task").iterdir()))
         if os.sched_getscheduler(process.pid) == os.SCHED_IDLE:
@@ -72,10 +72,10 @@ def test_the_process_of_a_builder_steps_back_before_it_loads_anything(tmp_path):
     process.communicate()
 
 
-def test_a_builder_whose_parent_is_gone_does_nothing(tmp_path):
+def test_a_builder_whose_parent_is_gone_does_nothing():
     """It ends, though nobody tells it to."""
     command = [sys.executable, "-m", "vectorfleet_shardnode.segments.background", "1", "3", "nice"]
-    assert subprocess.run([*command, str(tmp_path / "missing")], check=False).returncode == 1
+    assert subprocess.run(command, check=False).returncode == 1
 
 
 def test_where_the_policy_is_forbidden_a_builder_is_nice(monkeypatch):
