@@ -56,7 +56,7 @@ def test_a_replica_that_is_stuck_is_restarted_by_the_operator(sticky):
         os.kill(pids[before["primary"]], signal.SIGTERM)  # it hands over first, so that the others promise
         sticky.wait_until(lambda: stopped_taking_part(said))
         in_the_way.rmdir()
-        sticky.wait_until(lambda: sticky.pids("sticky")[name] not in (0, None, pids[name]), 90)
+        sticky.wait_until(lambda: sticky.pids("sticky").get(name) not in (0, None, pids[name]), 90)
         sticky.wait_until(lambda: all(pod.ready for pod in sticky.seen("sticky").pods), 90)
         client.upsert([("b", [2.0] * 8)])
         assert client.fetch(["a", "b"]).vectors.keys() == {"a", "b"}
