@@ -20,12 +20,14 @@ class Volume:
 
     def __init__(self, folder):
         self.folder = folder
-        if self._mount(f"size={_ROOMY}", "-t", "tmpfs", "tmpfs"):
-            raise PermissionError(f"nothing can be mounted at {folder}")
+        if refusal := self._mount(f"size={_ROOMY}", "-t", "tmpfs", "tmpfs"):
+            raise PermissionError(f"nothing can be mounted here: {refusal}")
 
     def _mount(self, options, *how):
+        """Mount it; returns why it can't be, empty where it is."""
         command = ["mount", *how, "-o", options, str(self.folder)]
-        return subprocess.run(command, check=False, capture_output=True).returncode
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        return (done.stderr.strip() or f"mount ended with {done.returncode}") if done.returncode else ""
 
     def fill(self):
         """Leave room for hardly anything; what is written meanwhile may need another try."""

@@ -40,8 +40,8 @@ def _mount(path, aside):
     shutil.copytree(path, aside)
     try:
         made = volume.Volume(path)
-    except PermissionError:
-        pytest.skip("nothing can be mounted here")
+    except PermissionError as refused:
+        pytest.skip(str(refused))
     shutil.copytree(aside, path, dirs_exist_ok=True)
     return made
 
