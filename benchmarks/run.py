@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import amplification
 import compression
 import copying
 import engine
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[options.Options], Iterator[report.Section]]] = {
     "engine": engine.measure,
     "query": query.measure,
     "ingest": ingest.measure,
+    "write-amplification": amplification.measure,
     "latency": latency.measure,
     "growth": growth.measure,
     "compression": compression.measure,

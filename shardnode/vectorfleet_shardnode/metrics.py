@@ -33,6 +33,11 @@ BUILD_SECONDS = prometheus_client.Histogram(
 BUILT_ROWS = prometheus_client.Counter(
     "vectorfleet_segment_built_rows", "Rows written into sealed segments.", ["kind"]
 )
+BUILT_BYTES = prometheus_client.Counter(
+    "vectorfleet_segment_built_bytes",
+    "Bytes of the files of sealed segments that were written here.",
+    ["kind"],
+)
 FETCHED_BYTES = prometheus_client.Counter(
     "vectorfleet_segment_fetched_bytes",
     "Bytes of segments that were fetched from another replica that built them.",

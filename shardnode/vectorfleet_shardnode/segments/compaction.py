@@ -11,13 +11,13 @@ after the other, each with a row or two that stays.
 
 The graph of the largest is extended, so a row's links are computed when it comes into a graph, and again
 only when its segment is merged into a larger one: that at least doubles the segment it is in, so at most
-1 + log2(rows / first build) times; in a bulk load about once or twice. Its bytes are copied whenever its
-segment takes part, which grows by the share at least each time: at most log(rows / first build) /
-log(1 / (1 - share)) times. A graph in which more than `stale_share` are dead is built anew instead.
+1 + log2(rows / first build) times; in a bulk load about once or twice. A graph in which more than
+`stale_share` are dead is built anew instead. How often a row's bytes are copied is `most_copies`.
 """
 
 import dataclasses
 import enum
+import math
 from collections.abc import Sequence
 
 MANY_FLAT = 16
@@ -113,6 +113,30 @@ def waiting_rows(policy: Policy, growing_rows: int, sizes: Sequence[Size]) -> in
     waiting = growing_rows + sum(size.live for size in sizes if not size.indexed)
     exact = not policy.indexes or waiting < policy.index_min_rows
     return 0 if exact else waiting
+
+
+def most_copies(policy: Policy, pace: Pace, first: int, rows: int, replaced: float = 0.0) -> float:
+    """Return how often merges copy a row at most, on average over the rows that were ever taken.
+
+    A row is copied once into its first graph's segment. Whatever merge it takes part in then either makes the
+    segment that it is in larger, by the share of rows outside the largest part, or drops the dead. From
+    `first` rows to `rows` there are so many steps; and each row that dies makes a segment smaller, which is
+    to be made up for, and pays for a part of the merge that drops it: twice at most, since the dead of a
+    graph that is extended stay its nodes until it is built anew. Merges of flat segments whose rows are too
+    few for a graph, fewer than `index_min_rows` for each that is flushed, come beside this.
+
+    Args:
+        policy: the bounds.
+        pace: how writes come; a rest behind them adds two copies, at most, while rests that come again and
+            again are of the pace `RESTING`.
+        first: rows of the smallest segment that gets a graph.
+        rows: live rows at the most.
+        replaced: share of the rows taken that were replaced or deleted later.
+    """
+    bounds = _bounds(policy, pace)
+    step = -math.log(1 - bounds.outside)
+    grown = math.log(max(1.0, rows / first)) / step
+    return 1 + grown + replaced * (1 / step + 2 * (1 - bounds.dead) / bounds.dead)
 
 
 def _should_index(policy: Policy, flat: Sequence[Size], pace: Pace) -> bool:

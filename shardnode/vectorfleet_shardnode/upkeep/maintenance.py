@@ -24,6 +24,7 @@ Adoption = concurrent.futures.Future[bool]
 
 _LOG = logging.getLogger(__name__)
 _TICK = 0.1  # seconds between looks
+_ADOPTED = "adopt"
 _PAUSE = 1.0  # seconds after a failure
 
 
@@ -50,6 +51,11 @@ class Maintenance:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         self._policy = self._merging.policy
+
+    @property
+    def policy(self) -> compaction.Policy:
+        """When what is merged."""
+        return self._policy
 
     @property
     def building(self) -> bool:
@@ -113,7 +119,7 @@ class Maintenance:
         added = self._stored.adopt(output, described)
         self._stored.stand_in(added)
         self._idle_at = time.monotonic()
-        self._note("adopt", added, started)
+        self._note(_ADOPTED, added, started)
         return True
 
     def start(self) -> None:
@@ -241,6 +247,8 @@ class Maintenance:
         seconds, rows = time.monotonic() - started, added.segment.rows if added else 0
         metrics.BUILD_SECONDS.labels(kind).observe(seconds)
         metrics.BUILT_ROWS.labels(kind).inc(rows)
+        if added and kind != _ADOPTED:  # what is fetched is counted where it is fetched
+            metrics.BUILT_BYTES.labels(kind).inc(added.segment.descriptor.bytes)
         _LOG.info("sealed a segment", extra={"kind": kind, "rows": rows, "seconds": round(seconds, 3)})
 
     def _look_for_room(self) -> None:
