@@ -43,7 +43,8 @@ class Schema(base.Part):
     fields: tuple[SchemaField, ...] = Field(
         default=(),
         max_length=128,
-        description="Typed fields: a write with a value of another type is refused, and dates compare as "
+        description="Typed fields: a write with a value of another type is refused, a filter that "
+        "compares with one too, and dates compare as "
         "points in time. A field need not be declared to be filtered; what is stored is never checked.",
     )
     text: tuple[base.ShortText, ...] = Field(

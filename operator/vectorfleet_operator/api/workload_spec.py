@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from . import base
+from . import base, tuning_spec
 
 
 class Resources(base.Part):
@@ -49,6 +49,10 @@ class Storage(base.Part):
         default=DeletionPolicy.RETAIN,
         description="Retain: the volumes stay when the index is deleted, and an index of the same name finds "
         "its rows again. Delete: they go with it.",
+    )
+    tuning: tuning_spec.Tuning = Field(
+        default=tuning_spec.Tuning(),
+        description="Bounds of a shard's storage. Replicas restart one after the other when they change.",
     )
 
 

@@ -55,6 +55,7 @@ def _container(given: inputs.Inputs, number: int) -> inputs.Object:
         {"name": "VECTORFLEET_GRPC_PORT", "value": str(names.GRPC_PORT)},
         pod.build_field("VECTORFLEET_POD_NAME", "metadata.name"),
         {"name": "VECTORFLEET_REPLICATED", "value": "true"},
+        *({"name": name, "value": value} for name, value in given.spec.storage.tuning.environment().items()),
     ]
     container["ports"].append({"name": "grpc", "containerPort": names.GRPC_PORT, "protocol": "TCP"})
     container["volumeMounts"].append({"name": DATA, "mountPath": _DATA_DIR})

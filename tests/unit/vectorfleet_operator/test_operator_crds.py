@@ -129,7 +129,11 @@ def test_defaults_of_the_schema_are_those_of_the_models():
     spec_schema = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     filled = bare | {"spec": fill(bare["spec"], spec_schema)}
 
-    assert filled["spec"]["storage"] == {"size": "10Gi", "deletionPolicy": "Retain"}
+    assert filled["spec"]["storage"] == {
+        "size": "10Gi",
+        "deletionPolicy": "Retain",
+        "tuning": {"buildYields": False},
+    }
     assert parse.parse_index(filled).spec == parse.parse_index(bare).spec
 
 

@@ -13,6 +13,7 @@ from planning import desiring
 from vectorfleet_operator import pki
 from vectorfleet_operator.desired import build, inputs, names
 from vectorfleet_runtime import parties
+from vectorfleet_shardnode import settings
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "products.yaml"
 
@@ -122,6 +123,33 @@ def test_volumes_follow_the_deletion_policy(policy):
 
     retention = stateful_set["spec"]["persistentVolumeClaimRetentionPolicy"]
     assert retention == {"whenDeleted": policy, "whenScaled": "Retain"}
+
+
+def test_bounds_of_the_storage_reach_the_shard_node(monkeypatch):
+    """As its own settings read them; what is not given is its own default, and no variable at all."""
+    given = {"growingRows": 500, "growingMib": 4, "unindexedMib": 8, "indexMinRows": 50}
+    given |= {"logRetainedMib": 0, "buildThreads": 3, "buildYields": True}
+    variables = tuning_of(desiring.build_all(storage={"tuning": given}))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    wanted = settings.Tuning(
+        growing_rows=500,
+        growing_bytes=4 << 20,
+        unindexed_bytes=8 << 20,
+        index_min_rows=50,
+        log_retained_bytes=0,
+        build_threads=3,
+        build_yields=True,
+    )
+    assert settings.Settings(shard=0).tuning == wanted
+    assert tuning_of(desiring.build_all()) == {}
+
+
+def tuning_of(built):
+    """Return the variables of a shard's container that set bounds."""
+    [container] = built["StatefulSet", "products-g1-s0"]["spec"]["template"]["spec"]["containers"]
+    named = {one["name"]: one.get("value") for one in container["env"]}
+    return {name: value for name, value in named.items() if name.startswith("VECTORFLEET_TUNING__")}
 
 
 def test_the_number_of_gateways_may_be_left_to_others():

@@ -89,6 +89,22 @@ def test_hnsw_parameters_come_from_profile_or_values(index, expected):
         ({"rollout": {"steps": [10, 50]}}, "spec.rollout: steps must grow, and end with 100"),
         ({"shards": 0}, "spec.shards: Input should be greater than or equal to 1"),
         ({"storage": {"size": "10 GB"}}, "spec.storage.size: '10 GB' is not a quantity"),
+        (
+            {"storage": {"tuning": {"growingRows": 5}}},
+            "spec.storage.tuning.growingRows: Input should be greater",
+        ),
+        (
+            {"storage": {"tuning": {"indexMinRows": 1}}},
+            "spec.storage.tuning.indexMinRows: Input should be greater",
+        ),
+        (
+            {"storage": {"tuning": {"logRetainedMib": "all"}}},
+            "spec.storage.tuning.logRetainedMib: Input should be",
+        ),
+        (
+            {"storage": {"tuning": {"growingBytes": 5}}},
+            "spec.storage.tuning.growingBytes: there is no such field",
+        ),
         ({"sharts": 2}, "spec.sharts: there is no such field"),
         ({"embedder": {"url": "embedder:80"}}, "spec.embedder.url: String should match pattern"),
         (
