@@ -17,8 +17,9 @@ reason `NotSupportedYet` and the name of the field. Nothing is ignored.
 Gateways say with each query how hard to search, so a change of `index.efSearch`, `index.probes` or
 `quantization.rescore.oversampling` rolls the gateways alone. `schema`, `storage.tuning`,
 `quantization.rescore.enabled` and `quantization.recallFloor` are read by the shards, which restart one
-after the other. So they do for what may change of a vector field: its `quantization.rescore` and `quantization.recallFloor`. A profile chooses
-`efSearch` with the parameters that a graph is built with; an `efSearch` beside it wins.
+after the other. So they do for what may change of a vector field: its `quantization.rescore` and
+`quantization.recallFloor`. A profile chooses `efSearch` with the parameters that a graph is built with; an
+`efSearch` beside it wins.
 
 The smallest index:
 
