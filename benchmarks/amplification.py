@@ -13,7 +13,7 @@ import prometheus_client
 import report
 import shard
 
-from vectorfleet_shardnode.segments import compaction
+from vectorfleet_shardnode.segments import builder_process, compaction
 
 BATCH, HOT = 500, 200
 _BLOCK = 512  # bytes in which the kernel counts
@@ -103,6 +103,7 @@ def _row(name: str, found: Written, most: float) -> list[report.Cell]:
 
 
 def _now(rows: int) -> Written:
+    builder_process.let_go()  # what a process had written counts once it has ended
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return Written(
         rows=rows,
