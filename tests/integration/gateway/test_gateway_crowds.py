@@ -57,10 +57,10 @@ def test_our_client_comes_again(small):
             for batch in range(5):
                 index.upsert([(f"{number}-{batch}-{row}", [1.0, 2.0, 3.0, row + 1.0]) for row in range(50)])
 
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        list(pool.map(load, range(12)))
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(load, range(6)))
     with vectorfleet.Client(small.host, KEY) as index:
-        assert index.stats().total_vector_count >= 12 * 5 * 50
+        assert index.stats().total_vector_count >= 6 * 5 * 50
 
 
 def test_many_bodies_do_not_take_the_memory(small):

@@ -121,7 +121,7 @@ def test_requests_with_sparse_values(dotproduct, case):
 
 @pytest.fixture(scope="module")
 def worded(make_fleet, embedder_url):
-    """An index of texts, with an embedder and a reranker; and what statuses it answered, by operation.
+    """An index of texts, with an embedder and a reranker.
 
     Its vectors are longer than those that are generated, since the embedder's are: what has one is refused.
     """
@@ -136,23 +136,14 @@ def worded(make_fleet, embedder_url):
                 "cache": {},
             },
         )
-        yield fleet, {}
+        yield fleet
 
 
 @schema_of_texts.parametrize()
 @hypothesis.settings(max_examples=15, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 def test_requests_of_texts(worded, case):
     """Records and texts go to real services, and what comes of them is answered as described."""
-    fleet, seen = worded
-    answer = validated(fleet, case)
-    seen.setdefault(case.operation.definition.raw["operationId"], set()).add(answer.status_code)
-
-
-def test_records_were_taken_and_found(worded):
-    """Of the requests above some succeed: what is described of that was seen too."""
-    _, seen = worded
-    assert 201 in seen["upsert_records"]
-    assert 200 in seen["search_records"]
+    validated(worded, case)
 
 
 def validated(fleet, case):
