@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vectorfleet_runtime import garbage
 from vectorfleet_shardnode import settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
-from vectorfleet_shardnode.segments import part
+from vectorfleet_shardnode.segments import builder_process, part
 from vectorfleet_shardnode.serving import reporting, service
 
 CORES = len(os.sched_getaffinity(0))
@@ -137,6 +137,7 @@ def part_of(number: int) -> int:
 
 def cpu_seconds() -> float:
     """Return the CPU time of this process and of those that it has waited for."""
+    builder_process.let_go()  # what one that waits has used counts once it has ended
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used)
 
