@@ -17,7 +17,7 @@ from attacking import target as target_
 from crashing import warm
 from issuing import entries, folders
 from replicated import making
-from services import embedder, loopback, proxy
+from services import embedder, loopback, proxy, reranker
 
 KEY = "integration-key"
 TOKEN = "integration-token"
@@ -167,6 +167,17 @@ class Fleet:
         return pinecone.PineconeAsyncio(api_key=KEY).IndexAsyncio(host=self.host)
 
 
+def pytest_collection_modifyitems(items):
+    """Give the tests of an API's operations an id each, as they have a name each.
+
+    schemathesis names them once they are made, so all of a function have the function's id. Of tests with one
+    id pytest-xdist runs the first alone.
+    """
+    for item in items:
+        if not item.nodeid.endswith(item.name):
+            item._id = item.parent.id.child(item.name)
+
+
 @pytest.fixture(scope="module")
 def make_fleet(tmp_path_factory):
     """Make fleets that end with the module: shards, what they serve, schema, bounds, services, settings.
@@ -240,6 +251,22 @@ def embedder_url():
     """The base URL of a real embedding server."""
     with embedder.serving() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def fleet_of_texts(make_fleet, embedder_url):
+    """Two shards with a field of text, an embedder, a reranker, and a cache of answers."""
+    embedding = {"url": embedder_url, "model": "e5", "field": "about", "timeoutSeconds": 20}
+    with reranker.serving() as url:
+        yield make_fleet(
+            serving={"dimensions": embedder.DIMENSIONS},
+            schema={"text": ["about"]},
+            named={
+                "embedder": embedding | embedder.ROLES,
+                "reranker": {"url": url, "model": reranker.MODEL},
+                "cache": {},
+            },
+        )
 
 
 @pytest.fixture(scope="module")

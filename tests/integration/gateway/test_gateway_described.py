@@ -18,7 +18,6 @@ from schemathesis.config import (
     SchemathesisConfig,
 )
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from services import embedder, reranker
 
 from vectorfleet_gateway import call, consistency, openapi, operations
 from vectorfleet_shardnode.api import config
@@ -120,30 +119,28 @@ def test_requests_with_sparse_values(dotproduct, case):
 
 
 @pytest.fixture(scope="module")
-def worded(make_fleet, embedder_url):
-    """An index of texts, with an embedder and a reranker.
+def worded(fleet_of_texts):
+    """An index of texts, with an embedder and a reranker; and what statuses it answered, by operation.
 
     Its vectors are longer than those that are generated, since the embedder's are: what has one is refused.
     """
-    embedding = {"url": embedder_url, "model": "e5", "field": "about", "timeoutSeconds": 20}
-    with reranker.serving() as url:
-        fleet = make_fleet(
-            serving={"dimensions": embedder.DIMENSIONS},
-            schema={"text": ["about"]},
-            named={
-                "embedder": embedding | embedder.ROLES,
-                "reranker": {"url": url, "model": reranker.MODEL},
-                "cache": {},
-            },
-        )
-        yield fleet
+    return fleet_of_texts, {}
 
 
 @schema_of_texts.parametrize()
 @hypothesis.settings(max_examples=15, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 def test_requests_of_texts(worded, case):
     """Records and texts go to real services, and what comes of them is answered as described."""
-    validated(worded, case)
+    fleet, seen = worded
+    answer = validated(fleet, case)
+    seen.setdefault(case.operation.definition.raw["operationId"], set()).add(answer.status_code)
+
+
+def test_records_were_taken_and_found(worded):
+    """Of the requests above some succeed: what is described of that was seen too."""
+    _, seen = worded
+    assert 201 in seen["upsert_records"]
+    assert 200 in seen["search_records"]
 
 
 def validated(fleet, case):

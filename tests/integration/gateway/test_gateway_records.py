@@ -5,7 +5,7 @@ import re
 
 import pinecone
 import pytest
-from services import embedder, reranker
+from services import reranker
 
 RECORDS = [
     {"_id": "apple", "about": "A sweet red fruit that grows on trees", "year": 2024},
@@ -15,25 +15,9 @@ RECORDS = [
 
 
 @pytest.fixture(scope="module")
-def fleet(make_fleet, embedder_url):
-    """Two shards with a field of text, an embedder, a reranker, and a cache of answers."""
-    embedding = {"url": embedder_url, "model": "e5", "field": "about", "timeoutSeconds": 20}
-    with reranker.serving() as url:
-        yield make_fleet(
-            serving={"dimensions": embedder.DIMENSIONS},
-            schema={"text": ["about"]},
-            named={
-                "embedder": embedding | embedder.ROLES,
-                "reranker": {"url": url, "model": reranker.MODEL},
-                "cache": {},
-            },
-        )
-
-
-@pytest.fixture(scope="module")
-def index(fleet):
+def index(fleet_of_texts):
     """The official client, and three records."""
-    with pinecone.Pinecone(api_key="integration-key").Index(host=fleet.host) as made:
+    with pinecone.Pinecone(api_key="integration-key").Index(host=fleet_of_texts.host) as made:
         made.upsert_records("things", RECORDS)
         yield made
 
@@ -90,22 +74,22 @@ def test_hits_are_ordered_anew(index):
         )
 
 
-async def test_in_asyncio(index, fleet):
+async def test_in_asyncio(index, fleet_of_texts):
     """The same from the client's other form."""
     client = pinecone.PineconeAsyncio(api_key="integration-key")
-    async with client, client.IndexAsyncio(host=fleet.host) as other:
+    async with client, client.IndexAsyncio(host=fleet_of_texts.host) as other:
         await other.upsert_records("others", [{"_id": "pear", "about": "A green fruit"}])
         found = await other.search("others", {"inputs": {"text": "fruit"}, "top_k": 5})
         assert ids(found) == ["pear"]
         assert (await other.describe_index_stats()).namespaces["others"].vector_count == 1
 
 
-def test_the_readme_s_search_runs(fleet):
+def test_the_readme_s_search_runs(fleet_of_texts):
     """Word for word, but for the host: the row that means what is asked."""
     readme = (pathlib.Path(__file__).parents[3] / "README.md").read_text()
     block = next(
         one for one in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "upsert_records" in one
     )
     names = {"key": "integration-key"}
-    exec(block.replace("http://notes.default.svc", fleet.host), names)
+    exec(block.replace("http://notes.default.svc", fleet_of_texts.host), names)
     assert ids(names["found"]) == ["bus"]
