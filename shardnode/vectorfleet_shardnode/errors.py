@@ -12,6 +12,7 @@ ShardError
 │   └── LostWriteError                            a write that a read demands was lost
 ├── UnknownOutcomeError      ABORTED              it may have been written or not; send it again with its id
 ├── StorageFullError         RESOURCE_EXHAUSTED   no room on the disk to write; reads go on
+├── FlushBehindError         RESOURCE_EXHAUSTED   the disk is slower than writes come; reads and deletes go on
 ├── MemoryFullError          RESOURCE_EXHAUSTED   no memory to write; reads go on
 ├── UnavailableError         UNAVAILABLE          starting or stopping
 │   └── QuorumLostError                           too few members answer to write; nothing was written
@@ -92,6 +93,12 @@ class UnknownOutcomeError(ShardError):
 
 class StorageFullError(ShardError):
     """There is no room on the disk; reads go on, and writes resume once there is."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class FlushBehindError(ShardError):
+    """Full segments wait in memory to be written to the disk, for long; reads and deletes go on."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import catching_up, digests, errors, operations, outset, records, roles, shown, transitions
+from . import catching_up, digests, errors, freezing, operations, outset, records, roles, shown
 from . import shape as shapes
 from .limits import estimates, guard
 from .log import log_format, log_index, wal
@@ -25,9 +25,6 @@ from .settings import Tuning
 from .snapshot import Snapshot
 from .states import Done, States, Written
 
-_MAX_FROZEN = 2
-_FLUSH_PATIENCE = 20.0  # seconds that a write waits for room in memory
-_MEANWHILE = 0.02  # seconds after which others have a turn
 LOG = "log"
 
 
@@ -45,6 +42,7 @@ class Shard:
             changes it goes through the shard.
         replica: what was promised.
         digests: of states at chosen seqs; none where the shard is alone.
+        frozen: set when there is a segment to flush.
         last_write, last_search: when there was one, by `time.monotonic`.
     """
 
@@ -58,7 +56,6 @@ class Shard:
         self.digests = digests.Digests(0 if start.alone else tuning.digest_every, tuning.digest_rest_seconds)
         self.last_write = time.monotonic()
         self.last_search = -math.inf
-        self.frozen = threading.Event()  # set when there is a segment to flush
         self._alone = start.alone
         self._shown: shown.Shown | None = None
         self._writing = threading.Condition()  # held by the one writer
@@ -71,8 +68,11 @@ class Shard:
         self.log = wal.Log(
             folder / LOG, start.found.index, listeners, alone=start.alone, committed=start.found.committed
         )
-
-        self._catching_up = catching_up.CatchingUp(self._states, self.log, tuning, self._begin_next)
+        self._freezing = freezing.Freezing(self._writing, self._states, self.log, tuning)
+        self.frozen = self._freezing.frozen
+        self._catching_up = catching_up.CatchingUp(
+            self._states, self.log, tuning, self._freezing.freeze_visible
+        )
 
     def listen(self, listener: outset.Listener) -> None:
         """Tell somebody what becomes of the log, from now on."""
@@ -137,7 +137,7 @@ class Shard:
 
         Raises:
             NotPrimaryError: this shard follows.
-            MemoryFullError, StorageFullError: no room; nothing was written.
+            MemoryFullError, StorageFullError, FlushBehindError: no room; nothing was written.
             LogFailedError: the disk failed; a restart is needed.
         """
         with self._writing:
@@ -145,7 +145,8 @@ class Shard:
             if known := self.log.find_write(write_id):
                 return self._states.wait(Written(*known))
             try:
-                if self._make_room(grows=operations.grows(operation), meanwhile=meanwhile):
+                if not self._freezing.begin_due() and operations.grows(operation):
+                    self._freezing.wait(lambda: bool(self._role.epoch) and not self.failed, meanwhile)
                     return self.write(operation, write_id, meanwhile)  # all may have changed while it waited
                 done = self._write(operation, write_id)
             except errors.StorageFullError as full:
@@ -177,45 +178,6 @@ class Shard:
         if isinstance(record, records.Put):
             waiting = head.growing[-1].segment.metadata_bytes
             self.limits.admit(estimates.write_of(record.rows, self.shape, waiting), head.stored_bytes)
-
-    def _make_room(self, *, grows: bool, meanwhile: Callable[[], None]) -> bool:
-        """Begin the next growing segment where this one or the log's file is full.
-
-        Args:
-            grows: whether the write makes the shard grow; what removes rows goes where there is no room.
-            meanwhile: see `write`.
-
-        Returns:
-            Whether others had a turn, so that all has to be looked at again.
-        """
-        if not self._is_full():
-            return False
-        if self._has_room():
-            self.freeze()
-            return False
-        if not grows:
-            return False
-        self._wait_for_room(meanwhile)
-        return True
-
-    def _is_full(self) -> bool:
-        full = transitions.is_full(self._states.head, self.tuning)
-        return full or self.log.bytes_in_file >= self.tuning.log_file_bytes
-
-    def _has_room(self) -> bool:
-        """Tell whether another segment may be ended: not too many wait to be flushed."""
-        return len(self._states.head.growing) <= _MAX_FROZEN
-
-    def _wait_for_room(self, meanwhile: Callable[[], None]) -> None:
-        """Wait until there may be room, or this replica leads no more; others write in the meantime."""
-        until = time.monotonic() + _FLUSH_PATIENCE
-        while self._is_full() and not self._has_room() and self._role.epoch and not self.failed:
-            if time.monotonic() >= until:
-                raise errors.StorageFullError(
-                    f"{_MAX_FROZEN} full segments wait to be written to the disk; try again later"
-                )
-            self._writing.wait(_MEANWHILE)
-            meanwhile()
 
     def lead(self, epoch: int, *, resumes: bool = False) -> log_index.Position:
         """Apply what is left of the log, and take writes under this epoch; returns the log's last position.
@@ -327,19 +289,12 @@ class Shard:
                 self.last_write = time.monotonic()
             return self.snapshot.seq
 
-    def _begin_next(self) -> bool:
-        """End the visible state's growing segment; False where there is no room for another."""
-        if room := self._writing.wait_for(self._has_room, _FLUSH_PATIENCE):
-            self._states.advance(transitions.frozen(self._states.visible))
-            self.frozen.set()
-        return room
-
     # ------------------------------------------------------------------------------- maintenance
 
     @property
     def freezing(self) -> bool:
         """Whether a growing segment was ended whose rows are not all committed yet."""
-        return len(self._states.head.growing) > len(self.snapshot.growing)
+        return self._freezing.uncommitted
 
     def freeze(self) -> Done:
         """End the growing segment and start the next, with a new log file.
@@ -350,11 +305,7 @@ class Shard:
             StorageFullError, LogFailedError: the log can't go on in a new file; nothing has changed.
         """
         with self._writing:
-            self.log.rotate()
-            head = transitions.frozen(self._states.head)
-            done = self._states.add(head, Written(head.seq, 0, head.epoch))
-        self.frozen.set()
-        return done
+            return self._freezing.freeze()
 
     def install(self, before: Sequence[part.Part], added: sealed.SealedView | None) -> None:
         """Replace parts by a segment that was made of them; what died meanwhile is dead in it too.

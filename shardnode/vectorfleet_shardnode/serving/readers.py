@@ -1,8 +1,9 @@
 """Where a read runs: in a thread, or on the event loop where that costs less than the way to a thread.
 
 FAISS lets go of the interpreter, so searches in threads run beside each other, and the loop stays free. But a
-thread costs two wake-ups, about as much as a short search takes. A read that is known to be short runs on the
-loop where no other is under way: there is nobody whom it could hold up for longer than that.
+thread costs two wake-ups, about as much as a short search takes, and where all cores are busy its tail is the
+way's and not the search's. A read that is known to be short runs on the loop where no other is under way:
+there is nobody whom it could hold up for longer than that.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import faiss
 
 from .. import errors
 
-SHORT = 0.5e-3
+SHORT = 3e-3
 """Seconds: what short reads take lately must be below this for the next to run on the loop."""
 
 _WEIGHT = 1 / 16  # of the newest read in what they take lately

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fixtures import builders
 
-from vectorfleet_shardnode import errors, operations, records, settings, shard, storage
+from vectorfleet_shardnode import errors, freezing, operations, records, settings, storage
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.segments import part
 from vectorfleet_shardnode.serving import writing
@@ -111,7 +111,8 @@ def test_what_waited_is_not_written_twice(full):
 
 def test_no_room_for_long_is_told(full, monkeypatch):
     """After the patience the write is refused with the reason, and nothing of it is left."""
-    monkeypatch.setattr(shard, "_FLUSH_PATIENCE", 0.0)
-    with pytest.raises(errors.StorageFullError, match="2 full segments wait to be written"):
+    monkeypatch.setattr(freezing, "_PATIENCE", 0.0)
+    with pytest.raises(errors.FlushBehindError, match="2 full segments wait to be written"):
         full.shard.write(upsert("new"))
     assert "new" not in ids_of(full)
+    assert [told.type for told in full.shard.limits.conditions()] == []  # the volume has room
