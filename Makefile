@@ -99,8 +99,11 @@ bench: setup ## measure beside the raw library; a table and plots
 peers: setup ## install what `make bench` measures beside us: a cache folder, apt, pip, Go
 	cd benchmarks && ../$(BIN)/python -m peers.installed
 
+pinecone-suite: setup ## Pinecone's own tests of its client against an index here; SOURCE: what git clones them from
+	$(BIN)/python tests/conforming/pinecone_suite.py $(SOURCE)
+
 format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-.PHONY: help setup lock audit sbom dependencies generate lint types layers unit integration check tools e2e soak test run bench peers format
+.PHONY: help setup lock audit sbom dependencies generate lint types layers unit integration check tools e2e soak test run bench peers pinecone-suite format

@@ -4,6 +4,7 @@ A GPU takes batches well and one query at a time, so callers queue for it. It ca
 `filtered`. Without such a FAISS or without a GPU the configuration is refused at the start.
 """
 
+import functools
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ MOST = 2_048
 """Candidates of one query, and lists that it looks into, that FAISS's GPU code allows."""
 _ENOUGH = 2  # candidates for each that is wanted: lists of one that passes hold others too
 _LOCK = threading.Lock()
+"""Of all that is asked of the GPU: what FAISS keeps there may not be used by two threads at a time."""
 
 
 def refusal() -> str:
@@ -31,10 +33,15 @@ def refusal() -> str:
     return ""
 
 
+@functools.cache
+def _resources() -> Any:
+    """Return this process's scratch memory on the GPU: up to 1.5 GiB, and so one for all segments."""
+    return faiss.StandardGpuResources()
+
+
 def build(spec: base.Spec, vectors: Vectors, path: Path) -> None:
     """Train and fill the lists on the GPU, choose the probes, and write the file."""
-    resources = faiss.StandardGpuResources()
-    index = faiss.index_cpu_to_gpu(resources, 0, ivf.untrained(spec, vectors))
+    index = faiss.index_cpu_to_gpu(_resources(), 0, ivf.untrained(spec, vectors))
     ivf.fill(index, vectors)
     ivf.write(spec, vectors, faiss.index_gpu_to_cpu(index), path)
 
@@ -45,8 +52,8 @@ class GpuLists:
     def __init__(self, path: Path) -> None:
         opened = codes.opened(path)
         stored = opened.index
-        self._resources = faiss.StandardGpuResources()
-        self._index: Any = faiss.index_cpu_to_gpu(self._resources, 0, stored)
+        with _LOCK:
+            self._index: Any = faiss.index_cpu_to_gpu(_resources(), 0, stored)
         self._rows: int = stored.ntotal
         self._lists: int = stored.nlist
         self._probes: int = stored.nprobe

@@ -16,8 +16,11 @@ import faiss
 
 from .. import errors
 
-SHORT = 3e-3
-"""Seconds: what short reads take lately must be below this for the next to run on the loop."""
+SHORT = 5e-3
+"""Seconds: what short reads take lately must be below this for the next to run on the loop.
+
+As long as another thread may hold the interpreter, so that the loop has to bear it anyway.
+"""
 
 _WEIGHT = 1 / 16  # of the newest read in what they take lately
 _T = TypeVar("_T")
