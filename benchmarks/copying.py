@@ -1,8 +1,8 @@
 """What a copy under way costs a shard that serves: queries and writes beside it, at several paces.
 
-The source is a shard node of its own, a primary of one. Readers in other processes ask it for a checkpoint,
-read all of its files, again and again, and throw them away: what a real receiver does to its own machine is
-not in these figures, what reading takes from this machine's cores is. Files come from the page cache.
+The source is a shard node of its own, a primary of one. Readers in other processes read all files of a
+checkpoint, again and again, and throw them away: what a real receiver does to its own machine is not in these
+figures, what reading takes from this machine's cores is. Files come from the page cache.
 
 Each phase without a copy stands beside one with it, in turns, in one process. A query's time counts from when
 it was due.
@@ -142,10 +142,11 @@ class Source:
             calls, idle, busy = Calls(self._port), Felt(), Felt()
             processes.settled(calls.acknowledges, quiet=0.1)
             self._ask(calls, Felt(), _WARM)
+            files = calls.files(self._serving)
             for _ in range(spans.rounds):
                 self._phase(process.pid, calls, idle, spans, lambda: 0)
-                with _reading(self._port, self._serving, copies) as copied:
-                    self._ask(calls, Felt(), _WARM)  # until the checkpoint is made, and files come
+                with _reading(self._port, files, copies) as copied:
+                    self._ask(calls, Felt(), _WARM)
                     self._phase(process.pid, calls, busy, spans, copied)
         return idle, busy
 
@@ -237,6 +238,16 @@ class Calls:
         calls.Configure(replication_pb2.ConfigureRequest(configuration=wanted), metadata=_METADATA)
         processes.settled(self.acknowledges, quiet=0.1)
 
+    def files(self, generation: str) -> list[replication_pb2.ReadFileRequest]:
+        """Have it make a checkpoint, and return what reads each file of it; it stays while it is read."""
+        asked = replication_pb2.CheckpointRequest(index="bench", generation=generation, shard=0, epoch=1)
+        taken = self.replication.Checkpoint(asked, metadata=_METADATA)
+        return [
+            replication_pb2.ReadFileRequest(checkpoint=taken.id, segment=listed.name, file=file)
+            for listed in manifest.parse(taken.manifest).segments
+            for file in listed.described.files
+        ]
+
 
 def _cpu_of(pid: int) -> float:
     """Return the CPU seconds of a process."""
@@ -245,15 +256,18 @@ def _cpu_of(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def _reading(port: int, generation: str, copies: int) -> Iterator[Callable[[], int]]:
+def _reading(
+    port: int, files: list[replication_pb2.ReadFileRequest], copies: int
+) -> Iterator[Callable[[], int]]:
     """Let some readers copy, each in a process of its own; yields what tells how many bytes they have."""
     spawn = multiprocessing.get_context("spawn")
     counts = [spawn.Value("q", 0) for _ in range(copies)]
-    readers = [spawn.Process(target=_read, args=(port, generation, count)) for count in counts]
+    wanted = [request.SerializeToString() for request in files]
+    readers = [spawn.Process(target=_read, args=(port, wanted, count)) for count in counts]
     for one in readers:
         one.start()
     try:
-        processes.settled(lambda: all(count.value for count in counts), quiet=0.1)
+        processes.settled(lambda: all(count.value for count in counts), quiet=0.1, most=30)
         yield lambda: sum(count.value for count in counts)
     finally:
         for one in readers:
@@ -261,17 +275,12 @@ def _reading(port: int, generation: str, copies: int) -> Iterator[Callable[[], i
             one.join()
 
 
-def _read(port: int, generation: str, count: "Synchronized[int]") -> None:
+def _read(port: int, wanted: list[bytes], count: "Synchronized[int]") -> None:
     """Copy everything again and again, until ended."""
     calls = Calls(port).replication
-    asked = replication_pb2.CheckpointRequest(index="bench", generation=generation, shard=0, epoch=1)
-    taken = calls.Checkpoint(asked, metadata=_METADATA)
-    wanted = [
-        replication_pb2.ReadFileRequest(checkpoint=taken.id, segment=listed.name, file=file)
-        for listed in manifest.parse(taken.manifest).segments
-        for file in listed.described.files
-    ]
     while True:
         for request in wanted:
-            for chunk in calls.ReadFile(request, metadata=_METADATA):
+            for chunk in calls.ReadFile(
+                replication_pb2.ReadFileRequest.FromString(request), metadata=_METADATA
+            ):
                 count.value += len(chunk.data)
