@@ -23,7 +23,9 @@ from . import base, rescoring, selecting
 MIN_DIMENSIONS = 64
 """Shorter vectors are compared in full: codes tell too little of them, and they take little memory."""
 MIN_ROWS = 1_024
-"""Rows that are compared in full, which costs no more than codes; those are made for as many at a time."""
+"""Fewer rows are compared in full, which costs no more than codes."""
+PIECE = 256
+"""Rows behind the last codes that are compared in full until codes are made for them."""
 _OVERSAMPLING = 8
 _LEAST = 64  # candidates
 _SEED = 5
@@ -82,7 +84,7 @@ class Sketch:
     def covers_too_few(self, rows: int) -> bool:
         """Tell whether codes of more rows, of so many in all, would serve those who search."""
         covered = self._scan.rows if self._scan else 0
-        return self._searched and rows - covered >= MIN_ROWS
+        return self._searched and rows >= MIN_ROWS and rows - covered >= PIECE
 
     def extend(self, vectors: Vectors) -> None:
         """Make codes of the vectors behind those that have some, in one thread.

@@ -149,7 +149,18 @@ def test_bits_are_made_of_what_is_searched() -> None:
     assert view.segment.sketch.covers_too_few(3_000)
     sketching.extend(state)
     assert not view.segment.sketch.covers_too_few(3_000)
-    assert view.segment.sketch.covers_too_few(3_000 + sketch.MIN_ROWS)
+
+
+def test_bits_follow_the_rows_that_come() -> None:
+    """They are made for some at a time: rows behind them are compared in full, so they may not be many."""
+    state = grown(3_000)
+    made = state.growing[0].segment.sketch
+    state.search(question())
+    assert not made.covers_too_few(sketch.MIN_ROWS - 1)
+    assert made.covers_too_few(sketch.MIN_ROWS)
+    sketching.extend(state)
+    assert not made.covers_too_few(3_000 + sketch.PIECE - 1)
+    assert made.covers_too_few(3_000 + sketch.PIECE)
 
 
 def test_a_growing_segment_answers_the_same_with_bits_as_without() -> None:
