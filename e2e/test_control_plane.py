@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pinecone
 import pytest
-from cluster import errors
-from harness import handle, index, install
+from cluster import commands, errors
+from harness import handle, index, install, ways, workloads
 
 KEY, SECRET = "key-of-the-story", "story-keys"
 API = f"{install.RELEASE}-control-plane"
@@ -73,3 +73,68 @@ def test_it_may_do_nothing_else(operator: handle.Handle, client: pinecone.Pineco
     ):
         with pytest.raises(errors.CommandFailedError, match="no"):
             operator.kubectl("auth", "can-i", verb, kind, "-n", namespace, account)
+
+
+@pytest.fixture(scope="module")
+def callers(operator: handle.Handle, namespace: str, python_image: str) -> tuple[str, ...]:
+    """Pods in a namespace of their own: one that is let in by name later, and one that is not."""
+    nodes = operator.kubectl.get("nodes")["items"]
+    names = ("maker", "stranger")
+    for number, name in enumerate(names):
+        where = nodes[number % len(nodes)]["metadata"]["name"]
+        operator.kubectl.apply(workloads.build_client(namespace, name, python_image, where))
+    for name in names:
+        operator.kubectl("-n", namespace, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    return names
+
+
+def serving(operator: handle.Handle) -> tuple[str, str]:
+    """Name and address of the API's pod, once there is one alone."""
+    labels = "app.kubernetes.io/component=control-plane"
+    commands.wait_until(
+        lambda: len(ways.pods(operator, install.NAMESPACE, labels)) == 1, "one pod of the API", 60
+    )
+    [found] = ways.pods(operator, install.NAMESPACE, labels)
+    return found
+
+
+def test_it_is_reached_by_its_public_port_alone(
+    operator: handle.Handle, client: pinecone.Pinecone, namespace: str, callers: tuple[str, ...]
+) -> None:
+    """By everybody, where nobody is named; its metrics by nobody."""
+    _, address = serving(operator)
+    for name in callers:
+        assert ways.connects(operator, namespace, name, address, ways.PUBLIC)
+        assert not ways.connects(operator, namespace, name, address, ways.METRICS)
+
+
+def test_it_goes_to_the_api_server_and_nowhere_else(
+    operator: handle.Handle, client: pinecone.Pinecone, namespace: str, callers: tuple[str, ...]
+) -> None:
+    """Neither to the operator's metrics, nor to a pod of somebody else."""
+    pod, _ = serving(operator)
+    stranger = ways.listen(operator, namespace, "stranger", "maker")
+    [(_, own)] = ways.pods(operator, install.NAMESPACE, "app.kubernetes.io/component=operator")
+    assert ways.connects(operator, install.NAMESPACE, pod, "kubernetes.default.svc", 443)
+    for way in ((stranger, ways.LISTENING), (own, ways.METRICS)):
+        assert not ways.connects(operator, install.NAMESPACE, pod, *way)
+
+
+def test_only_who_is_named_reaches_it(
+    operator: handle.Handle, client: pinecone.Pinecone, namespace: str, callers: tuple[str, ...]
+) -> None:
+    """`controlPlane.clients` shuts everybody else out, and an empty one lets all in again."""
+    peer = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "podSelector": {"matchLabels": {"app": "maker"}},
+    }
+    upgrade(operator, "--set-json", f"controlPlane.clients={json.dumps([peer])}")
+    _, address = serving(operator)
+    commands.wait_until(
+        lambda: not ways.connects(operator, namespace, "stranger", address, ways.PUBLIC), "the policy", 20
+    )
+    assert ways.connects(operator, namespace, "maker", address, ways.PUBLIC)
+    upgrade(operator, "--set-json", "controlPlane.clients=[]")
+    commands.wait_until(
+        lambda: ways.connects(operator, namespace, "stranger", address, ways.PUBLIC), "the door to open", 20
+    )

@@ -11,11 +11,10 @@ import urllib.error
 import urllib.request
 
 import pytest
-from cluster import commands, errors
-from harness import handle, index, install, workloads
+from cluster import commands
+from harness import index, install, ways, workloads
 
-CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2).close()"
-SHARD, GATEWAY, METRICS = 7400, 8080, 9090
+OPERATOR = "app.kubernetes.io/component=operator"
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +44,6 @@ def strangers(small: index.Index, python_image: str) -> dict[str, str]:
     small.kubectl("delete", "namespace", elsewhere, "--wait=false")
 
 
-def connects(cluster: handle.Handle, namespace: str, pod: str, host: str, port: int) -> bool:
-    """Whether a process in a pod gets a connection."""
-    try:
-        cluster.kubectl("-n", namespace, "exec", pod, "--", "python3", "-c", CONNECT, host, str(port))
-    except errors.ClusterError:
-        return False
-    return True
-
-
 def addresses(found: index.Index, component: str) -> list[str]:
     """The addresses of an index's pods."""
     chosen = f"vectorfleet.io/index={found.name},app.kubernetes.io/component={component}"
@@ -65,16 +55,16 @@ def test_the_front_door_is_open(small: index.Index, strangers: dict[str, str]) -
     stored = index.load(small)
     index.expect_rows(small, stored)
     for name, where in strangers.items():
-        assert connects(small.cluster, where, name, f"small.{small.namespace}.svc", 80)
+        assert ways.connects(small.cluster, where, name, f"small.{small.namespace}.svc", 80)
 
 
 def test_no_other_way_leads_in(small: index.Index, strangers: dict[str, str]) -> None:
     """Neither a shard, nor metrics, whatever a pod calls itself, from near or far."""
     gateways, shards = addresses(small, "gateway"), addresses(small, "shard")
-    forbidden = [(host, port) for host in shards for port in (SHARD, METRICS, GATEWAY)]
-    forbidden += [(host, port) for host in gateways for port in (SHARD, METRICS)]
+    forbidden = [(host, port) for host in shards for port in (ways.SHARD, ways.METRICS, ways.PUBLIC)]
+    forbidden += [(host, port) for host in gateways for port in (ways.SHARD, ways.METRICS)]
     commands.wait_until(
-        lambda: not connects(small.cluster, strangers["stranger"], "stranger", *forbidden[0]),
+        lambda: not ways.connects(small.cluster, strangers["stranger"], "stranger", *forbidden[0]),
         "the policy",
         20,
     )
@@ -82,19 +72,16 @@ def test_no_other_way_leads_in(small: index.Index, strangers: dict[str, str]) ->
         (name, way)
         for name, where in strangers.items()
         for way in forbidden
-        if connects(small.cluster, where, name, *way)
+        if ways.connects(small.cluster, where, name, *way)
     ]
     assert open_ == []
 
 
 def test_the_operator_lets_nobody_in(small: index.Index, strangers: dict[str, str]) -> None:
     """Its metrics are for whom the chart names, which is nobody."""
-    pods = small.cluster.kubectl.get(
-        "-n", install.NAMESPACE, "pods", "-l", "app.kubernetes.io/component=operator"
-    )["items"]
-    [address] = [one["status"]["podIP"] for one in pods]
+    [(_, address)] = ways.pods(small.cluster, install.NAMESPACE, OPERATOR)
     for name, where in strangers.items():
-        assert not connects(small.cluster, where, name, address, METRICS)
+        assert not ways.connects(small.cluster, where, name, address, ways.METRICS)
 
 
 def test_pods_go_where_they_need_and_nowhere_else(small: index.Index, strangers: dict[str, str]) -> None:
@@ -102,16 +89,30 @@ def test_pods_go_where_they_need_and_nowhere_else(small: index.Index, strangers:
     own = f"vectorfleet.io/index={small.name},app.kubernetes.io/component=gateway"  # not the other-gateway
     gateway = small.get("pods", "-l", own)["items"][0]["metadata"]["name"]
     names = [f"small-g1-s{number}-0.small-shards.{small.namespace}.svc" for number in range(2)]
-    stranger = small.get("pod", "stranger")["status"]["podIP"]
-    small.kubectl("exec", "stranger", "--", "sh", "-c", "nohup python3 -m http.server 8000 >/dev/null 2>&1 &")
-    commands.wait_until(
-        lambda: connects(small.cluster, small.namespace, "other-gateway", stranger, 8000), "a server", 20
-    )
+    stranger = ways.listen(small.cluster, small.namespace, "stranger", "other-gateway")
     for name in names:
-        assert connects(small.cluster, small.namespace, gateway, name, SHARD)
+        assert ways.connects(small.cluster, small.namespace, gateway, name, ways.SHARD)
     for pod in (gateway, "small-g1-s0-0"):
-        for host, port in (("kubernetes.default.svc", 443), (stranger, 8000)):
-            assert not connects(small.cluster, small.namespace, pod, host, port)
+        for host, port in (("kubernetes.default.svc", 443), (stranger, ways.LISTENING)):
+            assert not ways.connects(small.cluster, small.namespace, pod, host, port)
+
+
+def test_the_operator_goes_where_it_needs_and_nowhere_else(
+    small: index.Index, strangers: dict[str, str]
+) -> None:
+    """To the API server and to shards; to no gateway, no metrics, and no pod that is not of an index."""
+    [(operator, _)] = ways.pods(small.cluster, install.NAMESPACE, OPERATOR)
+    shards, gateways = addresses(small, "shard"), addresses(small, "gateway")
+    stranger = ways.listen(small.cluster, small.namespace, "stranger", "other-gateway")
+    needed = [("kubernetes.default.svc", 443), *((host, ways.SHARD) for host in shards)]
+    forbidden = [(host, port) for host in gateways for port in (ways.PUBLIC, ways.METRICS)]
+    forbidden += [(host, ways.METRICS) for host in shards] + [(stranger, ways.LISTENING)]
+    reached = {
+        way
+        for way in (*needed, *forbidden)
+        if ways.connects(small.cluster, install.NAMESPACE, operator, *way)
+    }
+    assert reached == set(needed)
 
 
 def test_https_by_manifest(small: index.Index, python_image: str) -> None:
