@@ -113,8 +113,8 @@ def make_limited(cgroup, make_node):
 def test_writes_stop_before_memory_runs_out_and_resume_when_rows_are_gone(make_limited, cgroup):
     """Nobody is killed; reads and deletes go on, and a refusal and the condition name the limit.
 
-    Metadata that never repeats is the dearest there is: filters keep it twice. Nothing is sealed meanwhile: half
-    of it would be dead, and a merge that waits for memory is told as well.
+    Metadata that never repeats is the dearest there is: filters keep it twice. Nothing is sealed meanwhile:
+    half of it would be dead, and a merge that waits for memory is told as well.
     """
     node = make_limited(growing_rows=1_000_000, growing_bytes=1 << 40, settle_seconds=3_600)
     stub = node.serve()
