@@ -262,8 +262,7 @@ def _reading(
     """Let some readers copy, each in a process of its own; yields what tells how many bytes they have."""
     spawn = multiprocessing.get_context("spawn")
     counts = [spawn.Value("q", 0) for _ in range(copies)]
-    wanted = [request.SerializeToString() for request in files]
-    readers = [spawn.Process(target=_read, args=(port, wanted, count)) for count in counts]
+    readers = [spawn.Process(target=_read, args=(port, files, count)) for count in counts]
     for one in readers:
         one.start()
     try:
@@ -275,12 +274,10 @@ def _reading(
             one.join()
 
 
-def _read(port: int, wanted: list[bytes], count: "Synchronized[int]") -> None:
+def _read(port: int, files: list[replication_pb2.ReadFileRequest], count: "Synchronized[int]") -> None:
     """Copy everything again and again, until ended."""
     calls = Calls(port).replication
     while True:
-        for request in wanted:
-            for chunk in calls.ReadFile(
-                replication_pb2.ReadFileRequest.FromString(request), metadata=_METADATA
-            ):
+        for request in files:
+            for chunk in calls.ReadFile(request, metadata=_METADATA):
                 count.value += len(chunk.data)

@@ -71,7 +71,7 @@ def _variables(said: str) -> dict[str, str]:
 
 def _ask(python: pathlib.Path, tests: pathlib.Path, options: list[str], variables: dict[str, str]) -> int:
     quiet = ["-o", "addopts=", "-q", "-p", "no:cacheprovider", "-p", "pinecone_plugin", "--timeout", "120"]
-    environment = {**os.environ, **variables, "PYTHONPATH": str(HERE), "PINECONE_DEBUG_CURL": ""}
+    environment = {**os.environ, **variables, "PYTHONPATH": str(HERE)}
     command = [python, "-W", "ignore", "-m", "pytest", *quiet, *TESTS, *options]
     return subprocess.run(command, check=False, cwd=tests, env=environment).returncode
 

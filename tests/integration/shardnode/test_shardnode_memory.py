@@ -116,7 +116,9 @@ def test_writes_stop_before_memory_runs_out_and_resume_when_rows_are_gone(make_l
     Metadata that never repeats is the dearest there is: filters keep it twice. Nothing is sealed meanwhile:
     half of it would be dead, and a merge that waits for memory is told as well.
     """
-    node = make_limited(growing_rows=1_000_000, growing_bytes=1 << 40, settle_seconds=3_600)
+    node = make_limited(
+        index_min_rows=1_000_000, growing_rows=1_000_000, growing_bytes=1 << 40, settle_seconds=3_600
+    )
     stub = node.serve()
     assert stub.Report(pb.ReportRequest()).memory_limit_bytes == 400 * MIB
     acknowledged, refusal = [], None
