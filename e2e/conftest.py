@@ -9,12 +9,12 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from cluster import buildah, machine, processes, publish, s3, toolchain
-from harness import handle, history, index, install, load, shard, stopwatch
+from harness import diagnosis, handle, history, index, install, load, shard, stopwatch
 from images import base, products
 
 HERE = Path(__file__).parent
@@ -30,6 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
             # The fixtures have bounds of their own: a cold build alone takes longer.
             item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the cluster looked like when a test failed, before anything is taken down."""
+    report = yield
+    held = getattr(item, "funcargs", {}).get("operator") or getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and report.when == "call" and held is not None:
+        report.sections += diagnosis.sections(held)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

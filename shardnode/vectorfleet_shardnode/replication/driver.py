@@ -21,6 +21,7 @@ from .history import History
 
 _LOG = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 0.1
+_ALONE_SECONDS = 5.0  # without a write quorum, or a primary, until who is told to stop expects none
 _TELL_SECONDS = 0.005  # after the newest commit, until followers that get no more records are told
 
 
@@ -69,7 +70,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._telling: asyncio.TimerHandle | None = None
         self._synced, self._synced_posted = (0, 0), False
-        self._left: asyncio.Event = asyncio.Event()
+        self._deposed_at = 0.0  # by the monotonic clock
 
     @property
     def open(self) -> bool:
@@ -157,7 +158,6 @@ class Driver:
         if not self.problem:
             self.needs_restart = True
             self._stop(f"this replica can't go on until a restart: {cause}")
-            self._left.set()  # there is no office that others could take over from it
             _LOG.error("the replica stopped taking part", extra={"reason": str(cause)})
 
     def _stop(self, problem: str) -> None:
@@ -187,7 +187,6 @@ class Driver:
             case messages.Open():
                 self._opened = True
                 self.sending.note_quorum()
-                self._left.clear()
                 self.in_office(True)
                 _LOG.info("this replica is the primary", extra={"epoch": self.core.promised})
             case messages.GiveUp(token):
@@ -273,7 +272,7 @@ class Driver:
 
     async def _follow(self) -> None:
         self._opened = False
-        self._left.set()
+        self._deposed_at = time.monotonic()
         self.in_office(False)
         last = await asyncio.to_thread(self._disk.follow)
         _LOG.info("this replica follows", extra={"epoch": self.core.promised})
@@ -281,18 +280,26 @@ class Driver:
 
     # -------------------------------------------------------------------------------------- other
 
-    async def leave(self, seconds: float) -> bool:
-        """Ask to be relieved of office, and wait for it; returns whether it was."""
+    async def leave(self, seconds: float) -> None:
+        """Ask to be relieved of office, and take part until a successor is in office, or none is expected."""
         self.leaving = True
-        current = self.core.term
-        if current is None or len(current.configuration.members) == 1 or self.needs_restart:
+        began = time.monotonic()
+        while not self._may_leave(began) and time.monotonic() < began + seconds:  # noqa: ASYNC110
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    def _may_leave(self, began: float) -> bool:
+        core = self.core
+        if self.problem:
             return True
-        try:
-            async with asyncio.timeout(seconds):
-                await self._left.wait()
-        except TimeoutError:
-            return False
-        return True
+        if core.term is not None:
+            # Without a quorum nothing is acknowledged here. Where the others have ended as well, nobody comes
+            # to take over; where they are only cut off from here, one of them is made primary as it is.
+            alone = len(core.term.configuration.members) == 1
+            return alone or self.sending.quorum_silence() >= _ALONE_SECONDS
+        # Who was sealed, or deposed by one that was, helps the next primary until that is in office: without
+        # this replica too few might hold its log.
+        known = core.configuration.epoch if core.configuration is not None else 0
+        return known >= core.promised or time.monotonic() - max(began, self._deposed_at) >= _ALONE_SECONDS
 
     def heard_from_primary(self, request: replication_pb2.AppendRequest) -> None:
         """Take note that the primary of the promised epoch is there, and of what it has built."""

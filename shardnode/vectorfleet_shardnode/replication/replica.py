@@ -15,7 +15,7 @@ from . import adopting, copying, driver, gate, ledger, links, messages, protocol
 
 _EXPIRE_SECONDS = 10.0
 LEAVE_SECONDS = 25.0
-"""How long a primary that is told to stop waits for its place to be taken."""
+"""How long a primary that is told to stop waits at most for its place to be taken."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Replica:
             return "this replica waits for the operator to tell it who it is"
         return "" if reporting.is_caught_up(self.driver) else "this replica catches up with its primary"
 
-    async def leave(self) -> bool:
-        """Serve on until another one has taken over, for a while; returns whether one has."""
-        return await self.driver.leave(LEAVE_SECONDS)
+    async def leave(self) -> None:
+        """Serve on until another one has taken over, for a while."""
+        await self.driver.leave(LEAVE_SECONDS)
 
     async def close(self) -> None:
         """Take part no more. The shard is closed by whoever serves it."""

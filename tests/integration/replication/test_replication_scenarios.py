@@ -11,7 +11,7 @@ from replicated.asking import ids_of, level, upsert, write
 
 from vectorfleet_shardnode.api import replication_pb2 as rpb
 from vectorfleet_shardnode.api import shard_pb2 as pb
-from vectorfleet_shardnode.replication import gate
+from vectorfleet_shardnode.replication import gate, replica
 
 
 def test_a_write_is_on_every_replica(make_group):
@@ -228,6 +228,15 @@ def test_r19_sigterm_hands_over_first(make_group):
     assert group.operator.change(range(3), primary=1) == 1
     group.wait_for(lambda: not group.replicas[0].runs)
     write(group, 2)
+
+
+def test_a_primary_that_is_left_alone_does_not_wait_for_a_successor(make_group):
+    """When all are told to end, followers do so at once; nobody is left to take over from the primary."""
+    group = make_group()
+    write(group, 0)
+    for one in group.replicas:
+        one.kill(signal.SIGTERM)
+    group.wait_for(lambda: not any(one.runs for one in group.replicas), replica.LEAVE_SECONDS - 5)
 
 
 def test_a_quorum_that_is_lost_refuses_writes_and_reads_on(make_group):

@@ -32,6 +32,9 @@ class Disk:
     def lead(self, epoch, *, resumes):
         return 3 if resumes else 4
 
+    def follow(self):
+        return 3
+
     def commit(self, seq):
         self.done.append(("commit", seq))
 
@@ -179,3 +182,51 @@ async def test_commits_that_follow_each_other_quickly_are_not_told_in_between(le
     leading.synced(8, 0)
     await until(lambda: leading.core.committed == 8)
     assert told.cancelled()
+
+
+async def leaves(driven, monkeypatch):
+    """Tell a replica to stop; returns the wait, once it has had some heartbeats to end in."""
+    monkeypatch.setattr(driver, "HEARTBEAT_SECONDS", 0.001)
+    leaving = asyncio.ensure_future(driven.leave(30))
+    await asyncio.sleep(0.02)
+    return leaving
+
+
+async def test_a_primary_that_is_told_to_stop_stays_while_it_has_a_quorum(leading, monkeypatch):
+    """And says so: it is relieved by the operator."""
+    leaving = await leaves(leading, monkeypatch)
+    assert (leaving.done(), leading.leaving) == (False, True)
+    leaving.cancel()
+
+
+async def test_a_primary_without_a_quorum_expects_no_successor(leading, monkeypatch):
+    """Nothing is acknowledged there, and where all end at once, nobody comes to take over."""
+    monkeypatch.setattr(driver, "_ALONE_SECONDS", 0.0)
+    await (await leaves(leading, monkeypatch))
+    assert leading.core.term is not None
+
+
+async def test_a_replica_that_was_sealed_stays_until_the_next_primary_is_in_office(leading, monkeypatch):
+    """The next one may need it, so that enough members hold its log; its office is known by its epoch."""
+    await leading.ask(lambda token: leading.core.seal(token, 2))
+    assert leading.core.term is None
+    leaving = await leaves(leading, monkeypatch)
+    assert not leaving.done()
+    await leading.ask(
+        lambda token: leading.core.configure(token, messages.Configuration(2, "a", (A, B, C), 2), ())
+    )
+    await leaving
+
+
+async def test_a_replica_that_was_sealed_for_a_change_that_failed_leaves_all_the_same(leading, monkeypatch):
+    """After a while, by the clock of this process."""
+    monkeypatch.setattr(driver, "_ALONE_SECONDS", 0.0)
+    await leading.ask(lambda token: leading.core.seal(token, 2))
+    await (await leaves(leading, monkeypatch))
+    assert leading.core.promised == 2
+
+
+async def test_a_follower_that_is_told_to_stop_leaves_at_once(driven, monkeypatch):
+    """Where it knows of whom it follows."""
+    await (await leaves(driven, monkeypatch))
+    assert driven.leaving
