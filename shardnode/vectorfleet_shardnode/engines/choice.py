@@ -22,6 +22,8 @@ _BESIDE_EF = 0.5  # of efSearch; the clusters find most of what the other half w
 _COMPARED_SHARE = 0.16  # of passing rows, in a hole; half of that where they are half as common, or more
 _COMPARED_LEAST = 2_600
 _CLUSTERS_COST = 2_000
+# Rows that are screened: each, and what a query takes beside them, with those that are scored in full.
+_SCREENED, _SCREENING = 0.25, 1_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Question:
     k: int
     ef: int
     m: int
+    screened: bool = False
+    """Whether rows that are compared are looked at by their signs first, see `signs`."""
 
     @property
     def share(self) -> float:
@@ -86,7 +90,7 @@ def _wide_enough(question: Question) -> int:
 def compares_few(question: Question) -> bool:
     """Tell whether so few rows pass that nothing can be gained by looking at the clusters."""
     least = _walked(question, max(question.ef, question.k)) + _CLUSTERS_COST
-    return question.passing <= least
+    return _compared(question, question.passing) <= least
 
 
 def plan(question: Question, density: float) -> Plan:
@@ -97,8 +101,8 @@ def plan(question: Question, density: float) -> Plan:
         density: how common passing rows are around the query, relative to the whole segment.
     """
     beside = _beside(question, density)
-    walked = _walked(question, beside.ef) + beside.compared + _CLUSTERS_COST
-    costs = {EXACT: float(question.passing), beside: walked}
+    walked = _walked(question, beside.ef) + _compared(question, beside.compared) + _CLUSTERS_COST
+    costs = {EXACT: _compared(question, question.passing), beside: walked}
     if trusts(density) and (ef := graph_ef(question)):
         costs[ENGINE] = _walked(question, ef)
     return min(costs, key=lambda way: costs[way])
@@ -109,6 +113,10 @@ def _beside(question: Question, density: float) -> Plan:
     thinness = max(0.5, 1 - density)
     compared = _COMPARED_LEAST + _MET_BY_K * question.k + int(_COMPARED_SHARE * thinness * question.passing)
     return Plan(asks=True, compared=compared, ef=max(question.k, int(_BESIDE_EF * question.ef)))
+
+
+def _compared(question: Question, rows: int) -> float:
+    return min(rows, _SCREENING + _SCREENED * rows) if question.screened else rows
 
 
 def _walked(question: Question, ef: int) -> float:

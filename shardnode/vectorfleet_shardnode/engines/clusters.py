@@ -60,6 +60,7 @@ class Clusters:
     """The open file.
 
     Attributes:
+        centroids: (clusters, dimensions).
         offsets: cluster c holds `rows[offsets[c]:offsets[c + 1]]`.
         sizes: how many rows each cluster holds.
         rows: every row of the segment, cluster by cluster.
@@ -82,16 +83,16 @@ class Clusters:
         if len(content) != _HEADER.size + sum(sizes):
             raise errors.DataLossError(f"{path} has {len(content)} bytes; its header needs another size")
         first, second = _HEADER.size + sizes[0], _HEADER.size + sizes[0] + sizes[1]
-        self._centroids = content[_HEADER.size : first].view("<f4").reshape(count, dimensions)
+        self.centroids: Vectors = content[_HEADER.size : first].view("<f4").reshape(count, dimensions)
         self.offsets: npt.NDArray[np.int64] = content[first:second].view("<u4").astype(np.int64)
         self.sizes = np.diff(self.offsets)
         self.rows: npt.NDArray[np.uint32] = content[second:].view("<u4")
         self._larger = base.larger_is_better(metric)
-        self._half_squares = np.einsum("ij,ij->i", self._centroids, self._centroids) / 2
+        self._half_squares = np.einsum("ij,ij->i", self.centroids, self.centroids) / 2
 
     def nearest(self, query: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """Return all clusters, those with the centroid nearest to one comparable query first."""
-        closeness = self._centroids @ query
+        closeness = self.centroids @ query
         order: npt.NDArray[np.int64] = np.argsort(
             -closeness if self._larger else self._half_squares - closeness
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import bits
 from ..api import config
-from ..arrays import Bits, Mask, RowNumbers, Vectors
+from ..arrays import Bits, Mask, RowNumbers, Scores, Vectors
 from . import base, flat, trusting
 
 _READ_BYTES = 32 << 20
@@ -41,6 +41,16 @@ def best(
     sizes = (vectors.shape[1], len(queries), len(vectors), given.shape[1], k)
     # The last says how far apart the candidates of two queries are; FAISS would take the number of rows.
     compare(*arrays, *sizes, point(found.scores), point(found.rows), given.shape[1])
+    return found
+
+
+def scores(metric: config.Metric, vectors: Vectors, queries: Vectors, candidates: RowNumbers) -> Scores:
+    """Return the exact scores of each query's candidates, in their order; arguments as for `best`."""
+    found = np.empty(candidates.shape, np.float32)
+    point = faiss.swig_ptr
+    compare = faiss.fvec_inner_products_by_idx if base.larger_is_better(metric) else faiss.fvec_L2sqr_by_idx
+    arrays = (point(np.ascontiguousarray(queries)), point(vectors), point(np.ascontiguousarray(candidates)))
+    compare(point(found), *arrays, vectors.shape[1], *candidates.shape)
     return found
 
 

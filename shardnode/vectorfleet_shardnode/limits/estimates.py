@@ -108,7 +108,7 @@ def resident_of(described: descriptor.Descriptor) -> Resident:
     """Return what a segment holds once it is open."""
     searched = ["", *(field_files.names_of(number).start for number in range(len(described.recipe.vectors)))]
     read = sum(_bytes(described, start, _READ_WHOLE) for start in searched)
-    live = 2 * described.rows
+    live = (2 + (writer.SIGNS in described.files)) * described.rows
     return Resident(live + read, read, sum(_wanted(described, start) for start in searched))
 
 
@@ -122,7 +122,8 @@ def _wanted(described: descriptor.Descriptor, start: str) -> int:
         return mapped
     if not _bytes(described, start, _READ_WHOLE):
         return 0
-    return _bytes(described, start, (writer.COMPARABLE,)) or _bytes(described, start, (writer.VECTORS,))
+    vectors = _bytes(described, start, (writer.COMPARABLE,)) or _bytes(described, start, (writer.VECTORS,))
+    return vectors + _bytes(described, start, (writer.SIGNS,))
 
 
 def _bytes(described: descriptor.Descriptor, start: str, names: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import bits, errors, filters, keys, ragged, records, sparse
 from ..api import config
 from ..arrays import Bits, Hashes, Mask, RowNumbers
-from ..engines import base, clusters, registry, sketch
+from ..engines import base, clusters, registry, signs, sketch
 from ..text import postings
 from . import (
     columns,
@@ -73,12 +73,11 @@ class SealedSegment:
         nodes = described.rows + described.ghosts
         self.sketch = sketch.Sketch(metric)
         waits = None if self.indexed else self.sketch
-        self.target = sealed_search.Target(
-            metric, self.compared.vectors, self.engine, nodes, described.recipe.hnsw.m, waits
-        )
+        m, compared = described.recipe.hnsw.m, self.compared.vectors
         self.clusters: clusters.Clusters | None = None
         if graphs and writer.CLUSTERS in described.files:
             self.clusters = clusters.Clusters(folder / writer.CLUSTERS, metric)
+        self.target = sealed_search.Target(metric, compared, self.engine, nodes, m, waits, self._signs())
         self.texts = sealed_texts.SealedTexts(folder, described, self.columns.every_metadata)
         self.filters = filter_fields.FilterFields(self.rows, self.columns.every_metadata, self._filter_file())
 
@@ -102,6 +101,11 @@ class SealedSegment:
     def field(self, name: str) -> field_files.SealedField:
         """Return a vector field, or with an empty name the rows' values."""
         return self.fields[name] if name else self._values
+
+    def _signs(self) -> signs.Signs | None:
+        if self.clusters is None or writer.SIGNS not in self.descriptor.files:
+            return None
+        return signs.Signs(self.folder / writer.SIGNS, self.metric, self.clusters)
 
     def _filter_file(self) -> filter_file.FilterFile | None:
         if writer.FILTERS not in self.descriptor.files:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..api import config
 from ..arrays import RowNumbers, Vectors
-from ..engines import base, choice, flat, sketch
+from ..engines import base, choice, flat, signs, sketch
 from . import part, selection
 
 _AROUND = 10  # rows that count as the surroundings of a query, as a multiple of efSearch
@@ -21,7 +21,7 @@ class Target:
     """What is searched: the comparable vectors, and the engine over them, None where there is none.
 
     Where the engine is a graph it has `nodes`, the rows and ghosts behind them, and links by `m`. Where one
-    is yet to be built, `sketched` may know good candidates.
+    is yet to be built, `sketched` may know good candidates; where one is, `signed` does.
     """
 
     metric: config.Metric
@@ -30,6 +30,7 @@ class Target:
     nodes: int
     m: int
     sketched: sketch.Sketch | None = None
+    signed: signs.Signs | None = None
 
 
 def search(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
@@ -40,7 +41,8 @@ def search(target: Target, question: part.Question, selected: selection.Selectio
         return _compare(target, question, selected)
     if selected.clusters is None or selected.whole:
         return _follow(target, question, selected, choice.ENGINE)
-    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m)
+    screened = target.signed is not None
+    known = choice.Question(selected.count, target.nodes, question.k, question.ef, target.m, screened)
     if choice.compares_few(known) or selected.grouped is None:
         return _compare(target, question, selected)
     return _search_grouped(target, question, selected, known)
@@ -88,8 +90,12 @@ def _beside(
     assert target.engine is not None
     k, effort = min(question.k, selected.count), dataclasses.replace(question.effort, ef=way.ef)
     walked = target.engine.search(question.queries, k, selected.chosen, effort)
-    rows = selected.grouped.first(nearest, way.compared)
-    compared = flat.search(target.metric, target.vectors, question.queries, question.k, rows)
+    places = selected.grouped.first(nearest, way.compared)
+    if target.signed and _pays(target, question, len(places)):
+        compared = target.signed.search(target.vectors, question.queries, question.k, places)
+    else:
+        rows = selected.grouped.clusters.rows.take(places).astype(np.int64)
+        compared = flat.search(target.metric, target.vectors, question.queries, question.k, rows)
     return _joined(target, walked, compared)
 
 
@@ -110,6 +116,9 @@ def _compare(target: Target, question: part.Question, selected: selection.Select
         found = target.sketched.search(target.vectors, question.sketched, question.k, chosen)
         if found is not None:
             return found
+    if target.signed and selected.grouped and not question.exact and _pays(target, question, selected.count):
+        places = selected.grouped.places
+        return target.signed.search(target.vectors, question.queries, question.k, places)
     rows = selected.rows
     first, last = int(rows[0]), int(rows[-1])
     if last - first + 1 > selected.count:
@@ -117,6 +126,10 @@ def _compare(target: Target, question: part.Question, selected: selection.Select
     piece = target.vectors[first : last + 1]
     found = flat.search(target.metric, piece, question.queries, question.k)
     return base.Neighbours(found.scores, np.where(found.rows >= 0, found.rows + first, -1))
+
+
+def _pays(target: Target, question: part.Question, rows: int) -> bool:
+    return signs.pays(rows, question.k, target.vectors.shape[1])
 
 
 def _joined(target: Target, walked: base.Neighbours, compared: base.Neighbours) -> base.Neighbours:

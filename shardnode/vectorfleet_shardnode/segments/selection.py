@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,6 @@ from ..engines import clusters as centroids
 
 _CHANCE = 3  # standard deviations of how many rows of a cluster are selected where which ones is chance
 _FEW_CLUSTERS, _MANY_CLUSTERS = 4, 64  # that say what passes around a query
-
-
-StoredRows = npt.NDArray[np.uint32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Grouped:
 
     @functools.cached_property
     def _least(self) -> float:
-        counts, sizes = np.diff(self._rows[1]), self.clusters.sizes
+        counts, sizes = np.diff(self._offsets), self.clusters.sizes
         filled = sizes > 0
         return float(_density(counts[filled], sizes[filled], self._share).min())
 
@@ -62,18 +60,20 @@ class Grouped:
         return self.count / len(self.selected)
 
     def first(self, nearest: RowNumbers, count: int) -> RowNumbers:
-        """Return `count` selected rows, or a few more, of the first clusters that have some."""
-        rows, offsets = self._rows
-        counts = offsets[nearest + 1] - offsets[nearest]
+        """Return the places of `count` selected rows, or a few more, of the first clusters that have some."""
+        counts = self._offsets[nearest + 1] - self._offsets[nearest]
         needed = int(np.searchsorted(np.cumsum(counts), count)) + 1
-        return _pieces(rows, offsets, nearest[:needed][counts[:needed] > 0]).astype(np.int64)
+        return _pieces(self.places, self._offsets, nearest[:needed][counts[:needed] > 0])
 
     @functools.cached_property
-    def _rows(self) -> tuple[StoredRows, RowNumbers]:
-        """The selected rows by cluster, and where each cluster's begin; made where they are needed."""
-        places = np.flatnonzero(self.selected.take(self.clusters.rows))
-        offsets = np.searchsorted(places, self.clusters.offsets)
-        return self.clusters.rows.take(places), offsets
+    def places(self) -> RowNumbers:
+        """Where the selected rows stand among the rows by cluster, ascending."""
+        return np.flatnonzero(self.selected.take(self.clusters.rows))
+
+    @functools.cached_property
+    def _offsets(self) -> RowNumbers:
+        """Where the places of each cluster begin."""
+        return np.searchsorted(self.places, self.clusters.offsets)
 
 
 def _density(counts: RowNumbers, sizes: RowNumbers, share: float) -> npt.NDArray[np.float64]:
@@ -83,11 +83,11 @@ def _density(counts: RowNumbers, sizes: RowNumbers, share: float) -> npt.NDArray
     return found
 
 
-def _pieces(rows: StoredRows, offsets: RowNumbers, chosen: RowNumbers) -> StoredRows:
-    """Return the rows of some clusters, one behind the other."""
+def _pieces(given: npt.NDArray[Any], offsets: RowNumbers, chosen: RowNumbers) -> npt.NDArray[Any]:
+    """Return what is given of some clusters, one behind the other."""
     starts, sizes = offsets[chosen], offsets[chosen + 1] - offsets[chosen]
     ends = np.cumsum(sizes)
-    found: StoredRows = rows.take(np.arange(int(ends[-1])) + np.repeat(starts - ends + sizes, sizes))
+    found: npt.NDArray[Any] = given.take(np.arange(int(ends[-1])) + np.repeat(starts - ends + sizes, sizes))
     return found
 
 

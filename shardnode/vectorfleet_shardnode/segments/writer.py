@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from .. import failpoints, files, ragged
 from ..api import config
 from ..arrays import Hashes, RowNumbers, Vectors
-from ..engines import base, clusters, registry
+from ..engines import base, clusters, registry, signs
 from ..text import postings
 from . import (
     columns,
@@ -35,7 +35,7 @@ Texts = Callable[[str], postings.Postings]
 """Gives the postings of a text field, by row number."""
 
 COLUMNS, VECTORS, COMPARABLE = "columns.arrow", "vectors.bin", "comparable.bin"
-FILTERS, CLUSTERS = "filters.bin", "clusters.bin"
+FILTERS, CLUSTERS, SIGNS = "filters.bin", "clusters.bin", "signs.bin"
 _CHUNK_BYTES = 2 << 20  # what is held while it is normalised is six times as much
 
 
@@ -138,6 +138,9 @@ def _build(
     registry.build(spec, stored.vectors, home, taken.extension(stored.vectors) if taken else None)
     if spec.engine is config.EngineKind.HNSW and not spec.coded and rows >= clusters.MIN_ROWS:
         clusters.build(spec.metric, stored.vectors[:rows], folder / CLUSTERS)
+        if recipe.dimensions >= signs.MIN_DIMENSIONS:
+            grouped = clusters.Clusters(folder / CLUSTERS, spec.metric)
+            signs.build(spec.metric, stored.vectors[:rows], grouped, folder / SIGNS)
     return measuring.measured(spec, stored, rows, home) if spec.measured else None
 
 

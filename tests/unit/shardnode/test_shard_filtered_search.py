@@ -124,9 +124,10 @@ def test_a_selection_of_rows_is_grouped_by_cluster(clustered):
     mask = np.random.default_rng(6).random(2_000) < 0.3
     grouped = selection.Selection(bits.of_mask(mask), 2_000, opened).grouped
     order = opened.nearest(vectors[7])
-    assert sorted(grouped.first(order, 2_000).tolist()) == np.flatnonzero(mask).tolist()
+    assert sorted(opened.rows[grouped.first(order, 2_000)].tolist()) == np.flatnonzero(mask).tolist()
+    assert sorted(grouped.first(order, 2_000).tolist()) == grouped.places.tolist()
     for count in (1, 100, 5_000):
-        some = grouped.first(order, count)
+        some = opened.rows[grouped.first(order, count)]
         assert len(set(some.tolist())) == len(some) >= min(count, mask.sum())
         assert mask[some].all()
 

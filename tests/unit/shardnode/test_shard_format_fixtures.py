@@ -17,7 +17,7 @@ from oracles import bm25
 from vectorfleet_shardnode import files, filters, identity, sparse, text_search
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.copies import write_ids_file
-from vectorfleet_shardnode.engines import base, clusters
+from vectorfleet_shardnode.engines import base, clusters, signs
 from vectorfleet_shardnode.log import high_water, log_format
 from vectorfleet_shardnode.multivector import question as questions
 from vectorfleet_shardnode.multivector import search as multivector
@@ -115,6 +115,7 @@ def test_a_change_of_format_brings_a_fixture():
         "offsets": version_of("*/data/segments/*/field-*-offsets.bin"),
         "filters": version_of("*/data/segments/*/filters.bin"),
         "clusters": version_of("*/data/segments/*/clusters.bin"),
+        "signs": version_of("*/data/segments/*/signs.bin"),
         "text": version_of("*/data/segments/*/text-*.bin"),
         "sparse": version_of("*/data/segments/*/sparse*.bin"),
         "write ids": version_of("*/data/write-ids-*.bin"),
@@ -128,6 +129,7 @@ def test_a_change_of_format_brings_a_fixture():
         "offsets": offsets_file.VERSION,
         "filters": filter_file.VERSION,
         "clusters": clusters.VERSION,
+        "signs": signs.VERSION,
         "text": text_file.VERSION,
         "sparse": sparse_files.VERSION,
         "write ids": write_ids_file.VERSION,
@@ -191,6 +193,7 @@ def test_every_kind_holds_what_it_is_there_for():
     held = {name for segments in read.values() for segment in segments for name in segment.files}
     assert held == {
         *("segment.json", "columns.arrow", "vectors.bin", "comparable.bin", "clusters.bin", "filters.bin"),
+        "signs.bin",
         *("graph.faiss", "codes.faiss", "ivf.faiss", "graph.hnswlib", "text-0.bin", "text-1.bin"),
         *("sparse.bin", "sparse-postings.bin"),
         *(f"field-{number}-{name}.bin" for number in (0, 1) for name in ("offsets", "vectors", "comparable")),
