@@ -100,7 +100,7 @@ peers: setup ## install what `make bench` measures beside us: a cache folder, ap
 	cd benchmarks && ../$(BIN)/python -m peers.installed
 
 pinecone-suite: setup ## Pinecone's own tests of its client against an index here; SOURCE: what git clones them from
-	$(BIN)/python tests/conforming/pinecone_suite.py $(SOURCE)
+	PYTHONPATH=tests $(BIN)/python -m conforming.pinecone_suite $(SOURCE)
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix --quiet . || true

@@ -47,7 +47,7 @@ def strangers(small: index.Index, python_image: str) -> dict[str, str]:
 def addresses(found: index.Index, component: str) -> list[str]:
     """The addresses of an index's pods."""
     chosen = f"vectorfleet.io/index={found.name},app.kubernetes.io/component={component}"
-    return [one["status"]["podIP"] for one in found.get("pods", "-l", chosen)["items"]]
+    return [address for _, address in ways.pods(found.cluster, found.namespace, chosen)]
 
 
 def test_the_front_door_is_open(small: index.Index, strangers: dict[str, str]) -> None:

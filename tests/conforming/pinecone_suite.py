@@ -1,7 +1,7 @@
 """Runs Pinecone's own integration tests of the data plane against `vectorfleet up --control-plane`.
 
 ```
-python tests/conforming/pinecone_suite.py [SOURCE] [pytest's options]
+PYTHONPATH=tests python -m conforming.pinecone_suite [SOURCE] [pytest's options]
 ```
 SOURCE is what `git clone` takes: by default the repository of Pinecone's client. Its tests are taken as they
 are at the client's release; they make their indexes by the client, and are told where by its own environment
@@ -15,11 +15,13 @@ import subprocess
 import sys
 import tempfile
 
+from conforming import peers_environment
+
 RELEASE = "7.3.0"
 SOURCE = "https://github.com/pinecone-io/pinecone-python-client"
 TESTS = ("tests/integration/data", "tests/integration/data_asyncio")
+NEEDED = ("pytest", "pytest-asyncio", "pytest-timeout", "python-dotenv")
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parents[1]
 BIN = pathlib.Path(sys.executable).parent
 
 
@@ -28,7 +30,7 @@ def main() -> int:
     source, *options = sys.argv[1:] or [SOURCE]
     with tempfile.TemporaryDirectory(prefix="vectorfleet-pinecone-") as name:
         folder = pathlib.Path(name)
-        tests, python = _tests(source, folder / "tests"), _environment(folder / "venv")
+        tests, python = _tests(source, folder / "tests"), peers_environment.make(folder / "venv", *NEEDED)
         state = ["--state-dir", folder / "state"]
         try:
             said = _run([BIN / "vectorfleet", "up", "--control-plane", "--show-key", *state])
@@ -48,17 +50,6 @@ def _tests(source: str, folder: pathlib.Path) -> pathlib.Path:
     _run(clone)
     _run(["git", "checkout", "--quiet", "HEAD", "--", "tests", "pyproject.toml"], cwd=folder)
     return folder
-
-
-def _environment(folder: pathlib.Path) -> pathlib.Path:
-    """Install the client with what its tests need, in versions that the lock files name."""
-    uv, python = BIN / "uv", folder / "bin" / "python"
-    install = [uv, "pip", "install", "--quiet", "--python", python]
-    _run([uv, "venv", "--quiet", "--python", sys.executable, folder])
-    _run([*install, "--require-hashes", "-r", ROOT / "requirements" / "peers.lock"])
-    needed = ["pytest", "pytest-asyncio", "pytest-timeout", "python-dotenv"]
-    _run([*install, "--constraint", ROOT / "requirements" / "dev.lock", *needed])
-    return python
 
 
 def _variables(said: str) -> dict[str, str]:

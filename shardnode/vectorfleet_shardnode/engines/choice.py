@@ -23,7 +23,7 @@ _COMPARED_SHARE = 0.16  # of passing rows, in a hole; half of that where they ar
 _COMPARED_LEAST = 2_600
 _CLUSTERS_COST = 2_000
 # Rows that are screened: each, and what a query takes beside them, with those that are scored in full.
-_SCREENED, _SCREENING = 0.25, 1_400
+_SCREENED, _SCREENING = 0.35, 1_400
 
 
 @dataclasses.dataclass(frozen=True)

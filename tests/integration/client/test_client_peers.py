@@ -2,33 +2,22 @@
 
 import pathlib
 import subprocess
-import sys
 
 import pytest
+from conforming import peers_environment
 
-ROOT = pathlib.Path(__file__).parents[3]
 PROGRAM = pathlib.Path(__file__).with_name("peers_program.py")
-INSTALL_SECONDS = 200
 KEY = "test-key"
 
 
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory):
     """An environment with what `requirements/peers.lock` names; skips where that can't be had."""
-    folder = tmp_path_factory.mktemp("peers")
-    uv, python = pathlib.Path(sys.executable).with_name("uv"), folder / "venv" / "bin" / "python"
-    steps = [
-        [uv, "venv", "--quiet", "--python", sys.executable, folder / "venv"],
-        [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes"],
-    ]
-    steps[1] += ["-r", ROOT / "requirements" / "peers.lock"]
-    for step in steps:
-        try:
-            subprocess.run(step, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-        except (OSError, subprocess.SubprocessError) as error:
-            why = getattr(error, "stderr", "") or error
-            pytest.skip(f"langchain-pinecone can't be installed here: {str(why).strip()[-300:]}")
-    return python
+    try:
+        return peers_environment.make(tmp_path_factory.mktemp("peers") / "venv")
+    except (OSError, subprocess.SubprocessError) as error:
+        why = getattr(error, "stderr", "") or error
+        pytest.skip(f"langchain-pinecone can't be installed here: {str(why).strip()[-300:]}")
 
 
 def test_langchain_and_data_frames(peers, serve, tmp_path):
