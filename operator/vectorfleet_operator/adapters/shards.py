@@ -194,13 +194,13 @@ class GrpcShards:
     def _still_connects(self, address: str, error: grpc.aio.AioRpcError) -> bool:
         """Return whether a call ran out of time on a channel that is being made: the next may find it made.
 
-        On a slow link a handshake takes longer than a call may; begun anew by each, it would never end.
+        On a slow link a handshake takes longer than a call may; begun anew by each, it would never end. Nor
+        would it where it ends within a call, and leaves that too little time for its answer.
         """
         way = self._ways.get(address)
         if way is None or error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
             return False
-        connecting = way.channel.get_state() is grpc.ChannelConnectivity.CONNECTING
-        return connecting and asyncio.get_running_loop().time() - way.since < _CONNECT_SECONDS
+        return asyncio.get_running_loop().time() - way.since < _CONNECT_SECONDS
 
     def _forget(self, address: str) -> None:
         """Use another channel from now on; calls that are under way on this one must not be cut off."""

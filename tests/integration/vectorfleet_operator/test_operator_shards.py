@@ -157,14 +157,17 @@ async def test_a_replica_that_serves_nothing_tells_why(tmp_path, identity, told,
         assert found == replication.Inability(told, found.reason)
 
 
-@pytest.fixture
-def slow_link(replica, tmp_path):
-    """The same replica behind a link that takes a quarter of a second for each direction."""
+@pytest.fixture(params=[0.15, 0.25])
+def slow_link(request, replica, tmp_path):
+    """The same replica behind a link that takes so many seconds for each direction.
+
+    A look has 0.8. One link's handshake ends within the first, the other's within the second.
+    """
     _, address, certificates = replica
     host, _, port = address.partition(":")
     network = proxy.Network()
     link = network.add("operator", ("127.0.0.2", 0), ("127.0.0.1", int(port)))
-    link.delay = 0.25
+    link.delay = request.param
     (tmp_path / "hosts").write_text(f"127.0.0.2 {host}\n")
     yield tmp_path / "hosts", f"{host}:{link.port}", certificates
     network.close()
