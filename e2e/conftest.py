@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the cluster looked like when a test failed, before anything is taken down."""
     report = yield
-    held = getattr(item, "funcargs", {}).get("operator") or getattr(item, "funcargs", {}).get("cluster")
+    held = getattr(item, "funcargs", {}).get("cluster")
     if report.failed and report.when == "call" and held is not None:
         report.sections += diagnosis.sections(held)
     return report

@@ -146,8 +146,7 @@ class Signs:
         for number, turned in enumerate(self._turn.apply(queries)):
             query = queries[number : number + 1]
             estimates = self._estimates(query[0], turned, places)
-            chosen = self._candidates(vectors, query, k, places, estimates)
-            rows = self._rows.take(chosen).astype(np.int64)[np.newaxis]
+            rows = self._candidates(vectors, query, k, places, estimates)
             found = rescoring.best(self._metric, vectors, query, rows, k)
             best.scores[number], best.rows[number] = found.scores[0], found.rows[0]
         return best
@@ -155,16 +154,19 @@ class Signs:
     def _candidates(
         self, vectors: Vectors, query: Vectors, k: int, places: RowNumbers, estimates: _Floats
     ) -> RowNumbers:
-        """Return the places of those that may be among the `k` best."""
+        """Return the rows that may be among the `k` best, (1, rows)."""
         count = _first(k)
         first = np.argpartition(estimates, -count)[-count:]
-        rows = self._rows.take(places.take(first)).astype(np.int64)[np.newaxis]
+        guessed, rows = estimates.take(first), self._rows_at(places.take(first))
         scores = rescoring.scores(self._metric, vectors, query, rows)[0]
         exact = 2 * scores if base.larger_is_better(self._metric) else -scores
-        bound = _bound(exact, estimates.take(first), k)
-        if estimates.take(first).min() < bound:
-            return places.take(first)
-        return places.take(np.flatnonzero(estimates >= bound))
+        bound = _bound(exact, guessed, k)
+        if guessed.min() < bound:
+            return rows
+        return self._rows_at(places.take(np.flatnonzero(estimates >= bound)))
+
+    def _rows_at(self, places: RowNumbers) -> RowNumbers:
+        return self._rows.take(places).astype(np.int64)[np.newaxis]
 
     def _estimates(self, query: _Floats, turned: _Floats, places: RowNumbers) -> _Floats:
         """Return what signs tell of rows: twice the product with a query, or the distance with a minus."""
