@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from .. import errors
+from .. import errors, mapped
 from ..api import config
 from ..arrays import Vectors
 from . import base
@@ -27,6 +27,7 @@ MIN_ROWS = 10_000
 
 _MAGIC = b"VFLTCLU\0"
 _HEADER = struct.Struct("<8sIIQQ")
+_KIND = mapped.Kind("clusters", _HEADER, _MAGIC, VERSION)
 _MAX_CLUSTERS = 4_096
 _ROUNDS = 6
 _SAMPLE = 64  # vectors of each cluster that k-means looks at
@@ -70,15 +71,7 @@ class Clusters:
     """
 
     def __init__(self, path: Path, metric: config.Metric) -> None:
-        content = np.memmap(path, np.uint8, "r").view(np.ndarray)
-        head = content[: _HEADER.size].tobytes()
-        if len(head) < _HEADER.size or not head.startswith(_MAGIC):
-            raise errors.DataLossError(f"{path} is no file of clusters")
-        _, version, dimensions, count, rows = _HEADER.unpack(head)
-        if version != VERSION:
-            raise errors.UnknownFormatError(
-                f"{path} has format {version}; this program reads format {VERSION}"
-            )
+        content, (dimensions, count, rows) = _KIND.open(path)
         sizes = (4 * count * dimensions, 4 * (count + 1), 4 * rows)
         if len(content) != _HEADER.size + sum(sizes):
             raise errors.DataLossError(f"{path} has {len(content)} bytes; its header needs another size")

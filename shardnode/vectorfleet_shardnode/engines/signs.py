@@ -30,7 +30,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from .. import errors
+from .. import errors, mapped
 from ..api import config
 from ..arrays import RowNumbers, Vectors
 from . import base, clusters, rescoring
@@ -41,6 +41,7 @@ MIN_DIMENSIONS = 256
 
 _MAGIC = b"VFLTSGN\0"
 _HEADER = struct.Struct("<8sIIQII")
+_KIND = mapped.Kind("signs", _HEADER, _MAGIC, VERSION)
 _WORD = 64
 _MOST_BITS = 512
 _MOST_MIDDLES = 32
@@ -110,15 +111,7 @@ class Signs:
     """
 
     def __init__(self, path: Path, metric: config.Metric, grouped: clusters.Clusters) -> None:
-        content = np.memmap(path, np.uint8, "r").view(np.ndarray)
-        head = content[: _HEADER.size].tobytes()
-        if len(head) < _HEADER.size or not head.startswith(_MAGIC):
-            raise errors.DataLossError(f"{path} is no file of signs")
-        _, version, dimensions, rows, count, middles = _HEADER.unpack(head)
-        if version != VERSION:
-            raise errors.UnknownFormatError(
-                f"{path} has format {version}; this program reads format {VERSION}"
-            )
+        content, (dimensions, rows, count, middles) = _KIND.open(path)
         padded, kept = _padded(dimensions), _kept(dimensions)
         sizes = (rows * (kept // 8 + 8), 4 * middles * dimensions, 4 * kept, padded, kept, count)
         if len(content) != _HEADER.size + sum(sizes) or count != len(grouped.sizes):

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .. import errors, filters
+from .. import errors, filters, mapped
 from . import filter_gathering, filter_index
 
 VERSION = 1
@@ -29,6 +29,7 @@ MAX_FIELDS = 256
 
 _MAGIC = b"VFLTFIX\0"
 _HEADER = struct.Struct("<8sIIQQQ")
+_KIND = mapped.Kind("filter indexes", _HEADER, _MAGIC, VERSION)
 _SINGLE = ("present", "true", "false", "checks")
 _POSTINGS = {"integers": "<i8", "fractions": "<f8", "large": "|u1", "strings": "<u8", "dates": "<i8"}
 
@@ -113,15 +114,7 @@ class FilterFile:
 
     def __init__(self, path: Path, rows: int) -> None:
         self._path = path
-        self._content = np.memmap(path, np.uint8, "r").view(np.ndarray)
-        head = self._content[: _HEADER.size].tobytes()
-        if len(head) < _HEADER.size or not head.startswith(_MAGIC):
-            raise errors.DataLossError(f"{path} is no file of filter indexes")
-        _, version, _, stored, start, length = _HEADER.unpack(head)
-        if version != VERSION:
-            raise errors.UnknownFormatError(
-                f"{path} has format {version}; this program reads format {VERSION}"
-            )
+        self._content, (_, stored, start, length) = _KIND.open(path)
         if stored != rows:
             raise errors.DataLossError(f"{path} is of {stored} rows; the segment has {rows}")
         try:
