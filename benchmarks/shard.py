@@ -49,6 +49,12 @@ class Room:
         pieces = (rows[start : start + batch] for start in range(0, len(rows), batch))
         await asyncio.gather(*(one(piece) for piece in pieces))
 
+    async def delete(self, rows: NDArray[np.int64]) -> None:
+        """Delete rows in batches, one after the other."""
+        for start in range(0, len(rows), 500):
+            ids = shard_pb2.Ids(ids=[str(number) for number in rows[start : start + 500]])
+            await self.served.write(shard_pb2.WriteRequest(delete=shard_pb2.Delete(ids=ids)))
+
     async def settled(self) -> float:
         """Wait until every row is in a graph and nothing was built for 3 seconds; return when that began."""
         since, deadline = time.perf_counter(), time.perf_counter() + 1800

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from . import filters, keys, ragged, records, sparse
+from . import filters, keys, ragged, records, sketching, sparse
 from . import shape as shapes
 from .api import config
 from .arrays import RowNumbers, Scores, Vectors
@@ -37,13 +37,17 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """The parts of a shard after the write (epoch, seq). The last growing view still grows."""
+    """The parts of a shard after the write (epoch, seq). The last growing view still grows.
+
+    All states of a shard have one `sketch`: it is kept beside them, and knows rows of any of them.
+    """
 
     seq: int
     shape: shapes.Shape
     sealed: tuple[sealed.SealedView, ...]
     growing: tuple[growing.GrowingView, ...]
     epoch: int = 0
+    sketch: sketching.Sketch = dataclasses.field(default_factory=sketching.Sketch)
 
     @property
     def metric(self) -> config.Metric:
@@ -99,14 +103,18 @@ class Snapshot:
         """Return the rows of a place, in its order; those of part -1 are left out."""
         if place.only is not None:
             return self.parts[place.only].take(place.rows, fields)
-        kept = place.parts >= 0
-        parts, rows = place.parts[kept], place.rows[kept]
-        if len(parts) and (parts == parts[0]).all():
-            return self.parts[int(parts[0])].take(rows, fields)
-        owners: list[int] = np.unique(parts).tolist()
-        order = [np.flatnonzero(parts == owner) for owner in owners]
-        pieces = [self.parts[owner].take(rows[at], fields) for owner, at in zip(owners, order, strict=True)]
-        return _woven(pieces, np.argsort(np.concatenate(order))) if pieces else self._no_rows()
+        wanted: dict[int, list[int]] = {}
+        order: dict[int, list[int]] = {}
+        count = 0
+        for owner, row in zip(place.parts.tolist(), place.rows.tolist(), strict=True):
+            if owner >= 0:
+                wanted.setdefault(owner, []).append(row)
+                order.setdefault(owner, []).append(count)
+                count += 1
+        pieces = [self.parts[owner].take(np.array(rows), fields) for owner, rows in wanted.items()]
+        if len(pieces) > 1:
+            return _woven(pieces, list(itertools.chain.from_iterable(order.values())), fields)
+        return pieces[0] if pieces else self._no_rows()
 
     def _no_rows(self) -> records.Rows:
         return records.Rows([], np.zeros((0, self.dimensions), np.float32), [])
@@ -131,8 +139,12 @@ class Snapshot:
 
     def search(self, question: part.Question) -> list[tuple[Scores, Place]]:
         """Return the best matches for each query, best first."""
-        asked = ((number, view.search(question)) for number, view in self._living)
-        answers = [(number, answer) for number, answer in asked if answer.rows.shape[1]]
+        together = (
+            None if question.exact or not self._waiting else self.sketch.search(self._waiting, question)
+        )
+        alone = self._living if together is None else self._indexed
+        found = [*((number, view.search(question)) for number, view in alone), *(together or ())]
+        answers = [(number, answer) for number, answer in found if answer.rows.shape[1]]
         if len(answers) == 1:
             return self._presented(*answers[0])
         if answers:
@@ -141,9 +153,23 @@ class Snapshot:
         return [(np.zeros(0, np.float32), Place(nowhere, nowhere))] * len(question.queries)
 
     @functools.cached_property
-    def _living(self) -> list[tuple[int, part.Part]]:
+    def _living(self) -> list[sketching.Numbered]:
         """The parts that have a row which exists, with their numbers."""
         return [(number, view) for number, view in enumerate(self.parts) if view.live_rows]
+
+    @functools.cached_property
+    def _waiting(self) -> list[sketching.Numbered]:
+        """Those of them that wait for a graph."""
+        return [(number, view) for number, view in self._living if view.waits]
+
+    @functools.cached_property
+    def _indexed(self) -> list[sketching.Numbered]:
+        """The others."""
+        return [(number, view) for number, view in self._living if not view.waits]
+
+    def keep_sketch(self) -> None:
+        """Make codes of rows that wait, where somebody searches them; for one thread."""
+        self.sketch.look([view for view in self.parts if view.waits], self.metric)
 
     def _presented(self, number: int, answer: base.Neighbours) -> list[tuple[Scores, Place]]:
         """Return the matches of a shard in which only one part has any: they are in order already."""
@@ -158,15 +184,15 @@ class Snapshot:
     def _merged(self, answers: Sequence[tuple[int, base.Neighbours]], k: int) -> list[tuple[Scores, Place]]:
         scores = np.concatenate([answer.scores for _, answer in answers], axis=1)
         rows = np.concatenate([answer.rows for _, answer in answers], axis=1)
-        parts = np.repeat([number for number, _ in answers], [answer.rows.shape[1] for _, answer in answers])
-        badness = -scores if base.larger_is_better(self.metric) else scores
-        badness = np.where(rows < 0, np.inf, badness)
-        best = np.argsort(badness, axis=1, kind="stable")[:, :k]
+        parts = _beside(tuple((number, answer.rows.shape[1]) for number, answer in answers))
+        badness = np.where(rows < 0, np.inf, -scores if base.larger_is_better(self.metric) else scores)
+        best = badness.argsort(axis=1, kind="stable")[:, :k]
+        shown = base.presented(self.metric, scores)
         found = []
-        for query, chosen in enumerate(best):
-            existing = chosen[rows[query, chosen] >= 0]
-            shown = base.presented(self.metric, scores[query, existing])
-            found.append((shown, Place(parts[existing], rows[query, existing])))
+        for columns, mine, own in zip(best, shown, rows, strict=True):
+            exists = own.take(columns) >= 0
+            chosen = columns if exists[-1] else columns[exists]  # what does not exist stands at the end
+            found.append((mine.take(chosen), Place(parts.take(chosen), own.take(chosen))))
         return found
 
     def comparable(self, vectors: Vectors) -> Vectors:
@@ -182,23 +208,35 @@ def _all_in(number: int, count: int) -> npt.NDArray[np.int64]:
     return parts
 
 
+@functools.lru_cache(_REMEMBERED_PLACES)
+def _beside(answers: tuple[tuple[int, int], ...]) -> npt.NDArray[np.int64]:
+    """Return the part of each column of answers beside each other: of a part, so many columns each."""
+    parts = np.repeat([number for number, _ in answers], [width for _, width in answers])
+    parts.flags.writeable = False
+    return parts
+
+
 def _present(found: RowNumbers) -> RowNumbers:
     return found[found >= 0]
 
 
-def _woven(pieces: Sequence[records.Rows], order: RowNumbers) -> records.Rows:
-    """Return the rows of all pieces, one behind the other, in this order."""
+def _woven(pieces: Sequence[records.Rows], places: Sequence[int], fields: part.Fields) -> records.Rows:
+    """Return the rows of all pieces, one behind the other, at these places."""
+    order = sorted(range(len(places)), key=places.__getitem__)
     ids = [row_id for piece in pieces for row_id in piece.ids]
     metadata = [content for piece in pieces for content in piece.metadata]
-    vectors = np.concatenate([piece.vectors for piece in pieces])
+    woven = records.Rows(
+        [ids[at] for at in order], pieces[0].vectors, [metadata[at] for at in order] if metadata else []
+    )
+    if not fields.values:
+        return woven
     columns = {
         name: ragged.concatenated([piece.fields[name] for piece in pieces]) for name in pieces[0].fields
     }
     pairs = sparse.concatenated([(len(piece.ids), piece.sparse) for piece in pieces])
-    return records.Rows(
-        [ids[at] for at in order],
-        vectors[order] if len(vectors) else vectors,
-        [metadata[at] for at in order] if metadata else [],
-        {name: column.take(order) for name, column in columns.items()},
-        None if pairs is None else pairs.take(order),
+    return dataclasses.replace(
+        woven,
+        vectors=np.concatenate([piece.vectors for piece in pieces])[order],
+        fields={name: column.take(np.array(order)) for name, column in columns.items()},
+        sparse=None if pairs is None else pairs.take(np.array(order)),
     )

@@ -4,6 +4,7 @@ Cosine vectors are normalised in here and nowhere else; what a caller stores and
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -141,6 +142,13 @@ def presented(metric: config.Metric, scores: Scores) -> Scores:
 def faiss_metric(metric: config.Metric) -> int:
     """Return FAISS's name of the comparison that gives this metric's scores on comparable vectors."""
     return int(faiss.METRIC_INNER_PRODUCT if larger_is_better(metric) else faiss.METRIC_L2)
+
+
+def joined(found: Sequence[Neighbours]) -> Neighbours:
+    """Return what was found for each of several queries, with as many matches, as one answer."""
+    return Neighbours(
+        np.concatenate([one.scores for one in found]), np.concatenate([one.rows for one in found])
+    )
 
 
 def nothing(queries: int, k: int = 0) -> Neighbours:

@@ -31,6 +31,7 @@ def search(
     if k == 0 or not len(queries):
         return base.nothing(len(queries))
     found = base.nothing(len(queries), k)
+    queries = np.ascontiguousarray(queries)
     selector = None if rows is None else faiss.IDSelectorArray(rows)
     for start in range(0, len(queries), _GROUP):
         group = slice(start, start + _GROUP)
@@ -50,7 +51,7 @@ def _search_group(
     count, dimensions = queries.shape
     sizes = (dimensions, count, len(vectors), answer.rows.shape[1])
     outputs = (point(answer.scores), point(answer.rows))
-    arrays = (point(np.ascontiguousarray(queries)), point(vectors))
+    arrays = (point(queries), point(vectors))
     if base.larger_is_better(metric):
         faiss.knn_inner_product(*arrays, *sizes, *outputs, selector)
     else:

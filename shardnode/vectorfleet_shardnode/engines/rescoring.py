@@ -35,9 +35,10 @@ def best(
     if not candidates.size:
         return found
     point = faiss.swig_ptr
-    given = np.ascontiguousarray(candidates)
+    # Names of their own: a pointer does not keep alive what it points to.
+    asked, given = np.ascontiguousarray(queries), np.ascontiguousarray(candidates)
     compare = faiss.knn_inner_products_by_idx if base.larger_is_better(metric) else faiss.knn_L2sqr_by_idx
-    arrays = (point(np.ascontiguousarray(queries)), point(vectors), point(given))
+    arrays = (point(asked), point(vectors), point(given))
     sizes = (vectors.shape[1], len(queries), len(vectors), given.shape[1], k)
     # The last says how far apart the candidates of two queries are; FAISS would take the number of rows.
     compare(*arrays, *sizes, point(found.scores), point(found.rows), given.shape[1])
@@ -47,9 +48,10 @@ def best(
 def scores(metric: config.Metric, vectors: Vectors, queries: Vectors, candidates: RowNumbers) -> Scores:
     """Return the exact scores of each query's candidates, in their order; arguments as for `best`."""
     found = np.empty(candidates.shape, np.float32)
+    asked, given = np.ascontiguousarray(queries), np.ascontiguousarray(candidates)
     point = faiss.swig_ptr
     compare = faiss.fvec_inner_products_by_idx if base.larger_is_better(metric) else faiss.fvec_L2sqr_by_idx
-    arrays = (point(np.ascontiguousarray(queries)), point(vectors), point(np.ascontiguousarray(candidates)))
+    arrays = (point(asked), point(vectors), point(given))
     compare(point(found), *arrays, vectors.shape[1], *candidates.shape)
     return found
 

@@ -16,15 +16,11 @@ The bits are the signs of coordinates of a vector beside the middle of some clus
 was turned, so that each coordinate is equally telling. Two vectors at an angle of θ differ in θ / π of them
 (sign random projections: M. Charikar, Similarity estimation techniques from rounding algorithms, 2002). With
 one middle for all, rows that lie in few heaps far apart would have the same signs.
-
-Vectors are turned by Hadamard matrices of 64 dimensions, twice, behind random flips of signs and with random
-order in between (after N. Ailon, B. Chazelle, The fast Johnson-Lindenstrauss transform, 2009).
 """
 
 import dataclasses
 import struct
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
@@ -33,7 +29,7 @@ import numpy.typing as npt
 from .. import errors, mapped
 from ..api import config
 from ..arrays import RowNumbers, Vectors
-from . import base, clusters, rescoring
+from . import base, clusters, rescoring, turning
 
 VERSION = 1
 MIN_DIMENSIONS = 256
@@ -46,7 +42,6 @@ _WORD = 64
 _MOST_BITS = 512
 _MOST_MIDDLES = 32
 _ROUNDS = 10  # of the k-means that finds them
-_SEED = 5
 _PIECE = 4_096  # rows at a time: what is computed of them stays in the processor's caches
 _FIRST = 6  # rows for each match that are scored in full whatever signs say of the others
 _LEAST_FIRST = 64
@@ -71,10 +66,10 @@ def _first(k: int) -> int:
 
 def build(metric: config.Metric, vectors: Vectors, grouped: clusters.Clusters, path: Path) -> None:
     """Write the signs of comparable vectors, which are grouped already."""
-    (rows, dimensions), turn = vectors.shape, _Turn.drawn(vectors.shape[1])
+    (rows, dimensions), turn = vectors.shape, turning.Turn.drawn(vectors.shape[1], _kept(vectors.shape[1]))
     middles, groups = _middles(grouped.centroids)
     owners = np.repeat(groups, grouped.sizes)
-    entries = np.empty((rows, turn.words + 1), "<u8")
+    entries = np.empty((rows, len(turn.order) // _WORD + 1), "<u8")
     for start in range(0, rows, _PIECE):
         piece = slice(start, start + _PIECE)
         own = middles.take(owners[piece], axis=0)
@@ -112,14 +107,14 @@ class Signs:
 
     def __init__(self, path: Path, metric: config.Metric, grouped: clusters.Clusters) -> None:
         content, (dimensions, rows, count, middles) = _KIND.open(path)
-        padded, kept = _padded(dimensions), _kept(dimensions)
+        padded, kept = turning.padded(dimensions), _kept(dimensions)
         sizes = (rows * (kept // 8 + 8), 4 * middles * dimensions, 4 * kept, padded, kept, count)
         if len(content) != _HEADER.size + sum(sizes) or count != len(grouped.sizes):
             raise errors.DataLossError(f"{path} has {len(content)} bytes; its header needs another size")
         entries, held, order, first, second, groups = np.split(content[_HEADER.size :], np.cumsum(sizes)[:-1])
         self._entries: _Bits = entries.view("<u8").reshape(rows, kept // _WORD + 1)
         flips = first.view("i1").astype(np.float32), second.view("i1").astype(np.float32)
-        self._turn = _Turn(order.view("<u4").astype(np.int64), flips)
+        self._turn = turning.Turn(order.view("<u4").astype(np.int64), flips)
         self._rows, self._groups = grouped.rows, np.repeat(groups, grouped.sizes)
         vectors = held.view("<f4").reshape(middles, dimensions)
         self._middles = _Middles(vectors, self._turn.apply(vectors), metric)
@@ -166,7 +161,7 @@ class Signs:
         asked = _Asked.beside(query, turned, self._middles)
         found = np.empty(len(places), np.float32)
         # A product with ones takes the place of a sum of short lines, which numpy does one by one.
-        ones = np.append(np.ones(self._turn.words, np.float32), np.float32(0))
+        ones = np.append(np.ones(len(self._turn.order) // _WORD, np.float32), np.float32(0))
         for start in range(0, len(places), _PIECE):
             group = self._groups.take(places[start : start + _PIECE])
             entries = self._entries.take(places[start : start + _PIECE], axis=0)
@@ -226,57 +221,8 @@ def _bound(exact: _Floats, estimates: _Floats, k: int) -> float:
     return float(last - _ERRORS * np.std(exact - estimates))
 
 
-class _Turn:
-    """A rotation of vectors, of which some coordinates are kept.
-
-    Args:
-        order: which of the coordinates are mixed in between, and kept.
-        flips: of signs, before the first mixing, (dimensions, rounded up), and before the second, (kept).
-    """
-
-    def __init__(self, order: RowNumbers, flips: tuple[_Floats, _Floats]) -> None:
-        self.order, self.flips = order, flips
-        self.words = len(order) // _WORD
-
-    @classmethod
-    def drawn(cls, dimensions: int) -> "_Turn":
-        """Return one that is random, and always the same."""
-        draw, padded, kept = np.random.default_rng(_SEED), _padded(dimensions), _kept(dimensions)
-        first, second = (draw.choice(np.array([-1, 1], np.float32), count) for count in (padded, kept))
-        return cls(draw.permutation(padded)[:kept], (first, second))
-
-    def apply(self, vectors: Vectors) -> Vectors:
-        """Return vectors turned: (vectors, kept)."""
-        wide = np.zeros((len(vectors), len(self.flips[0])), np.float32)
-        wide[:, : vectors.shape[1]] = vectors
-        wide *= self.flips[0]
-        mixed = self._mixed(wide).take(self.order, axis=1)
-        mixed *= self.flips[1]
-        return self._mixed(mixed)
-
-    def _mixed(self, wide: Vectors) -> Vectors:
-        mixed: Vectors = (wide.reshape(-1, _WORD) @ _HADAMARD).reshape(wide.shape)
-        return mixed
-
-
-def _hadamard() -> _Floats:
-    """Return the Hadamard matrix of 64 dimensions that J. Sylvester gives, scaled to be a rotation."""
-    matrix: Any = np.ones((1, 1), np.float32)
-    while len(matrix) < _WORD:
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    scaled: _Floats = matrix / np.float32(_WORD**0.5)
-    return scaled
-
-
-_HADAMARD = _hadamard()
-
-
 def _kept(dimensions: int) -> int:
-    return min(_MOST_BITS, _padded(dimensions))
-
-
-def _padded(dimensions: int) -> int:
-    return -(-dimensions // _WORD) * _WORD
+    return min(_MOST_BITS, turning.padded(dimensions))
 
 
 def _signs(positive: npt.NDArray[np.bool_]) -> _Bits:

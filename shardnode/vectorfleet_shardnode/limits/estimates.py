@@ -7,11 +7,11 @@ needed: pages of files are the kernel's to drop; those that quick searches want 
 import dataclasses
 from collections.abc import Sequence
 
-from .. import records
+from .. import records, sketching
 from .. import shape as shapes
 from ..api import config
 from ..engines import memory as engine_memory
-from ..engines import registry, sketch
+from ..engines import registry
 from ..segments import descriptor, field_files, sparse_files, writer
 from ..settings import Tuning
 from . import memory
@@ -80,7 +80,7 @@ def write_of(rows: records.Rows, shape: shapes.Shape, waiting: int) -> memory.Wr
     pairs = rows.sparse.items.nbytes if rows.sparse is not None else 0
     metadata = sum(map(len, rows.metadata))
     growth = _copies(shape.metric) * items + sum(map(metadata_of, rows.metadata)) + SPARSE_COPIES * pairs
-    growth += (ROW_BYTES + sketch.bytes_of(shape.dimensions)) * len(rows.ids) + sum(map(len, rows.ids))
+    growth += (ROW_BYTES + sketching.bytes_of(shape.dimensions)) * len(rows.ids) + sum(map(len, rows.ids))
     if shape.schema.text:
         growth += WORD_BYTES * sum(content.count(b" ") for content in rows.metadata)
     flush = BUFFER_BYTES + GATHERED_FACTOR * (waiting + metadata) + (SORTING_BYTES if pairs else 0)

@@ -22,7 +22,6 @@ from ..log import reading
 from ..segments import growing, manifest, sealed
 from ..settings import Tuning
 from ..snapshot import Snapshot
-from ..upkeep import sketching
 from . import opening
 
 _PIECE = 8 << 20  # bytes of records that are read from the log at a time
@@ -125,7 +124,7 @@ class Secondary:
             DataLossError: files are damaged.
             ShardError: as `catch_up`.
         """
-        sketching.extend(self._state)
+        self._state.keep_sketch()
         stamp = self._stored.stamp()
         if stamp == self._stamp:
             return

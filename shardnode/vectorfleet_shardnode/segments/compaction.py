@@ -28,6 +28,7 @@ class Pace(enum.Enum):
     """How writes come, since a build is worth more the more rows it takes in."""
 
     LOADING = enum.auto()  # rows pour in: wait for many, so that each is built into a graph once
+    WATCHED = enum.auto()  # they do while somebody searches: wait for few, where a graph can take them
     STEADY = enum.auto()  # rows come, and sealed ones have waited long enough
     RESTING = enum.auto()  # nothing has come for a while: tidy up
 
@@ -92,8 +93,8 @@ def plan(policy: Policy, growing_rows: int, sizes: Sequence[Size], pace: Pace) -
     if resting and growing_rows and waiting >= policy.index_min_rows:
         return Flush()
     indexed = [size for size in sizes if size.indexed]
-    if _should_index(policy, flat, pace):
-        return _index(policy, flat, indexed, pace)
+    if (merge := _index(policy, flat, indexed, pace)) and _should_index(policy, flat, pace, merge):
+        return merge
     if chosen := _stale(_bounds(policy, pace), indexed):
         return _merged(policy, chosen, pace)
     few = sum(size.live for size in flat) < policy.index_min_rows  # for a graph, now or later
@@ -139,9 +140,16 @@ def most_copies(policy: Policy, pace: Pace, first: int, rows: int, replaced: flo
     return 1 + grown + replaced * (1 / step + 2 * (1 - bounds.dead) / bounds.dead)
 
 
-def _should_index(policy: Policy, flat: Sequence[Size], pace: Pace) -> bool:
-    rows, held = sum(size.live for size in flat), sum(size.bytes for size in flat)
-    return rows >= policy.index_min_rows and (pace is not Pace.LOADING or held >= policy.unindexed_bytes)
+def _should_index(policy: Policy, flat: Sequence[Size], pace: Pace, merge: Merge) -> bool:
+    """Tell whether flat segments should come into a graph now.
+
+    Whoever searches compares with all rows that wait. But a small graph of their own would cost as much.
+    """
+    if sum(size.bytes for size in flat) >= policy.unindexed_bytes:
+        return True
+    if pace is Pace.WATCHED:
+        return merge.extended is not None
+    return pace is not Pace.LOADING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +166,13 @@ def _bounds(policy: Policy, pace: Pace) -> _Bounds:
     return _Bounds(policy.stale_share, 2 * policy.stale_share)
 
 
-def _index(policy: Policy, flat: Sequence[Size], indexed: Sequence[Size], pace: Pace) -> Merge:
-    """Bring flat segments into a graph, together with those of the indexed that are worth it."""
+def _index(policy: Policy, flat: Sequence[Size], indexed: Sequence[Size], pace: Pace) -> Merge | None:
+    """Bring flat segments into a graph, together with those of the indexed that are worth it.
+
+    None where their rows are too few for one.
+    """
+    if sum(size.live for size in flat) < policy.index_min_rows:
+        return None
     live, dead = sum(size.live for size in flat), sum(size.dead for size in flat)
     joined = Size("", False, live, dead, sum(size.bytes for size in flat))
     chosen = _stale(_bounds(policy, pace), [joined, *indexed])

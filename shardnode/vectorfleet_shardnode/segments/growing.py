@@ -16,7 +16,7 @@ from .. import filters, keys, ragged, records, sparse
 from .. import shape as shapes
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Vectors
-from ..engines import base, flat, sketch
+from ..engines import base, flat
 from ..text import analysis
 from . import appending, growing_fields, growing_filters, growing_sparse, growing_text, living, part
 
@@ -42,7 +42,6 @@ class GrowingSegment:
     def __init__(self, shape: shapes.Shape) -> None:
         metric, dimensions = shape.metric, shape.dimensions
         self.metric = metric
-        self.sketch = sketch.Sketch(metric)
         self.fields = {field.name: growing_fields.GrowingField(field, metric) for field in shape.fields}
         self.sparse = growing_sparse.GrowingSparse()
         self.ids: list[str] = []
@@ -143,6 +142,19 @@ class GrowingView(living.Living[GrowingSegment]):
         added = np.ones(self.segment.rows - len(self.live), np.bool_)
         return GrowingView(self.segment, np.concatenate([self.live, added]))
 
+    waits = True
+    """Nothing is built of what grows."""
+
+    @property
+    def metric(self) -> config.Metric:
+        """How vectors are compared."""
+        return self.segment.metric
+
+    @property
+    def comparable(self) -> Vectors:
+        """The rows' values as they are compared, (rows, dimensions)."""
+        return self.columns.comparable
+
     @functools.cached_property
     def columns(self) -> Columns:
         """The columns of this view's rows."""
@@ -171,18 +183,29 @@ class GrowingView(living.Living[GrowingSegment]):
             return rows
         return rows[self.segment.filters.mask(wanted, len(self.live))[rows]]
 
+    def chosen(self, question: part.Question) -> Mask | None:
+        """Return which rows may match, None for all."""
+        if question.wanted is None and question.namespace == self._whole:
+            return None
+        mask = self.mask_of(question.namespace)
+        if question.wanted is not None:
+            mask = mask & self.segment.filters.mask(question.wanted, len(self.live))
+        return mask
+
+    @functools.cached_property
+    def _whole(self) -> str | None:
+        """The namespace of all rows, where they all live and have one; else None."""
+        codes = self.columns.codes
+        one = len(codes) > 0 and self.live_rows == len(codes) and bool((codes == codes[0]).all())
+        return self.segment.namespaces[codes[0]] if one else None
+
     def search(self, question: part.Question) -> base.Neighbours:
-        """Return the best live rows for each query: compared with all, by bits first where they are many."""
+        """Return the best live rows for each query: compared with all."""
         if not self.live_rows:
             return base.nothing(len(question.queries))
-        rows, vectors = self.matching(question.namespace, question.wanted), self.columns.comparable
-        chosen = None if len(rows) == len(self.live) else rows
-        if len(rows) >= sketch.MIN_ROWS and not question.exact:
-            mask = None if chosen is None else _mask_of(chosen, len(vectors))
-            found = self.segment.sketch.search(vectors, question.sketched, question.k, mask)
-            if found is not None:
-                return found
-        return flat.search(self.segment.metric, vectors, question.queries, question.k, chosen)
+        mask = self.chosen(question)
+        rows = None if mask is None else np.flatnonzero(mask)
+        return flat.search(self.metric, self.comparable, question.queries, question.k, rows)
 
     def take(self, rows: RowNumbers, fields: part.Fields) -> records.Rows:
         """Return rows by number."""
@@ -261,12 +284,6 @@ class GrowingView(living.Living[GrowingSegment]):
             ids = [self.segment.ids[row] for row in rows[chosen]]
             found.append(keys.Keys(self.segment.namespaces[code], ids, hashes[chosen]))
         return found
-
-
-def _mask_of(rows: RowNumbers, size: int) -> Mask:
-    mask = np.zeros(size, np.bool_)
-    mask[rows] = True
-    return mask
 
 
 def empty_view(shape: shapes.Shape) -> GrowingView:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .. import filters, keys, ragged, records, sparse
 from ..api import config
 from ..arrays import Hashes, Mask, RowNumbers, Scores, Vectors
-from ..engines import base, sketch
+from ..engines import base
 
 _REMEMBERED_EFFORTS = 64
 
@@ -44,11 +44,6 @@ class Question:
     probes: int = 0
     oversampling: int = 0
     rescore: bool = True
-
-    @functools.cached_property
-    def sketched(self) -> sketch.Queries:
-        """The queries, as they are compared with vectors that wait for a graph."""
-        return sketch.Queries(self.queries)
 
     @functools.cached_property
     def effort(self) -> base.Effort:
@@ -151,6 +146,18 @@ class Part(Protocol):
         """What this is a view of; two views of one segment hold the same rows."""
 
     @property
+    def metric(self) -> config.Metric:
+        """How vectors are compared."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is compared row by row: nothing is built over its rows' values, or not yet."""
+
+    @property
+    def comparable(self) -> Vectors:
+        """The rows' values as they are compared, (rows, dimensions)."""
+
+    @property
     def live(self) -> Mask:
         """Which rows exist."""
 
@@ -182,6 +189,9 @@ class Part(Protocol):
 
     def matching(self, namespace: str, wanted: filters.Filter | None) -> RowNumbers:
         """Return the live rows of a namespace that pass."""
+
+    def chosen(self, question: Question) -> Mask | None:
+        """Return which rows may match, None for all."""
 
     def search(self, question: Question) -> base.Neighbours:
         """Return the best live rows for each query."""

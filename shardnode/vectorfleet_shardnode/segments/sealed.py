@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import bits, errors, filters, keys, ragged, records, sparse
 from ..api import config
-from ..arrays import Bits, Hashes, Mask, RowNumbers
-from ..engines import base, clusters, registry, signs, sketch
+from ..arrays import Bits, Hashes, Mask, RowNumbers, Vectors
+from ..engines import base, clusters, registry, signs
 from ..text import postings
 from . import (
     columns,
@@ -71,13 +71,11 @@ class SealedSegment:
         self.sparse = sparse_files.open_files(folder, described)
         self._values = field_files.SealedField(values, values, self.engine, spec)
         nodes = described.rows + described.ghosts
-        self.sketch = sketch.Sketch(metric)
-        waits = None if self.indexed else self.sketch
         m, compared = described.recipe.hnsw.m, self.compared.vectors
         self.clusters: clusters.Clusters | None = None
         if graphs and writer.CLUSTERS in described.files:
             self.clusters = clusters.Clusters(folder / writer.CLUSTERS, metric)
-        self.target = sealed_search.Target(metric, compared, self.engine, nodes, m, waits, self._signs())
+        self.target = sealed_search.Target(metric, compared, self.engine, nodes, m, self._signs())
         self.texts = sealed_texts.SealedTexts(folder, described, self.columns.every_metadata)
         self.filters = filter_fields.FilterFields(self.rows, self.columns.every_metadata, self._filter_file())
 
@@ -86,7 +84,7 @@ class SealedSegment:
         """How many rows are stored, live or not."""
         return self.descriptor.rows
 
-    @property
+    @functools.cached_property
     def indexed(self) -> bool:
         """Whether an engine was built over its rows or over a vector field, opened or not."""
         return self.descriptor.recipe.indexes
@@ -127,6 +125,21 @@ def check_files(folder: Path, expected: dict[str, descriptor.FileSum]) -> None:
 class SealedView(living.Living[SealedSegment]):
     """A sealed segment and which of its rows live, see `part.Part`."""
 
+    @property
+    def metric(self) -> config.Metric:
+        """How vectors are compared."""
+        return self.segment.metric
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is compared row by row: nothing is built over its rows' values, or not yet."""
+        return not self.segment.indexed
+
+    @property
+    def comparable(self) -> Vectors:
+        """The rows' values as they are compared, (rows, dimensions)."""
+        return self.segment.compared.vectors
+
     def find(self, sought: keys.Keys) -> RowNumbers:
         """Return the live row of each key, -1 where this part has none."""
         found = self.segment.columns.find(sought)
@@ -135,6 +148,11 @@ class SealedView(living.Living[SealedSegment]):
     def matching(self, namespace: str, wanted: filters.Filter | None) -> RowNumbers:
         """Return the live rows of a namespace that pass."""
         return self._select(namespace, wanted).rows
+
+    def chosen(self, question: part.Question) -> Mask | None:
+        """Return which rows may match, None for all."""
+        selected = self._select(question.namespace, question.wanted)
+        return None if selected.whole else selected.mask
 
     @functools.cached_property
     def _live_bits(self) -> Bits:

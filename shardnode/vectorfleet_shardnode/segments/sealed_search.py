@@ -10,7 +10,7 @@ import numpy as np
 
 from ..api import config
 from ..arrays import RowNumbers, Vectors
-from ..engines import base, choice, flat, signs, sketch
+from ..engines import base, choice, flat, signs
 from . import part, selection
 
 _AROUND = 10  # rows that count as the surroundings of a query, as a multiple of efSearch
@@ -20,8 +20,8 @@ _AROUND = 10  # rows that count as the surroundings of a query, as a multiple of
 class Target:
     """What is searched: the comparable vectors, and the engine over them, None where there is none.
 
-    Where the engine is a graph it has `nodes`, the rows and ghosts behind them, and links by `m`. Where one
-    is yet to be built, `sketched` may know good candidates; where one is, `signed` does.
+    Where the engine is a graph it has `nodes`, the rows and ghosts behind them, and links by `m`; of its rows
+    under a filter `signed` may know good candidates.
     """
 
     metric: config.Metric
@@ -29,7 +29,6 @@ class Target:
     engine: base.Engine | None
     nodes: int
     m: int
-    sketched: sketch.Sketch | None = None
     signed: signs.Signs | None = None
 
 
@@ -66,9 +65,7 @@ def _search_grouped(
         _beside(target, one, selected, way, rank) if way.compared else _follow(target, one, selected, way)
         for one, way, rank in zip(alone, ways, ranks, strict=True)
     ]
-    return base.Neighbours(
-        np.concatenate([one.scores for one in found]), np.concatenate([one.rows for one in found])
-    )
+    return base.joined(found)
 
 
 def _follow(
@@ -111,11 +108,6 @@ def _ask(target: Target, question: part.Question, selected: selection.Selection)
 
 
 def _compare(target: Target, question: part.Question, selected: selection.Selection) -> base.Neighbours:
-    if target.sketched and selected.count >= sketch.MIN_ROWS and not question.exact:
-        chosen = None if selected.whole else selected.mask
-        found = target.sketched.search(target.vectors, question.sketched, question.k, chosen)
-        if found is not None:
-            return found
     if target.signed and selected.grouped and not question.exact and _pays(target, question, selected.count):
         places = selected.grouped.places
         return target.signed.search(target.vectors, question.queries, question.k, places)

@@ -29,6 +29,11 @@ def step_back(niceness: int, *, yields: bool) -> None:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
+def watched(quiet: float) -> bool:
+    """Tell whether another search is expected, so many seconds after the last one."""
+    return quiet < _LATELY
+
+
 def threads(cores: int, quiet: float) -> int:
     """Return how many threads a builder has: one for each core, or one fewer where searches come.
 
@@ -39,7 +44,7 @@ def threads(cores: int, quiet: float) -> int:
         cores: that the process may use.
         quiet: seconds since the last search.
     """
-    return max(1, cores - 1) if quiet < _LATELY else cores
+    return max(1, cores - 1) if watched(quiet) else cores
 
 
 def cpu_seconds(pid: int) -> float:

@@ -16,8 +16,17 @@ import numpy as np
 from .. import errors, files, metrics, relief, shard, transitions
 from ..api import config
 from ..limits import estimates, guard
-from ..segments import builder_process, compaction, descriptor, growing, manifest, sealed, writer
-from . import layout, merging, sketching, stored_segments
+from ..segments import (
+    builder_process,
+    compaction,
+    descriptor,
+    growing,
+    manifest,
+    sealed,
+    writer,
+    yielding,
+)
+from . import layout, merging, stored_segments
 
 Adoption = concurrent.futures.Future[bool]
 """Tells whether a segment that was offered is used."""
@@ -162,7 +171,7 @@ class Maintenance:
         if len(state.growing) > 1:
             self._flush(state.growing[0])
         if not self._merging.exact:
-            sketching.extend(self._shard.snapshot)
+            self._shard.snapshot.keep_sketch()
         if self.building:
             self._finish_build()  # its inputs must stay, so nothing is adopted meanwhile
         else:
@@ -205,7 +214,8 @@ class Maintenance:
             return compaction.Pace.RESTING
         if now - self._all_indexed_at >= tuning.index_after_seconds:
             return compaction.Pace.STEADY
-        return compaction.Pace.LOADING
+        watched = yielding.watched(now - self._shard.last_search)
+        return compaction.Pace.WATCHED if watched else compaction.Pace.LOADING
 
     def _begin(self, action: compaction.Action | None) -> None:
         match action:
@@ -240,6 +250,7 @@ class Maintenance:
             output.mkdir()
             described = writer.write(output, [layout.source_of(frozen)], self.recipe(indexed=False))
             added = self._stored.adopt(output, described)
+            self._shard.snapshot.sketch.carry_over(frozen, added)
         self._stored.swap((frozen,), added, covered)
         self._note("flush", added, started)
 
@@ -260,7 +271,7 @@ class Maintenance:
             self._load_graphs()
         if limits.disk_is_full:
             self._probe_disk()
-        self._stored.trim_log()  # what is kept of it goes first
+        self._stored.trim_log_at(time.monotonic())  # what is kept of it goes first
         limits.look(state.stored_bytes)
 
     def _relieve(self) -> None:

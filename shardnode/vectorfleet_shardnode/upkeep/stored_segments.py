@@ -4,6 +4,7 @@ Order of every change: segment files durable, then the manifest, then the swap i
 deletion of what is no longer named. A crash between any two leaves a state that the next start can serve.
 """
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 from .. import errors, failpoints, files, pins, shard, transitions
 from ..segments import descriptor, manifest, part, sealed
 from ..snapshot import Snapshot
+
+_TRIMS = 1.0  # seconds between looks at the log
 
 
 class StoredSegments:
@@ -30,6 +33,7 @@ class StoredSegments:
         self.pins = pins.Pins()
         self._shard = served
         self._manifest = stored
+        self._trimmed_at = -math.inf
         self._halted = ""  # why nothing more can be done until a restart
 
     @property
@@ -99,11 +103,21 @@ class StoredSegments:
             manifest.clean(self._shard.folder, self._manifest, self.pins.names)
         failpoints.reached("swap.cleaned")
 
+    def trim_log_at(self, now: float) -> None:
+        """Give up log as room demands, once in a while: it looks at every file of the log."""
+        if self._is_short or now >= self._trimmed_at + _TRIMS:
+            self._trimmed_at = now
+            self.trim_log()
+
     def trim_log(self) -> None:
         """Give up log that segments cover; what is being copied is followed by its log, if there is room."""
         covered = self._manifest.covered_seq
-        short = self._shard.limits.problem or self._shard.limits.disk_is_full
-        self._shard.trim_log(covered if short else self.pins.covered(covered))
+        self._shard.trim_log(covered if self._is_short else self.pins.covered(covered))
+
+    @property
+    def _is_short(self) -> bool:
+        limits = self._shard.limits
+        return bool(limits.problem) or limits.disk_is_full
 
     def _write_manifest(self, renewed: manifest.Manifest) -> None:
         try:

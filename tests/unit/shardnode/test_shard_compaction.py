@@ -8,7 +8,7 @@ import pytest
 from vectorfleet_shardnode.segments import compaction
 from vectorfleet_shardnode.segments.compaction import Flush, Merge, Pace, Size
 
-LOADING, STEADY, RESTING = Pace
+LOADING, WATCHED, STEADY, RESTING = Pace
 HNSW = compaction.Policy(True, 1_000_000, 1_000, stale_share=0.2)
 FLAT = compaction.Policy(False, 1_000_000, 1_000, stale_share=0.2)
 
@@ -36,6 +36,17 @@ def plan(sizes, growing=0, pace=LOADING, policy=HNSW):
         ([], 1_000, RESTING, Flush()),
         ([], 1_000, LOADING, None),
         ([flat("a", 9_000)], 0, LOADING, None),
+        ([flat("a", 9_000)], 0, WATCHED, None),
+        ([flat("a", 9_000), graph("g", 30_000)], 0, LOADING, None),
+        ([flat("a", 9_000), graph("g", 30_000)], 0, WATCHED, Merge(("a", "g"), True, "g")),
+        ([flat("a", 900), graph("g", 3_000)], 0, WATCHED, None),
+        ([flat("a", 9_000), graph("g", 90_000)], 0, WATCHED, None),
+        (
+            [flat("a", 9_000), flat("b", 9_000), graph("g", 90_000)],
+            0,
+            WATCHED,
+            Merge(("a", "b"), indexed=True),
+        ),
         ([flat("a", 9_000)], 0, RESTING, Merge(("a",), indexed=True)),
         ([flat("a", 9_000)], 5, RESTING, Flush()),
         ([flat("a", 9_000)], 5, STEADY, Merge(("a",), indexed=True)),

@@ -5,7 +5,7 @@ import pytest
 
 from vectorfleet_shardnode import bits, errors
 from vectorfleet_shardnode.api import config
-from vectorfleet_shardnode.engines import base, faiss_hnsw, flat
+from vectorfleet_shardnode.engines import base, faiss_hnsw, flat, rescoring
 from vectorfleet_shardnode.segments import vectors_file
 
 PARAMETERS = config.HnswParameters(m=16, ef_construction=64, ef_search=64)
@@ -148,3 +148,17 @@ def test_an_extended_graph_finds_old_and_new_rows_and_no_ghosts(graph, data, tmp
     assert sum(hits) >= 0.98 * 500
     assert found.rows.max() < len(rows)
     assert passing[some.rows[some.rows >= 0]].all()
+
+
+@pytest.mark.parametrize("metric", config.Metric)
+def test_what_is_given_may_lie_apart_in_memory(data, metric):
+    """Every second of some queries, and of candidates: the copy that FAISS gets outlives the search."""
+    stored = base.comparable(metric, data[0])
+    asked, every = stored[::97], np.arange(2 * len(stored))
+    candidates = np.tile(every, (len(asked), 1))[:, ::2] // 2
+    right = flat.search(metric, stored, np.ascontiguousarray(asked), 10)
+    assert (flat.search(metric, stored, asked, 10).rows == right.rows).all()
+    assert (rescoring.best(metric, stored, asked, candidates, 10).rows == right.rows).all()
+    scores = rescoring.scores(metric, stored, asked, candidates)
+    best = np.sort(scores, axis=1)[:, :10] if metric is config.Metric.EUCLIDEAN else -np.sort(-scores)[:, :10]
+    assert best == pytest.approx(right.scores, rel=1e-4, abs=1e-4)

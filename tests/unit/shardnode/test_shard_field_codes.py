@@ -23,14 +23,13 @@ from fixtures.multivector import (
     terms_of,
 )
 
-from vectorfleet_shardnode import fitness, identity, operations, shape
+from vectorfleet_shardnode import fitness, identity, operations, shape, sketching
 from vectorfleet_shardnode.api import config, shard_pb2
 from vectorfleet_shardnode.engines import choice, memory
 from vectorfleet_shardnode.limits import estimates
 from vectorfleet_shardnode.multivector import question as questions
 from vectorfleet_shardnode.segments import descriptor, field_files, part
 from vectorfleet_shardnode.serving import service
-from vectorfleet_shardnode.upkeep import sketching
 
 LINKS = config.HnswParameters(m=4, ef_construction=64)
 KINDS, CODES = config.EngineKind, config.QuantizationKind
@@ -218,12 +217,12 @@ def test_a_field_changes_its_codes_with_the_next_build(tmp_path, kind):
 
 @pytest.mark.parametrize(("engine", "estimates"), [(KINDS.FLAT, False), (KINDS.HNSW, True)])
 def test_an_exact_engine_stays_exact_beside_codes_of_a_field(tmp_path, engine, estimates):
-    """Rows that wait for the codes of a field are not compared by bits where values are never estimated."""
+    """Rows that wait for the codes of a field are not compared by codes where values are never estimated."""
     fields = coded(COSINE, title={"kind": "sq8"})
     served = shard_of(tmp_path, drawn(COSINE, 60, 1), COSINE, 0, engine=engine, vectors=fields)
-    with mock.patch.object(sketching, "extend") as extend:
+    with mock.patch.object(sketching.Sketch, "look") as look:
         settle(served)
-    assert extend.called == estimates
+    assert look.called == estimates
     [view] = served.shard.snapshot.sealed
     assert view.segment.indexed
     served.close()

@@ -125,10 +125,10 @@ def test_a_merge_without_room_for_its_files_waits():
     [(config.Metric.COSINE, 2), (config.Metric.EUCLIDEAN, 1), (config.Metric.DOTPRODUCT, 1)],
 )
 def test_what_a_write_takes(metric, copies):
-    """Under cosine vectors grow a second time, normalised; two bits a dimension beside them, and 8 bytes."""
+    """Under cosine vectors grow a second time, normalised; of 128 dimensions, two bits of each; 8 bytes."""
     rows = records.Rows(["a", "b"], np.zeros((2, 100), np.float32), [b"x" * 100, b""])
     write = estimates.write_of(rows, shape.Shape(metric, 100), waiting=1_000)
-    assert write.growth == copies * 800 + 2 * (320 + 33) + 2 + 200
+    assert write.growth == copies * 800 + 2 * (320 + 40) + 2 + 200
     assert write.flush == 16 * MIB + 16 * 1_100
     assert write.working == 4 * MIB + 8 * 900
 

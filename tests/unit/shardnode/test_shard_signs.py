@@ -7,7 +7,7 @@ import pytest
 
 from vectorfleet_shardnode import bits, errors
 from vectorfleet_shardnode.api import config
-from vectorfleet_shardnode.engines import base, choice, clusters, faiss_hnsw, flat, signs
+from vectorfleet_shardnode.engines import base, choice, clusters, faiss_hnsw, flat, signs, turning
 from vectorfleet_shardnode.segments import part, sealed_search, selection, vectors_file
 
 METRICS = list(config.Metric)
@@ -100,7 +100,7 @@ def test_signs_are_looked_at_where_that_leaves_enough_unread(rows, k, dimensions
 def test_a_vector_that_is_turned_keeps_its_length_and_angles():
     """Up to 512 dimensions, those that fill it up to a multiple of 64 included."""
     vectors = np.random.default_rng(5).standard_normal((20, DIMENSIONS)).astype(np.float32)
-    turned = signs._Turn.drawn(DIMENSIONS).apply(vectors)
+    turned = turning.Turn.drawn(DIMENSIONS, turning.padded(DIMENSIONS)).apply(vectors)
     assert turned.shape == (20, 320)
     assert np.allclose(turned @ turned.T, vectors @ vectors.T, atol=1e-3)
 
@@ -136,7 +136,7 @@ def segment(tmp_path, monkeypatch):
     held = signs.Signs(opened.path, config.Metric.EUCLIDEAN, opened.grouped)
     looks, search = [], held.search
     monkeypatch.setattr(held, "search", lambda *given: looks.append(given) or search(*given))
-    target = sealed_search.Target(config.Metric.EUCLIDEAN, stored.vectors, engine, ROWS, 16, None, held)
+    target = sealed_search.Target(config.Metric.EUCLIDEAN, stored.vectors, engine, ROWS, 16, held)
     return opened, target, looks
 
 
