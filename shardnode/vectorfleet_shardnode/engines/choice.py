@@ -19,6 +19,7 @@ _MET_BY_EF = 0.4
 # Below it recall falls, however many passing rows are met: measured, see decision 5, as what follows.
 _THIN = 0.9
 _BESIDE_EF = 0.5  # of efSearch; the clusters find most of what the other half would
+_HOLE = 0.1  # density below which a walk meets so few that it adds nothing to what the clusters find
 _COMPARED_SHARE = 0.16  # of passing rows, in a hole; half of that where they are half as common, or more
 _COMPARED_LEAST = 2_600
 _CLUSTERS_COST = 2_000
@@ -46,10 +47,10 @@ class Question:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Whether the engine is asked, and how many passing rows of the nearest clusters are compared beside it.
+    """Whether the engine is asked, and how many passing rows of the nearest clusters are compared.
 
-    Where it is not asked all passing rows are compared. Beside clusters it walks with `ef`; alone, as wide as
-    it needs.
+    Where neither is done all passing rows are compared. Beside clusters the engine walks with `ef`; alone, as
+    wide as it needs.
     """
 
     asks: bool
@@ -100,18 +101,20 @@ def plan(question: Question, density: float) -> Plan:
         question: what is known of the segment.
         density: how common passing rows are around the query, relative to the whole segment.
     """
-    beside = _beside(question, density)
-    walked = _walked(question, beside.ef) + _compared(question, beside.compared) + _CLUSTERS_COST
-    costs = {EXACT: _compared(question, question.passing), beside: walked}
+    near = _near(question, density)
+    costs = {EXACT: _compared(question, question.passing)}
+    costs[near] = _walked(question, near.ef) + _compared(question, near.compared) + _CLUSTERS_COST
     if trusts(density) and (ef := graph_ef(question)):
         costs[ENGINE] = _walked(question, ef)
     return min(costs, key=lambda way: costs[way])
 
 
-def _beside(question: Question, density: float) -> Plan:
-    """Return a narrower walk, and the more rows compared beside it the thinner passing rows lie around."""
+def _near(question: Question, density: float) -> Plan:
+    """Return a narrower walk, or none, and the more rows compared the thinner passing rows lie around."""
     thinness = max(0.5, 1 - density)
     compared = _COMPARED_LEAST + _MET_BY_K * question.k + int(_COMPARED_SHARE * thinness * question.passing)
+    if density < _HOLE:
+        return Plan(asks=False, compared=compared)
     return Plan(asks=True, compared=compared, ef=max(question.k, int(_BESIDE_EF * question.ef)))
 
 

@@ -62,7 +62,7 @@ def _search_grouped(
         return _follow(target, question, selected, ways[0])
     alone = [dataclasses.replace(question, queries=query[np.newaxis]) for query in question.queries]
     found = [
-        _beside(target, one, selected, way, rank) if way.compared else _follow(target, one, selected, way)
+        _near(target, one, selected, way, rank) if way.compared else _follow(target, one, selected, way)
         for one, way, rank in zip(alone, ways, ranks, strict=True)
     ]
     return base.joined(found)
@@ -75,24 +75,26 @@ def _follow(
     return found or _compare(target, question, selected)
 
 
-def _beside(
+def _near(
     target: Target,
     question: part.Question,
     selected: selection.Selection,
     way: choice.Plan,
     nearest: RowNumbers,
 ) -> base.Neighbours:
-    """Return the best of a walk and of selected rows of the clusters that are nearest to one query."""
+    """Return the best of selected rows of the clusters that are nearest to one query, and of a walk."""
     assert selected.grouped is not None
     assert target.engine is not None
-    k, effort = min(question.k, selected.count), dataclasses.replace(question.effort, ef=way.ef)
-    walked = target.engine.search(question.queries, k, selected.chosen, effort)
     places = selected.grouped.first(nearest, way.compared)
     if target.signed and _pays(target, question, len(places)):
         compared = target.signed.search(target.vectors, question.queries, question.k, places)
     else:
         rows = selected.grouped.clusters.rows.take(places).astype(np.int64)
         compared = flat.search(target.metric, target.vectors, question.queries, question.k, rows)
+    if not way.asks:
+        return compared
+    k, effort = min(question.k, selected.count), dataclasses.replace(question.effort, ef=way.ef)
+    walked = target.engine.search(question.queries, k, selected.chosen, effort)
     return _joined(target, walked, compared)
 
 
