@@ -59,8 +59,8 @@ def measure(given: options.Options) -> Iterator[report.Section]:
     count = len(data.stored)
     text = (
         f"Through the service, each query alone; {count // 2:,} rows at first, {count:,} at last, written at "
-        "2,000 rows/s. Waiting: rows in no graph yet, on average, which are compared one by one. Built anew is "
-        "the graph of all once each fourth row is deleted."
+        "2,000 rows/s. Waiting: rows in no graph yet, on average, which are compared one by one. Built anew "
+        "is the graph of all once each fourth row is deleted."
     )
     header = ["queries come", "while", "queries", "p50 ms", "p95 ms", "p99 ms", "p99 x idle", "rows waiting"]
     yield report.Section("Latency while graphs are built", text, header, rows)

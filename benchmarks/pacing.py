@@ -1,17 +1,31 @@
 """Asks queries one by one: at a steady pace, or one after the other.
 
-At a steady pace a query's time counts from when it was due, so that what is held up counts in full.
+At a steady pace a query's time counts from when it was due, so that what is held up counts in full. Another
+process says when that is: whoever waited for it here would keep a core busy, and use up its turn on it.
 """
 
 import asyncio
+import contextlib
 import dataclasses
+import os
+import struct
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 RATE = 100
 """Queries a second: far from saturation, so that a builder gets what serving leaves."""
-_SPIN = 2e-3  # seconds before a query is due in which the loop does not sleep: its timers are no finer
+_DUE = struct.Struct("<d")
+_CLOCK = """
+import os, struct, sys, time
+start, number = time.perf_counter(), 0
+while os.getppid() == int(sys.argv[2]):
+    number += 1
+    due = start + number / float(sys.argv[1])
+    time.sleep(max(0.0, due - time.perf_counter()))
+    os.write(1, struct.pack("<d", due))
+"""
 
 Noted = TypeVar("Noted")
 
@@ -43,21 +57,36 @@ async def ask(
     """
     took: list[float] = []
     noted: list[Noted] = []
-    due = time.perf_counter()
-    while goes_on(len(took)):
-        due = await _until(due, pace)
-        noted.append(await one(len(took)))
-        took.append((time.perf_counter() - due) * 1000)
-        due = max(due + 1 / (pace.rate or 1), time.perf_counter() - 1)
+    async with _clock(pace) as due:
+        while goes_on(len(took)):
+            begun = await due()
+            noted.append(await one(len(took)))
+            took.append((time.perf_counter() - begun) * 1000)
     return took, noted
 
 
-async def _until(due: float, pace: Pace) -> float:
-    """Wait until a query is due; return when that is."""
+@contextlib.asynccontextmanager
+async def _clock(pace: Pace) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """Give what waits until the next query is due, and tells when that was."""
     if pace.rate is None:
-        await asyncio.sleep(0)
-        return time.perf_counter()
-    await asyncio.sleep(max(0.0, due - time.perf_counter() - _SPIN))
-    while time.perf_counter() < due:  # noqa: ASYNC110 (timers are what is too coarse)
-        await asyncio.sleep(0)
-    return due
+        yield _at_once
+        return
+    command = [sys.executable, "-S", "-c", _CLOCK, str(pace.rate), str(os.getpid())]
+    clock = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    told = clock.stdout
+    assert told is not None
+
+    async def due() -> float:
+        [at] = _DUE.unpack(await told.readexactly(_DUE.size))
+        return float(at)
+
+    try:
+        yield due
+    finally:
+        clock.kill()
+        await clock.wait()
+
+
+async def _at_once() -> float:
+    await asyncio.sleep(0)
+    return time.perf_counter()

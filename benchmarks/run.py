@@ -67,7 +67,9 @@ def main() -> None:
     given, parts, sections = options.of(asked), [], []
     for name in asked.only.split(","):
         before, begin = os.getloadavg()[0], time.perf_counter()
-        sections += PARTS[name](given)
+        for section in PARTS[name](given):
+            sections.append(section)
+            report.write(asked.out, report.head(given.data().title, parts), sections)  # another may fail
         parts.append(report.Part(name, time.perf_counter() - begin, before, os.getloadavg()[0]))
         report.write(asked.out, report.head(given.data().title, parts), sections)
     print((asked.out / "results.md").read_text())

@@ -9,15 +9,15 @@ Rule: no index of FAISS's is written while it is read. What comes is put into a 
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import faiss
 import numpy as np
 
-from . import bits
+from . import bits, screening
 from .api import config
-from .arrays import Bits, Mask, RowNumbers, Vectors
-from .engines import base, fast_scan, flat, rescoring
+from .arrays import Bits, Vectors
+from .engines import fast_scan
 from .segments import part
 
 MIN_DIMENSIONS = 64
@@ -26,13 +26,9 @@ MIN_ROWS = 1_024
 """Fewer rows are compared in full, which costs no more than codes."""
 PIECE = 256
 """Rows of a part, while others come, up to which they are compared in full until codes are made of them."""
-_OVERSAMPLING = 16
-_LEAST = 64  # candidates
 
 Numbered = tuple[int, part.Part]
 """A part, and its number in the state that is searched."""
-Answer = tuple[int, base.Neighbours]
-"""What was found in the part of a number."""
 
 
 def bytes_of(dimensions: int) -> int:
@@ -136,8 +132,8 @@ class Sketch:
             codes[moved_to[np.argsort(their_hashes)]] = known.codes[rows[np.argsort(hashes)]]
             self._table = _Table(table.quantiser, [*table.coded, _Coded(after.segment, codes)])
 
-    def search(self, views: Sequence[Numbered], question: part.Question) -> list[Answer] | None:
-        """Return the best rows of parts that wait; None where comparing each with its rows costs no more.
+    def search(self, views: Sequence[Numbered], question: part.Question) -> list[screening.Answer] | None:
+        """Return the best rows of parts that wait; None where all of them are to be compared in full.
 
         Args:
             views: all the parts that wait.
@@ -149,63 +145,19 @@ class Sketch:
             return None
         asked = [_asked(table, number, view, question) for number, view in views]
         passing, count = _passing(table, asked)
-        if count < MIN_ROWS or question.k > count // (2 * _OVERSAMPLING):
+        if count < MIN_ROWS or not screening.pays(question.k, count):
             return None
-        wanted = min(count, max(_LEAST, _OVERSAMPLING * question.k))
-        found = table.scan.candidates(question.queries, wanted, passing)
-        found.sort(axis=1)
-        return [answer for one in asked for answer in one.answers(found, question)]
+        return screening.search(screening.Screen(table.scan, asked, passing, count), question)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Asked:
-    """A part that is searched.
-
-    Attributes:
-        number: in the state.
-        metric: how to compare.
-        vectors: (rows, dimensions), comparable.
-        chosen: which rows may be returned; None for all.
-        start: where its codes begin in the table.
-        covered: how many of its rows have some.
-    """
-
-    number: int
-    metric: config.Metric
-    vectors: Vectors
-    chosen: Mask | None
-    start: int
-    covered: int
-
-    def answers(self, found: RowNumbers, question: part.Question) -> Iterator[Answer]:
-        """Yield the best of its rows among candidates, rows of the table, ascending; and of those behind."""
-        if self.covered:
-            scored = [self._scored(*one, question.k) for one in zip(found, question.queries, strict=True)]
-            yield self.number, scored[0] if len(scored) == 1 else base.joined(scored)
-        if self.covered < len(self.vectors):
-            yield self.number, self._behind(question)
-
-    def _scored(self, candidates: RowNumbers, query: Vectors, k: int) -> base.Neighbours:
-        first, last = candidates.searchsorted((self.start, self.start + self.covered)).tolist()
-        own = candidates[np.newaxis, first:last] - self.start
-        return rescoring.best(self.metric, self.vectors, query[np.newaxis], own, k)
-
-    def _behind(self, question: part.Question) -> base.Neighbours:
-        """Return the best of the rows that have no codes."""
-        vectors = self.vectors[self.covered :]
-        chosen = None if self.chosen is None else np.flatnonzero(self.chosen[self.covered :])
-        found = flat.search(self.metric, vectors, question.queries, question.k, chosen)
-        return base.Neighbours(found.scores, found.rows + self.covered)
-
-
-def _asked(table: _Table, number: int, view: part.Part, question: part.Question) -> _Asked:
+def _asked(table: _Table, number: int, view: part.Part, question: part.Question) -> screening.Asked:
     start, stop = table.span(view.segment)
     vectors = view.comparable
     covered = min(stop - start, len(vectors))  # an older view may have fewer rows than have codes by now
-    return _Asked(number, view.metric, vectors, view.chosen(question), start, covered)
+    return screening.Asked(number, view.metric, vectors, view.chosen(question), start, covered)
 
 
-def _passing(table: _Table, asked: Sequence[_Asked]) -> tuple[Bits | None, int]:
+def _passing(table: _Table, asked: Sequence[screening.Asked]) -> tuple[Bits | None, int]:
     """Return which rows of a table may be returned, None for all, and how many those are."""
     if all(one.chosen is None for one in asked) and sum(one.covered for one in asked) == table.rows:
         return None, table.rows

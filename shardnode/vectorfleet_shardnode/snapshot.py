@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from . import filters, keys, ragged, records, sketching, sparse
+from . import filters, keys, ragged, records, screening, sketching, sparse
 from . import shape as shapes
 from .api import config
 from .arrays import RowNumbers, Scores, Vectors
@@ -143,10 +143,10 @@ class Snapshot:
             None if question.exact or not self._waiting else self.sketch.search(self._waiting, question)
         )
         alone = self._living if together is None else self._indexed
-        found = [*((number, view.search(question)) for number, view in alone), *(together or ())]
-        answers = [(number, answer) for number, answer in found if answer.rows.shape[1]]
-        if len(answers) == 1:
-            return self._presented(*answers[0])
+        every: list[screening.Answer] = [(number, view.search(question)) for number, view in alone]
+        answers = [(found, answer) for found, answer in every + (together or []) if answer.rows.shape[1]]
+        if len(answers) == 1 and isinstance(number := answers[0][0], int):
+            return self._presented(number, answers[0][1])
         if answers:
             return self._merged(answers, question.k)
         nowhere = np.zeros(0, np.int64)
@@ -181,18 +181,18 @@ class Snapshot:
             found.append((scores[:count], Place(parts[:count], rows[:count], number)))
         return found
 
-    def _merged(self, answers: Sequence[tuple[int, base.Neighbours]], k: int) -> list[tuple[Scores, Place]]:
+    def _merged(self, answers: Sequence[screening.Answer], k: int) -> list[tuple[Scores, Place]]:
         scores = np.concatenate([answer.scores for _, answer in answers], axis=1)
         rows = np.concatenate([answer.rows for _, answer in answers], axis=1)
-        parts = _beside(tuple((number, answer.rows.shape[1]) for number, answer in answers))
+        parts = np.concatenate([_parts(found, answer.rows.shape) for found, answer in answers], axis=1)
         badness = np.where(rows < 0, np.inf, -scores if base.larger_is_better(self.metric) else scores)
         best = badness.argsort(axis=1, kind="stable")[:, :k]
         shown = base.presented(self.metric, scores)
         found = []
-        for columns, mine, own in zip(best, shown, rows, strict=True):
+        for columns, mine, numbers, own in zip(best, shown, parts, rows, strict=True):
             exists = own.take(columns) >= 0
             chosen = columns if exists[-1] else columns[exists]  # what does not exist stands at the end
-            found.append((mine.take(chosen), Place(parts.take(chosen), own.take(chosen))))
+            found.append((mine.take(chosen), Place(numbers.take(chosen), own.take(chosen))))
         return found
 
     def comparable(self, vectors: Vectors) -> Vectors:
@@ -208,12 +208,9 @@ def _all_in(number: int, count: int) -> npt.NDArray[np.int64]:
     return parts
 
 
-@functools.lru_cache(_REMEMBERED_PLACES)
-def _beside(answers: tuple[tuple[int, int], ...]) -> npt.NDArray[np.int64]:
-    """Return the part of each column of answers beside each other: of a part, so many columns each."""
-    parts = np.repeat([number for number, _ in answers], [width for _, width in answers])
-    parts.flags.writeable = False
-    return parts
+def _parts(found: int | npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return the part of each match, (queries, matches)."""
+    return np.broadcast_to(_all_in(found, shape[1]), shape) if isinstance(found, int) else found
 
 
 def _present(found: RowNumbers) -> RowNumbers:

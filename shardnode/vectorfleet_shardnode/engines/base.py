@@ -131,6 +131,11 @@ def larger_is_better(metric: config.Metric) -> bool:
     return metric is not config.Metric.EUCLIDEAN
 
 
+def sign_of(metric: config.Metric) -> int:
+    """Return what makes a score one of which greater is better, when multiplied by it."""
+    return 1 if larger_is_better(metric) else -1
+
+
 def presented(metric: config.Metric, scores: Scores) -> Scores:
     """Return scores as callers get them: cosines within -1 and 1, whatever float32 rounded them to."""
     if metric is not config.Metric.COSINE:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..api import config
-from ..arrays import Bits, RowNumbers, Vectors
+from ..arrays import Bits, RowNumbers, Scores, Vectors
 from . import base, selecting, turning
 
 Codes = npt.NDArray[np.uint8]
@@ -25,6 +25,7 @@ SAMPLE = 32 << _BITS
 """Rows that centroids are computed from."""
 _ROUNDS = 4
 """Of k-means: with 25, on 2,048 rows, the same neighbours were found, and it took twenty times as long."""
+_PIECE = 4_096  # rows at a time: what is computed of them takes 12 bytes a dimension
 _LISTED = 8  # bytes of a row's number in FAISS's list
 
 
@@ -51,7 +52,10 @@ class Quantiser:
 
     def codes(self, vectors: Vectors) -> Codes:
         """Return the codes of comparable vectors; uses OpenMP's threads."""
-        codes: Codes = self._centroids.compute_codes(self._turn.apply(vectors))
+        codes = np.empty((len(vectors), self._centroids.code_size), np.uint8)
+        for start in range(0, len(vectors), _PIECE):
+            piece = slice(start, start + _PIECE)
+            codes[piece] = self._centroids.compute_codes(self._turn.apply(vectors[piece]))
         return codes
 
     def scan(self, codes: Codes) -> "Scan":
@@ -65,18 +69,18 @@ class Scan:
     def __init__(self, index: Any, turn: turning.Turn) -> None:
         self._index, self._turn = index, turn
 
-    def candidates(self, queries: Vectors, count: int, passing: Bits | None) -> RowNumbers:
-        """Return the best rows by their codes for each query, (queries, count); -1 where there are fewer.
+    def candidates(self, queries: Vectors, count: int, passing: Bits | None) -> tuple[Scores, RowNumbers]:
+        """Return estimates of the best rows by their codes for each query, and the rows: (queries, count).
 
         Args:
             queries: (queries, dimensions), comparable.
-            count: how many, as many as there are rows at most.
+            count: how many, as many as may be returned at most.
             passing: which rows may be returned; None for all.
         """
         selector = None if passing is None else selecting.selector(passing)
         parameters = faiss.SearchParametersIVF(sel=selector) if selector else None
-        found: RowNumbers = self._index.search(self._turn.apply(queries), count, params=parameters)[1]
-        return found
+        estimates, rows = self._index.search(self._turn.apply(queries), count, params=parameters)
+        return estimates, rows
 
 
 def _packed(centroids: Any, metric: int, codes: Codes) -> Any:

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from .. import errors, mapped
 from ..api import config
 from ..arrays import RowNumbers, Vectors
-from . import base, clusters, rescoring, turning
+from . import base, clusters, rescoring, trusting, turning
 
 VERSION = 1
 MIN_DIMENSIONS = 256
@@ -45,8 +45,6 @@ _ROUNDS = 10  # of the k-means that finds them
 _PIECE = 4_096  # rows at a time: what is computed of them stays in the processor's caches
 _FIRST = 6  # rows for each match that are scored in full whatever signs say of the others
 _LEAST_FIRST = 64
-_ERRORS = 1.75
-"""How many standard errors below the last match a row may be estimated and is still scored in full."""
 _WORTH_BYTES = 2 << 20
 """How many bytes of vectors must be left unread for signs to be worth a look."""
 
@@ -148,7 +146,7 @@ class Signs:
         guessed, rows = estimates.take(first), self._rows_at(places.take(first))
         scores = rescoring.scores(self._metric, vectors, query, rows)[0]
         exact = 2 * scores if base.larger_is_better(self._metric) else -scores
-        bound = _bound(exact, guessed, k)
+        bound = trusting.bound(exact, guessed, k)
         if guessed.min() < bound:
             return rows
         return self._rows_at(places.take(np.flatnonzero(estimates >= bound)))
@@ -209,16 +207,6 @@ class _Asked:
         bits[:, :-1] = _signs(turned > middles.turned)
         shifts = 2 * (middles.vectors @ query) if base.larger_is_better(middles.metric) else -squares
         return cls(bits, 2 * np.sqrt(squares), shifts)
-
-
-def _bound(exact: _Floats, estimates: _Floats, k: int) -> float:
-    """Return the estimate from which on a row may be one of the `k` best.
-
-    How far estimates are off shows where rows are scored exactly. A row whose estimate is worse than the last
-    match by more than some times that is left out.
-    """
-    last = np.partition(exact, -k)[-k]
-    return float(last - _ERRORS * np.std(exact - estimates))
 
 
 def _kept(dimensions: int) -> int:

@@ -10,8 +10,22 @@ import numpy as np
 
 from ..arrays import Mask, Scores
 
+_BOUND_ERRORS = 1.75
+"""How many standard errors below the last match a row may be estimated and still be one of the best."""
 _ERRORS = 1.0
 """How many standard errors of an estimate must lie between the last match and the worst candidate."""
+
+
+def bound(exact: Scores, estimates: Scores, k: int) -> float:
+    """Return the estimate from which on a row may be one of the `k` best.
+
+    Args:
+        exact: scores of some rows, greater is better.
+        estimates: of the same rows.
+        k: at most as many as they are.
+    """
+    last = np.partition(exact, -k)[-k]
+    return float(last - _BOUND_ERRORS * np.std(exact - estimates))
 
 
 def doubtful(estimates: Scores, exact: Scores, k: int) -> Mask:

@@ -7,7 +7,7 @@ import pytest
 
 from vectorfleet_shardnode import bits, errors
 from vectorfleet_shardnode.api import config
-from vectorfleet_shardnode.engines import base, choice, clusters, faiss_hnsw, flat, signs, turning
+from vectorfleet_shardnode.engines import base, choice, clusters, faiss_hnsw, flat, signs, trusting, turning
 from vectorfleet_shardnode.segments import part, sealed_search, selection, vectors_file
 
 METRICS = list(config.Metric)
@@ -80,8 +80,8 @@ def test_more_rows_are_scored_in_full_where_estimates_are_off(tmp_path, monkeypa
     opened = Opened(tmp_path, config.Metric.COSINE, "even")
     everything = np.ones(ROWS, np.bool_)
     recalls = []
-    for many in (signs._ERRORS, -100.0):
-        monkeypatch.setattr(signs, "_ERRORS", many)
+    for many in (trusting._BOUND_ERRORS, -100.0):
+        monkeypatch.setattr(trusting, "_BOUND_ERRORS", many)
         found, exact = opened.search(everything)
         pairs = zip(found.rows, exact.rows, strict=True)
         recalls.append(np.mean([len(set(one) & set(other)) / K for one, other in pairs]))

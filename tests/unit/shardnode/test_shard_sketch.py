@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from fixtures import builders, shards
 
-from vectorfleet_shardnode import keys, operations, records, shape, sketching, snapshot, storage
+from vectorfleet_shardnode import keys, operations, records, screening, shape, sketching, snapshot, storage
 from vectorfleet_shardnode.api import config
 from vectorfleet_shardnode.arrays import Mask
-from vectorfleet_shardnode.engines import base, flat
+from vectorfleet_shardnode.engines import base, flat, trusting
 from vectorfleet_shardnode.segments import growing, part
 
 METRICS = list(config.Metric)
@@ -169,6 +169,32 @@ def test_parts_that_wait_no_more_are_forgotten() -> None:
     assert [state.sketch.covered(view.segment) for view in views] == [0, 2_000]
     dataclasses.replace(state, growing=()).keep_sketch()
     assert not state.sketch.covered(views[1].segment)
+
+
+def heaps(rows: int, seed: int) -> np.ndarray:
+    """Return vectors of eight heaps, each a hundredth as wide as they are apart: codes tell little of them."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(1).standard_normal((8, DIMENSIONS))
+    spread = 0.01 * random.standard_normal((rows, DIMENSIONS))
+    return (centres[random.integers(8, size=rows)] + spread).astype(np.float32)
+
+
+def alike(rows: int, seed: int) -> np.ndarray:
+    """Return vectors of which none is much nearer to another than most are."""
+    return np.random.default_rng(seed).standard_normal((rows, DIMENSIONS)).astype(np.float32)
+
+
+@pytest.mark.parametrize("drawn", [heaps, alike])
+@pytest.mark.parametrize("wider", [1, 4, 16, 64])
+def test_candidates_that_codes_leave_in_doubt_are_not_trusted(drawn, wider, monkeypatch) -> None:
+    """More are scored then, or all rows; without the doubt a good part of the neighbours is missed."""
+    monkeypatch.setattr(screening, "_WIDER", wider)
+    state = coded(state_of(grown(drawn(4_000, 2), config.Metric.EUCLIDEAN)))
+    asked = drawn(40, 3)
+    found, right = (rows_by(state, question(asked, exact=exact)) for exact in (False, True))
+    assert sum(len(one & other) for one, other in zip(found, right, strict=True)) > 0.98 * 400
+    monkeypatch.setattr(trusting, "_BOUND_ERRORS", -100.0)
+    assert share_found(state, asked) < 0.9
 
 
 @pytest.mark.parametrize("k", [1_000, 4_000])

@@ -394,3 +394,23 @@ def test_segments_are_merged_though_one_always_waits_to_be_flushed(opening):
     assert len(served.shard.snapshot.growing) > 1
     assert len(served.shard.snapshot.sealed) < 10
     assert len(ids_of(served)) == 80
+
+
+def test_the_log_is_looked_at_once_in_a_while_and_at_once_where_room_is_short(opening, monkeypatch):
+    """A look lists and measures its files, beside searches; without room nothing is kept that is covered."""
+    served = opening()
+    looks, now = [], [1_000.0]
+    monkeypatch.setattr(served.shard, "trim_log", looks.append)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for passed, free, expected in (
+        (0, 40, 1),
+        (0.5, 40, 1),
+        (0.6, 40, 2),
+        (0.1, 0, 2),
+        (0.1, 0, 3),
+        (0.1, 0, 4),
+    ):
+        now[0] += passed
+        monkeypatch.setattr(guard, "volume_of", lambda _, free=free: disk.Volume(1 << 40, free << 34))
+        served.maintenance.step()
+        assert len(looks) == expected
