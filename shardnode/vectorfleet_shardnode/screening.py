@@ -67,21 +67,21 @@ def pays(k: int, count: int) -> bool:
 
 def search(screen: Screen, question: part.Question) -> list[Answer] | None:
     """Return the best rows for each query; None where codes can't tell which those are."""
+    sign = base.sign_of(screen.asked[0].metric)
     wanted = min(screen.count, max(_LEAST, _OVERSAMPLING * question.k))
     estimates, rows = screen.scan.candidates(question.queries, wanted, screen.passing)
     found = []
     for one in zip(question.queries, estimates, rows, strict=True):
         scored = _scored(screen, *one)
         bound = trusting.bound(scored.exact, scored.estimates, question.k)
-        if wanted < screen.count and scored.estimates.min() >= bound:
+        if wanted < screen.count and sign * one[1][-1] >= bound:  # the worst of them
             wider = _wider(screen, one[0], min(screen.count, _WIDER * wanted), bound)
             if wider is None:
                 return None
             scored = wider
         found.append(scored.best(question.k))
-    scores, numbers, places = (np.stack(column) for column in zip(*found, strict=True))
-    sign = base.sign_of(screen.asked[0].metric)
-    answers: list[Answer] = [(numbers, base.Neighbours(sign * scores, places))]
+    numbers, places = np.array([one[1] for one in found]), np.array([one[2] for one in found])
+    answers: list[Answer] = [(numbers, base.Neighbours(sign * np.array([one[0] for one in found]), places))]
     late = [one for one in screen.asked if one.covered < len(one.vectors)]
     return answers + [(one.number, one.behind(question)) for one in late]
 

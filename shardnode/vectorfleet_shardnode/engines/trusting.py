@@ -6,6 +6,8 @@ off, such a row may well be a better match. It is so where many rows are about e
 under a filter that leaves far rows only.
 """
 
+import math
+
 import numpy as np
 
 from ..arrays import Mask, Scores
@@ -25,7 +27,9 @@ def bound(exact: Scores, estimates: Scores, k: int) -> float:
         k: at most as many as they are.
     """
     last = np.partition(exact, -k)[-k]
-    return float(last - _BOUND_ERRORS * np.std(exact - estimates))
+    off = exact - estimates
+    off -= off.sum() / len(off)  # numpy's own deviation takes twice as long for so few
+    return float(last - _BOUND_ERRORS * math.sqrt((off @ off) / len(off)))
 
 
 def doubtful(estimates: Scores, exact: Scores, k: int) -> Mask:

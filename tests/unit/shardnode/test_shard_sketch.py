@@ -172,7 +172,7 @@ def test_parts_that_wait_no_more_are_forgotten() -> None:
 
 
 def heaps(rows: int, seed: int) -> np.ndarray:
-    """Return vectors of eight heaps, each a hundredth as wide as they are apart: codes tell little of them."""
+    """Return vectors of eight heaps, each a hundredth as wide as they are apart: codes tell little of it."""
     random = np.random.default_rng(seed)
     centres = np.random.default_rng(1).standard_normal((8, DIMENSIONS))
     spread = 0.01 * random.standard_normal((rows, DIMENSIONS))

@@ -406,9 +406,9 @@ def test_the_log_is_looked_at_once_in_a_while_and_at_once_where_room_is_short(op
         (0, 40, 1),
         (0.5, 40, 1),
         (0.6, 40, 2),
-        (0.1, 0, 2),
-        (0.1, 0, 3),
-        (0.1, 0, 4),
+        (0.1, -1, 2),
+        (0.1, -1, 3),
+        (0.1, -1, 4),
     ):
         now[0] += passed
         monkeypatch.setattr(guard, "volume_of", lambda _, free=free: disk.Volume(1 << 40, free << 34))
