@@ -45,7 +45,12 @@ class Tuning(pydantic.BaseModel):
         description="Pause in writes after which there is a digest too, however few records there were.",
     )
     unindexed_bytes: int = pydantic.Field(
-        default=24 << 20, ge=1, description="Sealed vectors that may wait for a graph while writes go on."
+        default=24 << 20,
+        ge=1,
+        description=(
+            "Sealed vectors that may wait for a graph while writes go on; where the shard was searched in the last "
+            "ten seconds, and a graph is small enough to take them, those of one segment."
+        ),
     )
     index_min_rows: int = pydantic.Field(
         default=1_000, ge=2, description="Fewer rows than this are searched exactly, without a graph."
