@@ -48,8 +48,8 @@ class Tuning(pydantic.BaseModel):
         default=24 << 20,
         ge=1,
         description=(
-            "Sealed vectors that may wait for a graph while writes go on; where the shard was searched in "
-            "the last ten seconds, and a graph is small enough to take them, those of one segment."
+            "Sealed vectors that may wait for a graph while writes go on; a quarter of that where the shard "
+            "was searched in the last ten seconds and a graph is small enough to take them."
         ),
     )
     index_min_rows: int = pydantic.Field(

@@ -25,7 +25,8 @@ class Tuning(base.Part):
         ge=1,
         le=65_536,
         description="MiB of sealed vectors that may wait for a graph while writes go on: more is built at "
-        "once and less often, and queries compare with more rows meanwhile. 24 where not given.",
+        "once and less often, and queries compare with more rows meanwhile. A quarter of that where queries "
+        "come and a graph is small enough to take them. 24 where not given.",
     )
     index_min_rows: int | None = Field(
         default=None,

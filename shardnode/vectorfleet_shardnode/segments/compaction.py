@@ -20,6 +20,8 @@ import enum
 import math
 from collections.abc import Sequence
 
+_WATCHED_SHARE = 0.25
+"""How much may wait while somebody searches and a graph can take it, as a share of what may else."""
 MANY_FLAT = 16
 """Segments of an index without graphs that are merged though writes don't rest."""
 
@@ -145,11 +147,14 @@ def _should_index(policy: Policy, flat: Sequence[Size], pace: Pace, merge: Merge
 
     Whoever searches compares with all rows that wait. But a small graph of their own would cost as much.
     """
-    if sum(size.bytes for size in flat) >= policy.unindexed_bytes:
-        return True
-    if pace is Pace.WATCHED:
-        return merge.extended is not None
-    return pace is not Pace.LOADING
+    held = sum(size.bytes for size in flat)
+    match pace:
+        case Pace.LOADING:
+            return held >= policy.unindexed_bytes
+        case Pace.WATCHED:
+            share = 1 if merge.extended is None else _WATCHED_SHARE
+            return held >= policy.unindexed_bytes * share
+    return True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,6 +40,8 @@ def plan(sizes, growing=0, pace=LOADING, policy=HNSW):
         ([flat("a", 9_000), graph("g", 30_000)], 0, LOADING, None),
         ([flat("a", 9_000), graph("g", 30_000)], 0, WATCHED, Merge(("a", "g"), True, "g")),
         ([flat("a", 900), graph("g", 3_000)], 0, WATCHED, None),
+        ([flat("a", 2_000), graph("g", 3_000)], 0, WATCHED, None),
+        ([flat("a", 2_500), graph("g", 3_000)], 0, WATCHED, Merge(("a", "g"), True, "g")),
         ([flat("a", 9_000), graph("g", 90_000)], 0, WATCHED, None),
         (
             [flat("a", 9_000), flat("b", 9_000), graph("g", 90_000)],
