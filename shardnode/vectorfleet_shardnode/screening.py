@@ -59,6 +59,11 @@ class Screen:
     passing: Bits | None
     count: int
 
+    @property
+    def sign(self) -> int:
+        """What makes scores and estimates such that greater is better."""
+        return base.sign_of(self.asked[0].metric)
+
 
 def pays(k: int, count: int) -> bool:
     """Tell whether so few matches are wanted of so many rows that a scan costs less than comparing all."""
@@ -67,21 +72,23 @@ def pays(k: int, count: int) -> bool:
 
 def search(screen: Screen, question: part.Question) -> list[Answer] | None:
     """Return the best rows for each query; None where codes can't tell which those are."""
-    sign = base.sign_of(screen.asked[0].metric)
     wanted = min(screen.count, max(_LEAST, _OVERSAMPLING * question.k))
     estimates, rows = screen.scan.candidates(question.queries, wanted, screen.passing)
+    if rows.min() < 0:  # estimates may be beyond what a scan can count up to
+        return None
     found = []
-    for one in zip(question.queries, estimates, rows, strict=True):
-        scored = _scored(screen, *one)
+    for query, guessed, candidates in zip(question.queries, estimates, rows, strict=True):
+        scored = _scored(screen, query, guessed, candidates)
         bound = trusting.bound(scored.exact, scored.estimates, question.k)
-        if wanted < screen.count and sign * one[1][-1] >= bound:  # the worst of them
-            wider = _wider(screen, one[0], min(screen.count, _WIDER * wanted), bound)
+        worst = screen.sign * guessed[-1]
+        if worst >= bound and wanted < screen.count:
+            wider = _wider(screen, query, min(screen.count, _WIDER * wanted), bound)
             if wider is None:
                 return None
             scored = wider
         found.append(scored.best(question.k))
-    numbers, places = np.array([one[1] for one in found]), np.array([one[2] for one in found])
-    answers: list[Answer] = [(numbers, base.Neighbours(sign * np.array([one[0] for one in found]), places))]
+    scores, numbers, places = (np.array([one[column] for one in found]) for column in range(3))
+    answers: list[Answer] = [(numbers, base.Neighbours(screen.sign * scores, places))]
     late = [one for one in screen.asked if one.covered < len(one.vectors)]
     return answers + [(one.number, one.behind(question)) for one in late]
 
@@ -104,23 +111,21 @@ class _Candidates:
 def _scored(screen: Screen, query: Vectors, estimates: Scores, found: RowNumbers) -> _Candidates:
     """Score candidates, rows of what is scanned, from full vectors."""
     order = np.argsort(found)
-    found, sign = found[order], base.sign_of(screen.asked[0].metric)
+    found = found[order]
     exact, numbers, rows = np.empty(len(found), np.float32), np.empty_like(found), np.empty_like(found)
     for one in screen.asked:
         first, last = found.searchsorted((one.start, one.start + one.covered)).tolist()
         if last > first:
             own = slice(first, last)
             rows[own], numbers[own] = found[own] - one.start, one.number
-            exact[own] = rescoring.scores(one.metric, one.vectors, query[np.newaxis], rows[np.newaxis, own])[
-                0
-            ]
-    return _Candidates(sign * exact, sign * estimates[order], numbers, rows)
+            [exact[own]] = rescoring.scores(one.metric, one.vectors, query[np.newaxis], rows[np.newaxis, own])
+    return _Candidates(screen.sign * exact, screen.sign * estimates[order], numbers, rows)
 
 
 def _wider(screen: Screen, query: Vectors, count: int, bound: float) -> _Candidates | None:
     """Return all candidates that may be among the best; None where `count` are not all."""
     [estimates], [found] = screen.scan.candidates(query[np.newaxis], count, screen.passing)
-    likely = base.sign_of(screen.asked[0].metric) * estimates >= bound
+    likely = (screen.sign * estimates >= bound) & (found >= 0)
     if likely.all() and count < screen.count:
         return None
     return _scored(screen, query, estimates[likely], found[likely])
