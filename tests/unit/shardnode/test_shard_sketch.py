@@ -268,3 +268,45 @@ def test_a_sealed_segment_has_the_codes_that_its_rows_had(tmp_path) -> None:
     assert state.sketch.covered(sealed.segment) == 3_000
     assert share_found(served.shard.snapshot, clustered(40, 3)) > 0.98
     served.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_through_a_life_of_writes_what_lives_is_found_and_nothing_else(seed, tmp_path, monkeypatch) -> None:
+    """Rows come, are replaced, deleted, sealed, and brought into a graph, in any order, between searches."""
+    monkeypatch.setattr(sketching, "MIN_ROWS", 256)
+    chance = np.random.default_rng(seed)
+    index = config.IndexConfig(index="shop", serving=config.Generation(dimensions=DIMENSIONS))
+    tuning = shards.TUNING.model_copy(
+        update={"growing_rows": 700, "index_min_rows": 2_500, "settle_seconds": 3_600}
+    )
+    served = storage.open_shard(index, 0, tmp_path, tuning, builders.Built)
+    by_codes, alive = 0, {}
+    for turn in range(40):
+        ids = np.unique(chance.integers(4_000, size=chance.integers(1, 300)))
+        if chance.random() < 0.3 and alive:
+            names = [str(number) for number in ids]
+            served.shard.write(operations.DeleteIds("", names)).result(10)
+            for name in names:
+                alive.pop(name, None)
+        else:
+            vectors = clustered(len(ids), 1_000 * seed + turn)
+            rows = records.Rows([str(number) for number in ids], vectors, [b""] * len(ids))
+            served.shard.write(operations.Upsert("", rows)).result(10)
+            alive |= dict(zip(rows.ids, vectors, strict=True))
+        for _ in range(chance.integers(3)):
+            served.maintenance.step()
+        state, asked = served.shard.snapshot, question(clustered(8, turn))
+        by_codes += any(state.sketch.covered(view.segment) for view in state.parts)
+        names = np.array(list(alive))
+        right = flat.search(state.metric, np.array(list(alive.values())), asked.queries, K).rows
+        hits = 0
+        for (_, place), best in zip(state.search(asked), right, strict=True):
+            found = state.take(place, part.Fields(values=True, metadata=False))
+            assert all(name in alive for name in found.ids)
+            assert all(
+                (alive[name] == given).all() for name, given in zip(found.ids, found.vectors, strict=True)
+            )
+            hits += len(set(found.ids) & set(names[best]))
+        assert hits > 0.95 * right.size
+    assert by_codes > 20
+    served.close()
