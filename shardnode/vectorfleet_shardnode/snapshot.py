@@ -185,7 +185,7 @@ class Snapshot:
         scores = np.concatenate([answer.scores for _, answer in answers], axis=1)
         rows = np.concatenate([answer.rows for _, answer in answers], axis=1)
         parts = np.concatenate([_parts(found, answer.rows.shape) for found, answer in answers], axis=1)
-        badness = np.where(rows < 0, np.inf, -scores if base.larger_is_better(self.metric) else scores)
+        badness = np.where(rows < 0, np.inf, -base.sign_of(self.metric) * scores)
         best = badness.argsort(axis=1, kind="stable")[:, :k]
         shown = base.presented(self.metric, scores)
         found = []

@@ -106,7 +106,7 @@ class Rescored:
         """Tell for which queries better rows may be left; not where every row that passes was found."""
         exact = best(self._metric, self._vectors, queries, found.rows, found.rows.shape[1])
         by_row, by_estimate = np.argsort(exact.rows, axis=1), np.argsort(found.rows, axis=1)
-        sign = 1 if base.larger_is_better(self._metric) else -1
+        sign = base.sign_of(self._metric)
         exactly = sign * np.take_along_axis(exact.scores, by_row, axis=1)
         estimated = sign * np.take_along_axis(found.scores, by_estimate, axis=1)
         full: Mask = np.count_nonzero(found.rows < 0, axis=1) == 0

@@ -50,7 +50,7 @@ def search(state: Snapshot, question: questions.Question) -> tuple[Scores, Place
     scores = np.concatenate([scores for scores, _ in found])
     rows = np.concatenate([rows for _, rows in found])
     parts = np.repeat(np.arange(len(found)), [len(rows) for _, rows in found])
-    best = _best(_sign(state.metric) * scores, question.k)
+    best = _best(base.sign_of(state.metric) * scores, question.k)
     return scores[best], Place(parts[best], rows[best])
 
 
@@ -61,10 +61,6 @@ def sparse_scores(state: Snapshot, asked: sparse.Vector, place: Place) -> Scores
         mine = place.parts == number
         scores[mine] = state.parts[number].products(asked).of(place.rows[mine])
     return scores
-
-
-def _sign(metric: config.Metric) -> int:
-    return 1 if base.larger_is_better(metric) else -1
 
 
 def _best(goodness: Scores, k: int) -> RowNumbers:
@@ -78,7 +74,7 @@ def _best(goodness: Scores, k: int) -> RowNumbers:
 
 def _floor(metric: config.Metric, found: list[Scores], k: int) -> float:
     """Return how good the k-th best is that was found so far."""
-    goodness = _sign(metric) * np.concatenate([np.zeros(0, np.float32), *found])
+    goodness = base.sign_of(metric) * np.concatenate([np.zeros(0, np.float32), *found])
     return float(np.partition(goodness, -k)[-k]) if len(goodness) >= k else -math.inf
 
 
@@ -102,7 +98,7 @@ class _PartSearch:
                 break
             scores, rows = self._rescored(candidates)
             full = len(rows) == self._question.k
-            least = max(floor, _sign(self._metric) * float(scores[-1])) if full else floor
+            least = max(floor, base.sign_of(self._metric) * float(scores[-1])) if full else floor
             if least >= candidates.bound or (full and depth == depths[-1]):
                 return scores, rows
         return self._scored(self._rows)
@@ -110,7 +106,7 @@ class _PartSearch:
     def _scored(self, rows: RowNumbers) -> tuple[Scores, RowNumbers]:
         terms, columns = self._question.terms, self._view.compared
         scores = scoring.weighted(self._metric, terms, columns, rows, self._products)
-        best = _best(_sign(self._metric) * scores, self._question.k)
+        best = _best(base.sign_of(self._metric) * scores, self._question.k)
         return scores[best], rows[best]
 
     def _rescored(self, candidates: _Candidates) -> tuple[Scores, RowNumbers]:
@@ -120,7 +116,7 @@ class _PartSearch:
         scores, rows = self._scored(np.sort(candidates.rows[order[:first]]))
         if len(rows) < self._question.k or len(order) <= first:
             return scores, rows
-        worst = _sign(self._metric) * float(scores[-1])
+        worst = base.sign_of(self._metric) * float(scores[-1])
         others = order[first:][candidates.bounds[order[first:]] >= worst - _ROUNDING * abs(worst)]
         return self._scored(np.sort(np.concatenate([rows, candidates.rows[others]])))
 
@@ -167,13 +163,13 @@ class _PartSearch:
         column = self._view.compared(term.field)
         having = self._rows[column.counts[self._rows] > 0]
         scores = scoring.scored(self._metric, term, column, having)
-        ranked = _best(_sign(self._metric) * scores, depth)
+        ranked = _best(base.sign_of(self._metric) * scores, depth)
         best, farthest = np.sort(ranked), scores[ranked[-1:]]
         return part.Nearest(having[best], np.abs(scores[best] - farthest), farthest)
 
     def _bound(self, term: questions.Term, near: part.Nearest) -> float:
         """Return what the term can add to a row that was not found."""
-        most = term.weight * _sign(self._metric) * float(near.farthest.sum())
+        most = term.weight * base.sign_of(self._metric) * float(near.farthest.sum())
         if not term.field:
             return most  # every row has values
         lacking = (self._view.compared(term.field).counts[self._rows] == 0).any()

@@ -129,11 +129,11 @@ def _pays(target: Target, question: part.Question, rows: int) -> bool:
 def _joined(target: Target, walked: base.Neighbours, compared: base.Neighbours) -> base.Neighbours:
     """Return the best of what was found for one query on both ways, each row once."""
     joined = base.nothing(1, walked.rows.shape[1])
-    sign = -1 if base.larger_is_better(target.metric) else 1
+    sign = base.sign_of(target.metric)
     rows = np.concatenate([compared.rows[0], walked.rows[0]])
     scores = np.concatenate([compared.scores[0], walked.scores[0]])
     _, first = np.unique(rows, return_index=True)
     first = first[rows[first] >= 0]
-    best = first[np.argsort(sign * scores[first], kind="stable")][: joined.rows.shape[1]]
+    best = first[np.argsort(-sign * scores[first], kind="stable")][: joined.rows.shape[1]]
     joined.rows[0, : len(best)], joined.scores[0, : len(best)] = rows[best], scores[best]
     return joined

@@ -105,19 +105,14 @@ class StoredSegments:
 
     def trim_log_at(self, now: float) -> None:
         """Give up log as room demands, once in a while: it looks at every file of the log."""
-        if self._is_short or now >= self._trimmed_at + _TRIMS:
+        if self._shard.limits.problem or now >= self._trimmed_at + _TRIMS:
             self._trimmed_at = now
             self.trim_log()
 
     def trim_log(self) -> None:
         """Give up log that segments cover; what is being copied is followed by its log, if there is room."""
         covered = self._manifest.covered_seq
-        self._shard.trim_log(covered if self._is_short else self.pins.covered(covered))
-
-    @property
-    def _is_short(self) -> bool:
-        limits = self._shard.limits
-        return bool(limits.problem) or limits.disk_is_full
+        self._shard.trim_log(covered if self._shard.limits.problem else self.pins.covered(covered))
 
     def _write_manifest(self, renewed: manifest.Manifest) -> None:
         try:
